@@ -49,9 +49,20 @@ const STORES: &[&str] = &["elasticsearch", "opensearch"];
 /// Words of the names of such namespaces.
 const LOGGING: &[&str] =
     &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
-/// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, and what gives pods
-/// their network.
-const GUESTS: &[&str] = &["external-dns", "calico-node", "cilium", "kube-flannel", "kube-flannel-ds", "antrea-agent"];
+/// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, what gives pods
+/// their network, and what the API server asks before it takes objects of the stack.
+const GUESTS: &[&str] = &[
+    "external-dns",
+    "calico-node",
+    "cilium",
+    "kube-flannel",
+    "kube-flannel-ds",
+    "antrea-agent",
+    "cert-manager-webhook",
+    "external-secrets-webhook",
+    "gatekeeper-controller-manager",
+    "kyverno-admission-controller",
+];
 /// Namespaces that are read at most because of them.
 const MAX_BESIDE: usize = 8;
 

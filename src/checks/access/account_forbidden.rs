@@ -106,6 +106,10 @@ fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
             managed: managed.unwrap_or_default(),
         });
     if let Some(owner) = owner {
+        // What becomes of the cluster's names without that right is said of CoreDNS itself.
+        if found.log.image.contains("coredns") {
+            made = made.depends_on(owner.clone());
+        }
         made = made.also(owner.clone()).breaks(owner);
     }
     made

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::image::base_of;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Object;
+use crate::snapshot::kubernetes::{Object, Workload};
 use crate::text::near;
 
 check! {
@@ -68,13 +69,16 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
         (Some(false), None) => format!("namespace {namespace} does not exist"),
         _ => format!("namespace {namespace} holds neither Services nor pods nor claims"),
     };
+    // Whoever names a namespace means a stack there.
+    let other = other_monitoring(snap).filter(|_| !snap.scope.named);
+    let by = other.as_ref().map(|w| format!("; {w} watches this cluster in its place")).unwrap_or_default();
     let message =
-        format!("no Prometheus, Alertmanager or Grafana was found, and {what}: only the cluster below was judged");
+        format!("no Prometheus, Alertmanager or Grafana was found, and {what}{by}: only the cluster below was judged");
     // Without a node nothing can be installed: that is another's fault, and its check says which.
     let has_nodes = snap.nodes.items().map_or(true, |nodes| nodes.iter().any(|n| n.is_ready()));
     let mut made = Finding::new(
         StackMissing::META.id,
-        if has_nodes { Severity::Warning } else { Severity::Info },
+        if has_nodes && other.is_none() { Severity::Warning } else { Severity::Info },
         ResourceRef::kubernetes("", "Namespace", "", namespace),
         message,
     )
@@ -92,6 +96,15 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
         made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
     }
     made
+}
+
+/// The agent of CloudWatch: where it runs, a stack of one's own need not be meant.
+fn other_monitoring(snap: &Snapshot) -> Option<ResourceRef> {
+    let is_it = |w: &&Workload| {
+        let mut images = w.spec.template.spec.containers.iter().map(|c| base_of(&c.image));
+        images.any(|i| i.ends_with("cloudwatch-agent"))
+    };
+    snap.workloads.items().unwrap_or_default().iter().find(is_it).map(Workload::reference)
 }
 
 #[cfg(test)]
@@ -119,5 +132,18 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("there is a namespace monitorin"), "{}", found[0].message);
         assert_eq!(findings(&StackMissing, &empty(true)), []);
+    }
+
+    #[test]
+    fn a_cluster_that_cloudwatch_watches_need_have_no_stack() {
+        let mut snap = empty(false);
+        let agent = json!([{"metadata": {"name": "cloudwatch-agent", "namespace": "amazon-cloudwatch"}, "spec": {"template":
+            {"spec": {"containers": [{"name": "otc-container", "image": "public.ecr.aws/cloudwatch-agent/cloudwatch-agent:1.300056.0b1123"}]}}}}]);
+        snap.workloads = Listing::cluster(serde_json::from_value(agent).expect("workloads"));
+        let found = findings(&StackMissing, &snap).remove(0);
+        assert_eq!(found.severity, Severity::Info);
+        assert!(found.message.contains("amazon-cloudwatch/cloudwatch-agent watches this cluster"), "{}", found.message);
+        snap.scope.named = true;
+        assert_eq!(findings(&StackMissing, &snap)[0].severity, Severity::Warning);
     }
 }

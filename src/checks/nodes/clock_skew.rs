@@ -9,6 +9,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::node_clock::{self, Off};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Condition;
 
 check! {
     /// See the check's page.
@@ -78,10 +79,23 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
     };
     let severity = if off.refused.is_empty() { Severity::Warning } else { Severity::Error };
     let own = ResourceRef::node(name);
-    let message = format!("the clock of node {name} is off{by}{follows}");
+    // That nothing sets it says not yet that it is off.
+    let only_unset = off.alerts.is_empty() && off.refused.is_empty();
+    let message = match off.unset {
+        Some(condition) if only_unset => format!("nothing sets the clock of node {name} ({})", said(condition)),
+        _ => format!("the clock of node {name} is off{by}{follows}"),
+    };
     // The node is Ready, and takes pods; what its time breaks are the requests that are signed there.
     let key = format!("{} clock", own.key());
     let mut made = Finding::new(ClockSkew::META.id, severity, own, message).key(key).breaks_nothing();
+    if let Some(condition) = off.unset {
+        let shown = Evidence::new(
+            format!("Node {name}, condition {}", condition.kind),
+            said(condition),
+            "kubectl describe node {{ node }}",
+        );
+        made = made.evidence(shown.with("node", name));
+    }
     for alert in &off.alerts {
         let said = ["description", "summary"].iter().find_map(|k| alert.annotations.get(*k)).cloned();
         made = made.evidence(
@@ -102,6 +116,12 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()));
     }
     made.fix(fix(snap, off))
+}
+
+/// A condition as its agent says it.
+fn said(condition: &Condition) -> String {
+    let parts = [condition.reason.as_deref(), condition.message.as_deref()];
+    parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 fn fix(snap: &Snapshot, off: &Off<'_>) -> Fix {

@@ -192,6 +192,15 @@ pub(crate) fn balanced(snap: &Snapshot) -> impl Iterator<Item = &Service> {
         .filter(|s| s.metadata.deletion_timestamp.is_none())
 }
 
+/// The Service of this cluster whose load balancer has a name or address.
+pub(crate) fn behind_balancer<'a>(snap: &'a Snapshot, host: &str) -> Option<&'a Service> {
+    let has = |s: &&Service| {
+        let mut all = s.status.load_balancer.ingress.iter().flat_map(|a| [a.hostname.as_deref(), a.ip.as_deref()]);
+        all.any(|h| h.is_some_and(|h| h.eq_ignore_ascii_case(host)))
+    };
+    snap.services.items().unwrap_or_default().iter().find(has)
+}
+
 /// Ingresses of the stack.
 pub(crate) fn of_stack(snap: &Snapshot) -> impl Iterator<Item = &Ingress> {
     let all = snap.ingresses.items().unwrap_or_default().iter();

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 
+use crate::domain::kubernetes::node_problems::FORGOTTEN;
 use crate::domain::text::log_line::{Line, is_older};
+use crate::domain::text::windows::GRACE;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::{Condition, Node, Pod};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
 use crate::text::pattern::pattern;
 
@@ -19,6 +21,8 @@ pub(crate) struct Off<'a> {
     pub(crate) node: &'a Node,
     /// Firing alerts about it.
     pub(crate) alerts: Vec<&'a FiringAlert>,
+    /// What an agent on the node says of the service that sets its clock.
+    pub(crate) unset: Option<&'a Condition>,
     /// A request that AWS refused for its time: who signed it, and the line.
     pub(crate) refused: Vec<(&'a Pod, &'a ContainerLog, &'a str)>,
     /// Seconds by which the clock is ahead, negative where it is behind; of what AWS said.
@@ -33,6 +37,11 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
         let of = |node: &&Node| is_of(alert, node);
         if let Some(node) = nodes.iter().find(of).filter(|_| is_clock(snap, alert)) {
             entry(&mut found, node).alerts.push(alert);
+        }
+    }
+    for node in nodes {
+        if let Some(condition) = unset(snap, node) {
+            entry(&mut found, node).unset = Some(condition);
         }
     }
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
@@ -50,8 +59,17 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     found.into_values().collect()
 }
 
+/// The condition of node-problem-detector's plugin for NTP, where it is of now.
+fn unset<'a>(snap: &Snapshot, node: &'a Node) -> Option<&'a Condition> {
+    let all = node.status.conditions.iter();
+    let condition = all.into_iter().find(|c| c.kind == "NTPProblem" && c.status == "True")?;
+    let ago = |t: Option<jiff::Timestamp>| t.map(|t| snap.seconds_since(t));
+    let begun = ago(condition.last_transition_time).is_none_or(|s| s >= GRACE);
+    (begun && ago(condition.last_heartbeat_time).is_none_or(|s| s < FORGOTTEN)).then_some(condition)
+}
+
 fn entry<'a, 'm>(found: &'m mut BTreeMap<&'a str, Off<'a>>, node: &'a Node) -> &'m mut Off<'a> {
-    let new = || Off { node, alerts: Vec::new(), refused: Vec::new(), seconds: None };
+    let new = || Off { node, alerts: Vec::new(), unset: None, refused: Vec::new(), seconds: None };
     found.entry(node.metadata.name.as_str()).or_insert_with(new)
 }
 
@@ -109,6 +127,20 @@ mod tests {
         assert_eq!(refused(query, true), None);
         let s3 = "RequestTimeTooSkewed: The difference between the request time and the current time is too large. status code: 403, request id: 5F1E, host id: eftixk72aD6Ap51TnqcoF8eFidJG9Z/2mkiDFu8yU9AS1ed4OpIszj7UDNEHGran+A=";
         assert_eq!(refused(s3, false), Some(None));
+    }
+
+    #[test]
+    fn an_agent_says_that_nothing_sets_the_clock() {
+        let of = |status: &str, since: &str| {
+            let mut snap = crate::domain::testing::workload::snapshot(serde_json::json!([]));
+            let node = serde_json::json!([{"metadata": {"name": "node-a"}, "status": {"conditions": [
+                {"type": "NTPProblem", "status": status, "reason": "NTPIsDown", "lastTransitionTime": since}]}}]);
+            snap.nodes = crate::snapshot::Listing::cluster(serde_json::from_value(node).expect("nodes"));
+            all(&snap).len()
+        };
+        assert_eq!(of("True", "2026-11-21T11:00:00Z"), 1);
+        assert_eq!(of("False", "2026-11-21T11:00:00Z"), 0);
+        assert_eq!(of("True", "2026-11-21T11:59:40Z"), 0, "it has just begun");
     }
 
     #[test]

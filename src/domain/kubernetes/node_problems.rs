@@ -49,7 +49,7 @@ const PROBLEMS: &[(&str, Part)] = &[
 const AGENTS: &[&str] = &["eks-node-monitoring-agent", "node-problem-detector"];
 
 /// Seconds after which a condition that nobody wrote again is left over: agents write every five minutes.
-const FORGOTTEN: i64 = 1800;
+pub(crate) const FORGOTTEN: i64 = 1800;
 
 /// A part of a node that is said to be broken.
 pub(crate) struct Problem<'a> {

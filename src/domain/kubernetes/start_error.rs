@@ -24,10 +24,37 @@ pub(crate) enum Fault {
     Command { name: Option<String> },
     /// The node knows the image, and some of its layers are not there.
     Layers,
+    /// The node's kernel has no more of something that each container takes.
+    Limit(NodeLimit),
     /// The runtime does not get the container made in time.
     Slow,
     /// Something else.
     Other,
+}
+
+/// What a kernel can run out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NodeLimit {
+    /// Keys of the keyring: one for each container.
+    Keys,
+    /// Processes and threads.
+    Processes,
+    /// Control groups: those of containers that ended may be left over.
+    Cgroups,
+}
+
+impl NodeLimit {
+    fn of(message: &str) -> Option<Self> {
+        let has = |part: &str| message.contains(part);
+        if has("session key") && has("quota exceeded") {
+            return Some(Self::Keys);
+        }
+        if has("cgroup") && has("no space left on device") {
+            return Some(Self::Cgroups);
+        }
+        let forks = has("fork") || has("clone") || has("OS thread") || has("pthread_create");
+        (forks && has("resource temporarily unavailable")).then_some(Self::Processes)
+    }
 }
 
 impl Fault {
@@ -48,6 +75,9 @@ impl Fault {
         }
         if let Some(path) = unshared(message) {
             return Some(Self::Propagation { path });
+        }
+        if let Some(limit) = NodeLimit::of(message) {
+            return Some(Self::Limit(limit));
         }
         if has("content digest ") && has("not found") {
             return Some(Self::Layers);
@@ -214,6 +244,12 @@ mod tests {
         assert!(Fault::of(held).is_none() && Fault::is_held(held));
         let layers = "failed to create containerd container: error unpacking image: failed to extract layer sha256:fc: failed to get reader from content store: content digest sha256:14: not found";
         assert_eq!(Fault::of(layers), Some(Fault::Layers));
+        let keys = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: unable to join session keyring: unable to create session key: disk quota exceeded: unknown";
+        assert_eq!(Fault::of(keys), Some(Fault::Limit(NodeLimit::Keys)));
+        let groups = "OCI runtime create failed: runc create failed: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/kubepods/x: no space left on device: unknown";
+        assert_eq!(Fault::of(groups), Some(Fault::Limit(NodeLimit::Cgroups)));
+        let processes = "OCI runtime create failed: runc create failed: unable to start container process: unable to start init: fork/exec /proc/self/fd/6: resource temporarily unavailable: unknown";
+        assert_eq!(Fault::of(processes), Some(Fault::Limit(NodeLimit::Processes)));
         assert_eq!(Fault::of("failed to create shim task: something new"), Some(Fault::Other));
     }
 }

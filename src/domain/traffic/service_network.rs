@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{age, is_now};
-use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a line of a log tells of now.
+const NOW: i64 = 900;
 
 /// Workloads whose pods have to say so on one node: one alone may have a fault of its own.
 const WORKLOADS: usize = 2;
@@ -50,15 +52,15 @@ pub(crate) fn cut_off(snap: &Snapshot) -> Vec<Cut<'_>> {
     }
     let nodes = snap.nodes.items().unwrap_or_default();
     let known = |name: &str| nodes.iter().find(|n| n.metadata.name == name && n.is_ready() && !n.is_fargate());
-    let of = |(name, silent): (&str, BTreeMap<ResourceRef, Silent<'_>>)| -> Option<Cut<'_>> {
-        let node = known(name)?;
-        (silent.len() >= WORKLOADS).then(|| Cut {
-            node,
-            silent: silent.into_values().collect(),
-            address: address.clone(),
-        })
-    };
-    by_node.into_iter().filter_map(of).collect()
+    let mut found = Vec::new();
+    for (name, silent) in by_node {
+        // Pods that are all ready have only met an API server that was updated, a while ago.
+        let lasts = silent.values().any(|s| !s.pod.is_ready());
+        if let Some(node) = known(name).filter(|_| lasts && silent.len() >= WORKLOADS) {
+            found.push(Cut { node, silent: silent.into_values().collect(), address: address.clone() });
+        }
+    }
+    found
 }
 
 /// Another node, of which nobody says so, has a ready pod on the pods' network that cannot do without the API.
@@ -79,7 +81,7 @@ fn api_address(snap: &Snapshot) -> Option<String> {
 fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod, address: &str) -> Option<&'a str> {
     let of_now = |line: &&str| {
         let undated = || age(line, snap.collected_at).is_none() && !pod.is_ready();
-        is_now(log, line, snap.collected_at, RECENT) || undated()
+        is_now(log, line, snap.collected_at, NOW) || undated()
     };
     log.text.lines().rev().filter(|line| is_silent(line, address)).find(of_now)
 }

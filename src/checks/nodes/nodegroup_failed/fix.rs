@@ -50,6 +50,11 @@ enum Way {
     Join {
         role: String,
         instance: Option<String>,
+        /// The launch template of its owner.
+        template: Option<String>,
+        version: String,
+        /// The image is its owner's: EKS adds nothing to the user data.
+        own_image: bool,
     },
     Quota {
         scaling_group: Option<String>,
@@ -147,7 +152,16 @@ impl Way {
             Fault::SubnetConfiguration => Self::SubnetConfiguration { subnets: doubtful(group) },
             Fault::SubnetMissing => Self::SubnetMissing { vpc: vpc() },
             Fault::Addresses => Self::Addresses { subnets: doubtful(group) },
-            Fault::Join => Self::Join { role, instance: named(group, "i-").into_iter().next() },
+            Fault::Join => {
+                let template = group.launch_template.as_ref().filter(|t| !t.id.is_empty());
+                Self::Join {
+                    role,
+                    instance: named(group, "i-").into_iter().next(),
+                    template: template.map(|t| t.id.clone()),
+                    version: template.map(|t| t.version.clone()).unwrap_or_default(),
+                    own_image: group.ami_type == "CUSTOM",
+                }
+            }
             Fault::Launch(Launch::Quota) => {
                 Self::Quota { scaling_group, quota: quota(group), vcpus: wanted_vcpus(group) }
             }

@@ -107,6 +107,12 @@ fn message(snap: &Snapshot, group: &Nodegroup, ready: usize, waiting: &[&Pod]) -
     let cluster = Place::of(snap).cluster;
     let name = &group.nodegroup_name;
     let why = match telling(group) {
+        Some((issue, Fault::Join)) if group.ami_type == "CUSTOM" => {
+            format!(
+                "{} (its image is not EKS' own, so that its user data alone tell instances which cluster to join)",
+                text(issue)
+            )
+        }
         Some((issue, _)) => text(issue),
         None => "EKS gives no reason".to_owned(),
     };

@@ -183,6 +183,8 @@ pub(super) enum Way {
         pod: String,
         proxy: Option<String>,
         service_namespace: Option<String>,
+        /// The URL within the cluster, where it is asked through a load balancer of its own; empty else.
+        inside: String,
     },
     Tls {
         url: String,

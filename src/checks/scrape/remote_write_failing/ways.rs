@@ -2,10 +2,11 @@
 
 use super::fix::{Change, Service, Way};
 use super::{Case, amp, words};
-use crate::domain::kubernetes::service_host;
+use crate::domain::kubernetes::{ingress, service_host};
 use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
+use crate::snapshot::kubernetes;
 
 impl Case<'_> {
     /// The URL without what is secret in it.
@@ -18,6 +19,21 @@ impl Case<'_> {
         let found = service_host::in_cluster(self.snap, host, &self.failing.at.namespace);
         let (service, service_namespace) = found.map(|s| (s.service, s.namespace)).unzip();
         Service { service, service_namespace }
+    }
+
+    /// The Service of this cluster that it is to reach through a load balancer.
+    pub(super) fn round_about(&self) -> Option<&kubernetes::Service> {
+        ingress::behind_balancer(self.snap, &self.address.as_ref()?.host)
+    }
+
+    /// How it is asked from within the cluster.
+    fn inside(&self) -> Option<String> {
+        // A certificate is mostly the load balancer's.
+        let address = self.address.as_ref().filter(|a| a.scheme == "http")?;
+        let service = self.round_about()?;
+        let meta = &service.metadata;
+        let path = redact(&address.path);
+        Some(format!("{}://{}.{}.svc:{}{path}", address.scheme, meta.name, meta.namespace, address.port))
     }
 
     pub(super) fn way(&self) -> Way {
@@ -84,6 +100,7 @@ impl Case<'_> {
                 pod,
                 proxy: self.configured.proxy.clone(),
                 service_namespace: self.service().service_namespace,
+                inside: self.inside().unwrap_or_default(),
             },
         }
     }

@@ -78,7 +78,16 @@ impl Case<'_> {
         match &self.failing.failure {
             SendFailure::NoSuchHost(host) => format!("the name {host} does not resolve (no such host)"),
             SendFailure::Dns => "DNS fails to look the name up".into(),
-            SendFailure::Timeout => format!("no answer comes in time{by} (timeout)"),
+            SendFailure::Timeout => {
+                let round = self.round_about().map(|s| {
+                    let meta = &s.metadata;
+                    format!(
+                        "; it is Service {}/{} of this cluster, asked through its load balancer: one that keeps the addresses of clients does not lead a node back to itself",
+                        meta.namespace, meta.name
+                    )
+                });
+                format!("no answer comes in time{by} (timeout){}", round.unwrap_or_default())
+            }
             SendFailure::NoRoute => format!("there is no route to it{by}"),
             SendFailure::Refused => format!("nothing listens there{by} (connection refused)"),
             SendFailure::Reset => format!("the connection is closed{by}"),

@@ -11,6 +11,8 @@ pub(super) enum BucketFault {
     Denied,
     /// The bucket does not exist, or lies in another region.
     Missing,
+    /// Mountpoint's own pod on the node does not run: no room, evicted, not made.
+    NoPod,
     /// Something else.
     Other,
 }
@@ -19,7 +21,13 @@ impl BucketFault {
     /// Reads the words of Mountpoint, where they are its.
     fn read(message: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
-        if !has(&["Failed to create S3 client", "mount-s3", "Mountpoint Pod", "ListObjectsV2 failed"]) {
+        if !has(&[
+            "Failed to create S3 client",
+            "mount-s3",
+            "Mountpoint Pod",
+            "MountpointS3PodAttachment",
+            "ListObjectsV2 failed",
+        ]) {
             return None;
         }
         if has(&["No signing credentials", "AssumeRoleWithWebIdentity", "failed to retrieve credentials"]) {
@@ -29,7 +37,12 @@ impl BucketFault {
             return Some(Self::Denied);
         }
         let missing = ["NoSuchBucket", "bucket does not exist", "PermanentRedirect", "AuthorizationHeaderMalformed"];
-        Some(if has(&missing) { Self::Missing } else { Self::Other })
+        if has(&missing) {
+            return Some(Self::Missing);
+        }
+        let no_pod =
+            ["ountpoint pod not found", "is not in 'Running' status", "find corresponding MountpointS3PodAttachment"];
+        Some(if has(&no_pod) { Self::NoPod } else { Self::Other })
     }
 }
 
@@ -237,6 +250,10 @@ mod tests {
             (
                 "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Failed to wait for Mountpoint Pod mp-7e to be ready: Mountpoint Pod mp-7e failed: Error: Failed to create S3 client Caused by: 0: initial ListObjectsV2 failed for bucket data in region eu-north-1 1: Client error 2: Forbidden: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: s3:ListBucket",
                 Fault::Bucket(BucketFault::Denied),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"s3\": rpc error: code = Internal desc = Could not mount \"data\" at \"/var/lib/kubelet/pods/1/mount\": Failed to wait for Mountpoint Pod \"mp-46cdk\" to be ready: mppod/watcher: mountpoint pod not found. Seems like Mountpoint Pod is not in 'Running' status.",
+                Fault::Bucket(BucketFault::NoPod),
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",

@@ -12,6 +12,7 @@ use crate::domain::aws::xfs::{self, Newer};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{Target, has_rollout};
+use crate::domain::text::between::between;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
 
@@ -121,6 +122,12 @@ pub(super) enum Way {
         account: String,
         region: String,
     },
+    MountpointPod {
+        pod: String,
+        /// Mountpoint's pod; empty where it is not named.
+        helper: String,
+        node: String,
+    },
     Helper {
         pod: String,
     },
@@ -145,6 +152,15 @@ pub(super) enum Way {
 const BUCKET_ACCOUNT: (&str, &str) = ("kube-system", "s3-csi-driver-sa");
 
 impl Way {
+    /// The pod of Mountpoint that the driver waits for.
+    pub(super) fn mountpoint(case: &Case<'_>) -> Self {
+        Self::MountpointPod {
+            pod: case.pod.metadata.name.clone(),
+            helper: between(&case.message, "Mountpoint Pod \"", "\"").unwrap_or_default().to_owned(),
+            node: case.pod.spec.node_name.clone().unwrap_or_default(),
+        }
+    }
+
     /// A bucket of S3, by the attributes of its PersistentVolume.
     pub(super) fn bucket(case: &Case<'_>) -> Self {
         let attributes = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| &c.volume_attributes);

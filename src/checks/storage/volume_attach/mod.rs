@@ -282,13 +282,17 @@ impl<'a> Case<'a> {
                 Way::Throttled { pod, region: Place::of(self.snap).region },
                 format!("EC2 takes no more calls of this account for the moment: {}", self.message),
             ),
+            Fault::Bucket(BucketFault::NoPod) => (
+                Way::mountpoint(self),
+                format!("the pod of Mountpoint that mounts its bucket does not run on the node: {}", self.message),
+            ),
             Fault::Bucket(fault) => {
                 let way = Way::bucket(self);
                 let words = match fault {
                     BucketFault::Credentials => "nobody gives the driver credentials for its bucket",
                     BucketFault::Denied => "the driver may not use its bucket",
                     BucketFault::Missing => "its bucket does not exist in this region",
-                    BucketFault::Other => "its bucket cannot be mounted",
+                    BucketFault::NoPod | BucketFault::Other => "its bucket cannot be mounted",
                 };
                 (way, format!("{words}: {}", self.message))
             }

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::{Settable, workload};
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, EnvVar, Node};
 
@@ -129,6 +129,12 @@ enum Way {
         managed_by: String,
     },
     Layers(OnNode),
+    NodeLimit {
+        #[serde(flatten)]
+        on: OnNode,
+        keys: bool,
+        cgroups: bool,
+    },
     Slow(OnNode),
     Other {
         pod: String,
@@ -256,6 +262,15 @@ impl Case<'_> {
                     "if command -v crictl; then crictl rmi '{image}'; else nerdctl -n k8s.io image rm --force '{image}'; fi"
                 )))
             }
+            Fault::Limit(limit) => Way::NodeLimit {
+                on: self.on_node(match limit {
+                    NodeLimit::Keys => "sysctl kernel.keys.maxkeys kernel.keys.maxbytes && cat /proc/key-users",
+                    NodeLimit::Processes => "sysctl kernel.pid_max kernel.threads-max && ps -eLf | wc -l",
+                    NodeLimit::Cgroups => "find /sys/fs/cgroup -type d | wc -l && cat /proc/cgroups",
+                }),
+                keys: *limit == NodeLimit::Keys,
+                cgroups: *limit == NodeLimit::Cgroups,
+            },
             // Containers go on while it starts again.
             Fault::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
             Fault::Other => Way::Other { pod },

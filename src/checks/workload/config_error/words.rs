@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::stops::Stop;
 use crate::domain::kubernetes::mounts::Holder;
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
 use crate::model::{Evidence, Finding};
 
 impl Case<'_> {
@@ -55,6 +55,15 @@ impl Case<'_> {
             Fault::Layers => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("node {node} has its image {} only in part, and does not fetch the rest", self.container.image)
+            }
+            Fault::Limit(limit) => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                let what = match limit {
+                    NodeLimit::Keys => "keys (kernel.keys.maxkeys), of which each container takes one",
+                    NodeLimit::Processes => "processes and threads",
+                    NodeLimit::Cgroups => "control groups",
+                };
+                format!("the kernel of node {node} has no more {what}")
             }
             Fault::Slow => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");

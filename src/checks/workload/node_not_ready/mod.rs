@@ -2,7 +2,7 @@
 
 mod flapping;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -80,29 +80,48 @@ impl Check for NodeNotReady {
                 here.filter(|p| snap.scope.is_judged(&p.metadata.namespace) && !p.is_finished()).collect();
             // Pods that could go nowhere else wait for it as well.
             let waiting = waiting_for(snap, node);
-            (!of_stack.is_empty() || !waiting.is_empty()).then(|| finding(snap, node, ready, &of_stack, &waiting))
+            let since = ready.last_transition_time.map_or(0, |t| t.as_second());
+            (!of_stack.is_empty() || !waiting.is_empty())
+                .then(|| (finding(snap, node, ready, &of_stack, &waiting), since))
         });
         let findings = together(findings.collect()).into_iter();
         Ok(Diagnosis::Findings(findings.chain(flapping::findings(snap, pods)).collect()))
     }
 }
 
-/// Nodes that are lost at one time and in one way are one finding about them all, with the steps of each.
-fn together(mut all: Vec<Finding>) -> Vec<Finding> {
-    all.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let mut names: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for finding in &all {
-        names.entry(finding.variant).or_default().push(finding.subject().name());
-    }
-    let with = |finding: Finding| match names.get(finding.variant) {
-        Some(names) if names.len() > 1 => {
-            let message = format!("{} nodes that the stack needs are not Ready: {}", names.len(), names.join(", "));
-            let key = format!("ready {}", finding.variant);
-            finding.cause(Cause::keyed(key, message))
+/// Seconds between two nodes after which they are not lost together.
+const TOGETHER: i64 = 900;
+
+/// Nodes that are lost at one time and in one way are one finding about them all, with the steps of each. Those that were lost
+/// hours apart have each a cause of its own.
+fn together(mut all: Vec<(Finding, i64)>) -> Vec<Finding> {
+    all.sort_by_key(|(f, since)| (f.variant, *since));
+    // Which group each is of: a longer pause begins another one.
+    let mut groups: Vec<Vec<Finding>> = Vec::new();
+    let mut last: Option<(&'static str, i64)> = None;
+    for (finding, since) in all {
+        let goes_on = last.is_some_and(|(variant, at)| variant == finding.variant && since - at <= TOGETHER);
+        last = Some((finding.variant, since));
+        match groups.last_mut().filter(|_| goes_on) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
         }
-        _ => finding,
-    };
-    all.into_iter().map(with).collect()
+    }
+    let mut made: Vec<Finding> = groups.into_iter().flat_map(joined).collect();
+    made.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    made
+}
+
+/// Nodes that were lost together.
+fn joined(group: Vec<Finding>) -> Vec<Finding> {
+    if group.len() < 2 {
+        return group;
+    }
+    let mut names: Vec<String> = group.iter().map(|f| f.subject().name()).collect();
+    names.sort();
+    let message = format!("{} nodes that the stack needs are not Ready: {}", names.len(), names.join(", "));
+    let key = format!("ready {} {}", group[0].variant, names[0]);
+    group.into_iter().map(|f| f.cause(Cause::keyed(key.clone(), message.clone()))).collect()
 }
 
 /// New nodes, those whose state has just changed, and those that are taken away are given time.
@@ -316,6 +335,11 @@ mod tests {
         let found = findings(&NodeNotReady, &snap);
         let told: Vec<&str> = found.iter().filter_map(|f| f.cause.as_ref()).map(|c| c.message.as_str()).collect();
         assert_eq!(told, ["2 nodes that the stack needs are not Ready: node-a, node-b"; 2]);
+        let mut apart = snap.nodes.items().expect("they were read").to_vec();
+        apart[1].status.conditions[0].last_transition_time = Some("2026-11-21T08:00:00Z".parse().expect("a time"));
+        snap.nodes = Listing::cluster(apart);
+        let found = findings(&NodeNotReady, &snap);
+        assert_eq!((found.len(), found.iter().filter(|f| f.cause.is_some()).count()), (2, 0));
     }
 
     #[test]

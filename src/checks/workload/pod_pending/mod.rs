@@ -207,6 +207,8 @@ fn shared_cause(reason: Reason, name: &str, message: &str, detail: &Detail) -> O
     let what = match reason {
         // Without the nodes only the scheduler names the taint, if it does.
         Reason::Taint => detail.taint.as_ref().map_or_else(|| said_taint(message), scheduling::taint_text),
+        // One driver or agent does not come up, on however many nodes.
+        Reason::Starting if !detail.signals.is_empty() => format!("taint {}", detail.signals.join(", ")),
         Reason::Cordoned | Reason::NotReady | Reason::Leaving | Reason::Starting | Reason::Pressure => {
             detail.nodes.join(", ")
         }
