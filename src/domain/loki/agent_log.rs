@@ -14,7 +14,7 @@ use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
 
 /// Seconds for which lines that were thrown away are worth a finding.
-const LOST: i64 = 3600;
+pub(crate) const LOST: i64 = 3600;
 /// The same of what is tried again.
 const RETRIED: i64 = 900;
 /// Lines about what is tried again, from which on it is no hiccup.

@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     Unreachable,
     /// TLS.
     Tls,
+    /// One side speaks TLS, and the other plain text.
+    Scheme,
     /// The store fails: 5xx.
     Server,
     /// The agent's own files: positions, too many open files.
@@ -77,9 +79,31 @@ pub(crate) enum Reason {
     Unsaid,
 }
 
+/// How a port of TLS answers plain text: nginx, Go's servers, Apache, Elasticsearch.
+const WANTS_TLS: &[&str] = &[
+    "plain HTTP request was sent to HTTPS port",
+    "HTTP request to an HTTPS server",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "plaintext http traffic on an https channel",
+];
+
+/// What clients say where they begin TLS with a port of plain text: Go, OpenSSL.
+const WANTS_PLAIN: &[&str] = &[
+    "server gave HTTP response to HTTPS client",
+    "first record does not look like a TLS handshake",
+    "wrong version number",
+];
+
+/// The port that answered speaks TLS, and plain text was sent.
+pub(crate) fn wants_tls(text: &str) -> bool {
+    WANTS_TLS.iter().any(|w| text.contains(w))
+}
+
 /// Words, in the order in which they are looked for.
 const WORDS: &[(Reason, &[&str])] = &[
     (Reason::Tenant, &["no org id", "no tenant id"]),
+    (Reason::Scheme, WANTS_TLS),
+    (Reason::Scheme, WANTS_PLAIN),
     (
         Reason::Watches,
         &[
@@ -223,6 +247,7 @@ impl Reason {
                 | Self::Name
                 | Self::Unreachable
                 | Self::Tls
+                | Self::Scheme
                 | Self::Server
                 | Self::IndexReadOnly
                 | Self::TypeName
@@ -350,6 +375,18 @@ mod tests {
                 Some(Reason::Throttled),
             ),
             ("[input:tail:tail.0] parser 'cri_custom' is not registered", Some(Reason::Parser)),
+            (
+                "[output:opensearch:opensearch.0] HTTP status=400 URI=/_bulk, response: <html> <head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+                Some(Reason::Scheme),
+            ),
+            (
+                "could not push logs to Elasticsearch cluster ({:host=>\"es\"}): SSL_connect returned=1 errno=0 state=error: wrong version number",
+                Some(Reason::Scheme),
+            ),
+            (
+                "error sending batch, will retry: Post \"https://loki:3100/loki/api/v1/push\": http: server gave HTTP response to HTTPS client",
+                Some(Reason::Scheme),
+            ),
             ("something went well", None),
         ] {
             assert_eq!(Reason::of(text), reason, "{text}");

@@ -7,7 +7,7 @@ use super::Case;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::loki::reason::Reason;
+use crate::domain::loki::reason::{Reason, wants_tls};
 use crate::domain::text::redact::redact;
 
 /// See the page's fixes.
@@ -114,6 +114,15 @@ enum Way {
     },
     Tls {
         detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Scheme {
+        agent: &'static str,
+        detail: String,
+        /// The store's port speaks TLS.
+        wants_tls: bool,
+        config_key: String,
         #[serde(flatten)]
         change: Configuration,
     },
@@ -225,11 +234,11 @@ impl Fix {
 
 impl Case<'_> {
     fn way(&self) -> Way {
-        let (agent, detail, pod) = (self.last.agent.word(), redact(&self.last.text), self.last.pod.clone());
+        let (agent, detail, pod) = (self.last.agent.word(), redact(&self.text), self.last.pod.clone());
         let (service_namespace, service) = self.service().unzip();
         let config_key = || self.config.key.clone();
         let change = || self.change();
-        match self.last.reason {
+        match self.reason {
             Reason::Tenant => Way::Tenant { agent, place: self.place(), config_key: config_key(), change: change() },
             Reason::Credential => Way::Credential { detail, change: change() },
             Reason::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
@@ -258,6 +267,10 @@ impl Case<'_> {
             }
             Reason::Unreachable | Reason::Server => Way::Unreachable { detail, service, service_namespace },
             Reason::Tls => Way::Tls { detail, change: change() },
+            Reason::Scheme => {
+                let wants_tls = wants_tls(&self.text);
+                Way::Scheme { agent, detail, wants_tls, config_key: config_key(), change: change() }
+            }
             Reason::Files => Way::Files { detail },
             Reason::Watches => Way::Watches { detail, node: self.node() },
             Reason::Unreadable => Way::Unreadable { detail, managed_by: self.managed_by() },

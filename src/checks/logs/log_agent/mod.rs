@@ -14,11 +14,13 @@ use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
-use crate::domain::loki::reason::Reason;
+use crate::domain::loki::reason::{self, Reason};
+use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
 use fix::Fix;
 
 check! {
@@ -65,6 +67,9 @@ struct Case<'a> {
     pod: Option<&'a Pod>,
     target: Option<(String, Option<u16>)>,
     config: config::Config,
+    /// Why lines do not arrive, and who says so: the agent, or the store where the agent does not print the answer.
+    reason: Reason,
+    text: String,
 }
 
 impl<'a> Case<'a> {
@@ -73,7 +78,30 @@ impl<'a> Case<'a> {
         let pod = snap.pods.find(&last.namespace, &last.pod).ok().flatten();
         let config = config::Config::of(snap, pod, &last.container, last.agent);
         let target = all.iter().find_map(|f| agent_log::target(&f.text)).or_else(|| config.target());
-        Some(Self { snap, all, last, pod, target, config })
+        let (reason, text) = (last.reason, last.text.clone());
+        let case = Self { snap, all, last, pod, target, config, reason, text };
+        Some(match case.said_by_store() {
+            Some((reason, text)) => Self { reason, text, ..case },
+            None => case,
+        })
+    }
+
+    /// What the store behind the agent's address says of lines that it refuses, where the agent does not.
+    fn said_by_store(&self) -> Option<(Reason, String)> {
+        let (namespace, name) = self.service().filter(|_| self.reason == Reason::Refused)?;
+        let service = self.snap.services.find(&namespace, &name).ok().flatten()?;
+        let pods: Vec<&Pod> = self.snap.pods_of_service(service).collect();
+        let of_store = |log: &&ContainerLog| {
+            !log.previous && pods.iter().any(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod)
+        };
+        let logs = self.snap.part_logs().ok()?.iter().filter(of_store);
+        let lines = logs.flat_map(|log| log.text.lines()).map(Line::parse);
+        let refusals = lines.filter(|l| !l.is_older(self.snap.collected_at, agent_log::LOST)).filter_map(|line| {
+            let text = line.text();
+            let reason = Reason::of(&text).filter(|r| reason::status(&text) == Some(400) && *r != Reason::Refused)?;
+            Some((reason, text))
+        });
+        refusals.last()
     }
 
     fn owner(&self) -> ResourceRef {
@@ -86,15 +114,15 @@ impl<'a> Case<'a> {
         match &self.target {
             Some((host, Some(port))) => format!("{host}:{port}"),
             Some((host, None)) => host.clone(),
-            None if self.last.text.contains("cloudwatch") => "CloudWatch Logs".to_owned(),
-            None if self.last.text.contains("firehose") => "Firehose".to_owned(),
+            None if self.text.contains("cloudwatch") => "CloudWatch Logs".to_owned(),
+            None if self.text.contains("firehose") => "Firehose".to_owned(),
             None => "the store".to_owned(),
         }
     }
 
     /// Lines of several pods share one stream: its labels name none.
     fn shares_streams(&self) -> bool {
-        match self.all.iter().find_map(|f| agent_log::stream(&f.text)) {
+        match agent_log::stream(&self.text).or_else(|| self.all.iter().find_map(|f| agent_log::stream(&f.text))) {
             Some(stream) => !DISTINCT.iter().any(|l| stream.contains(&format!("{l}="))),
             None => self.config.names_no_pod(self.last.agent),
         }
@@ -102,10 +130,10 @@ impl<'a> Case<'a> {
 
     fn finding(&self) -> Finding {
         let last = self.last;
-        let severity = if last.reason.stops_all() { Severity::Error } else { Severity::Warning };
+        let severity = if self.reason.stops_all() { Severity::Error } else { Severity::Warning };
         let owner = self.owner();
         let times: usize = self.all.iter().map(|f| f.times).sum();
-        let effect = match last.reason {
+        let effect = match self.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
             Reason::Metadata | Reason::Kubelet => "lines cannot be found by pod or namespace",
             Reason::Parser => "lines are sent as they are, without their fields and mostly without their own time",
@@ -124,7 +152,7 @@ impl<'a> Case<'a> {
             self.all.len()
         );
         let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
-        let key = format!("{} {:?}", owner.key(), last.reason);
+        let key = format!("{} {:?}", owner.key(), self.reason);
         let mut made = Finding::new(LogAgent::META.id, severity, owner, message).key(key).evidence(
             Evidence::new(format!("log of pod {}/{}", last.namespace, last.pod), redact(&last.text), show)
                 .with("namespace", &last.namespace)
@@ -142,7 +170,7 @@ impl<'a> Case<'a> {
 
     /// CloudWatch Logs knows who writes, and does not let it.
     fn is_denied_by_cloudwatch(&self) -> bool {
-        let has = |words: &[&str]| words.iter().any(|w| self.last.text.contains(w));
+        let has = |words: &[&str]| words.iter().any(|w| self.text.contains(w));
         has(&["AccessDeniedException", "is not authorized to perform"])
             && has(&["cloudwatch", "CloudWatch", "LogStream", "LogGroup", "PutLogEvents", "logs:"])
     }
@@ -184,7 +212,7 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if matches!(self.last.reason, Reason::Credential | Reason::Denied | Reason::Metadata) {
+        if matches!(self.reason, Reason::Credential | Reason::Denied | Reason::Metadata) {
             // In AWS it is the ServiceAccount that gives one.
             let account = self.pod.map(|p| {
                 let name = p.spec.account();
@@ -206,7 +234,7 @@ impl<'a> Case<'a> {
             Reason::Refused,
             Reason::Unsaid,
         ];
-        if !of_store.contains(&self.last.reason) {
+        if !of_store.contains(&self.reason) {
             return finding;
         }
         let made = match self.service() {

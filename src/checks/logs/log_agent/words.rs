@@ -2,12 +2,12 @@
 
 use super::Case;
 use crate::domain::loki::agent_log;
-use crate::domain::loki::reason::Reason;
+use crate::domain::loki::reason::{Reason, wants_tls};
 
 impl Case<'_> {
     /// What it cannot do.
     pub(super) fn fails(&self) -> String {
-        match self.last.reason {
+        match self.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
             Reason::Metadata | Reason::Kubelet => "sends lines without the labels of their pods".to_owned(),
             Reason::Parser => "does not read lines as it is told".to_owned(),
@@ -19,9 +19,13 @@ impl Case<'_> {
 
     /// Why it cannot.
     pub(super) fn why(&self) -> String {
-        let stream =
-            || self.all.iter().find_map(|f| agent_log::stream(&f.text)).map(|s| format!(" {s}")).unwrap_or_default();
-        match self.last.reason {
+        let stream = || match agent_log::stream(&self.text)
+            .or_else(|| self.all.iter().find_map(|f| agent_log::stream(&f.text)))
+        {
+            Some(stream) => format!(" {stream}"),
+            None => String::new(),
+        };
+        match self.reason {
             Reason::Tenant => "it wants a tenant, and the agent names none (no org id)".into(),
             Reason::Credential => "it does not accept the agent's credential".into(),
             Reason::Order if self.shares_streams() => format!(
@@ -49,6 +53,10 @@ impl Case<'_> {
             Reason::Name => "the name does not resolve".into(),
             Reason::Unreachable => "it cannot be reached".into(),
             Reason::Tls => "TLS fails".into(),
+            Reason::Scheme if wants_tls(&self.text) => {
+                "its port speaks TLS, and the agent sends plain text to it".into()
+            }
+            Reason::Scheme => "the agent begins TLS, and its port speaks plain text".into(),
             Reason::Server => "it answers with a server error (5xx)".into(),
             Reason::Files => "the agent cannot use its own files".into(),
             Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
@@ -67,7 +75,7 @@ impl Case<'_> {
             Reason::Throttled => "AWS takes no more requests in a second (throttling)".into(),
             Reason::Kubelet => "it does not reach the kubelet of its node, which it is told to ask".into(),
             Reason::Parser => {
-                format!("it knows no parser {}", quoted(&self.last.text).unwrap_or("of the name that an input gives"))
+                format!("it knows no parser {}", quoted(&self.text).unwrap_or("of the name that an input gives"))
             }
             Reason::Reload => "the file is refused, and it goes on with the one before".into(),
             Reason::Refused => "it refuses them (400), and the agent's log does not say why".into(),
