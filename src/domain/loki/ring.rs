@@ -10,8 +10,8 @@ use crate::snapshot::kubernetes::{Container, Pod, Workload};
 /// Why the members of a ring cannot be enough, however well they run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Slip {
-    /// More copies are asked for than ingesters are wanted.
-    TooFew { factor: u32, ingesters: u32 },
+    /// More copies are asked for than ingesters are wanted; by nobody, where it is the program's own number.
+    TooFew { factor: u32, ingesters: u32, by_default: bool },
     /// Each member enters the ring under the address of its own loopback.
     Loopback { field: String },
 }
@@ -47,7 +47,18 @@ pub(crate) fn slip(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<
     let own = pods.filter(|p| p.metadata.namespace == pod.metadata.namespace && !p.is_finished());
     let members: Vec<&Container> =
         own.filter_map(|p| p.spec.containers.iter().find(|c| Store::of_image(&c.image) == Some(store))).collect();
-    slip_in(&config, members.len(), ingesters(snap, store, &pod.metadata.namespace))
+    // A flag wins over the file, and is not read here.
+    let by_flag = container.args.iter().chain(&container.command).any(|a| a.contains("replication-factor"));
+    let default = own_factor(store).filter(|_| !by_flag);
+    slip_in(&config, members.len(), ingesters(snap, store, &pod.metadata.namespace), default)
+}
+
+/// The number of copies where nobody says one.
+fn own_factor(store: Store) -> Option<u32> {
+    match store {
+        Store::Loki | Store::Mimir => Some(3),
+        Store::Tempo => None,
+    }
 }
 
 /// Ingesters that are wanted there, whether they run or not; `None` where the workloads were not read.
@@ -66,7 +77,7 @@ fn ingests(container: &Container) -> bool {
     targets.split(',').any(|t| matches!(t.trim(), "all" | "write" | "ingester" | "scalable-single-binary"))
 }
 
-fn slip_in(config: &Node, members: usize, ingesters: Option<u32>) -> Option<Slip> {
+fn slip_in(config: &Node, members: usize, ingesters: Option<u32>, default: Option<u32>) -> Option<Slip> {
     let text = |path: &&[&str]| config.at(path).and_then(Node::as_str);
     let is_own = |path: &&&[&str]| text(path).is_some_and(|a| matches!(a, "127.0.0.1" | "localhost" | "::1"));
     // A member that is alone may ask itself.
@@ -76,8 +87,13 @@ fn slip_in(config: &Node, members: usize, ingesters: Option<u32>) -> Option<Slip
         return Some(Slip::Loopback { field: path.join(".") });
     }
     let ingesters = ingesters?;
-    let factor: u32 = FACTORS.iter().find_map(text)?.parse().ok()?;
-    (ingesters > 0 && ingesters < majority(factor)).then_some(Slip::TooFew { factor, ingesters })
+    let said = FACTORS.iter().find_map(text);
+    let factor: u32 = match said {
+        Some(text) => text.parse().ok()?,
+        None => default?,
+    };
+    let by_default = said.is_none();
+    (ingesters > 0 && ingesters < majority(factor)).then_some(Slip::TooFew { factor, ingesters, by_default })
 }
 
 #[cfg(test)]
@@ -85,19 +101,23 @@ mod tests {
     use super::*;
 
     fn read(text: &str, members: usize, ingesters: u32) -> Option<Slip> {
-        slip_in(&yaml::document(text).expect("YAML").expect("a document"), members, Some(ingesters))
+        slip_in(&yaml::document(text).expect("YAML").expect("a document"), members, Some(ingesters), None)
     }
 
     #[test]
     fn as_many_ingesters_as_make_a_majority() {
         let three = "common: {replication_factor: 3}\n";
-        assert_eq!(read(three, 3, 1), Some(Slip::TooFew { factor: 3, ingesters: 1 }));
+        assert_eq!(read(three, 3, 1), Some(Slip::TooFew { factor: 3, ingesters: 1, by_default: false }));
         assert_eq!(read(three, 3, 2), None, "two of three are enough");
         assert_eq!(read(three, 3, 0), None, "whoever ingests is elsewhere");
         assert_eq!(read("common: {replication_factor: 1}\n", 1, 1), None);
         assert_eq!(read("auth_enabled: false\n", 1, 1), None);
         let unread = yaml::document(three).expect("YAML").expect("a document");
-        assert_eq!(slip_in(&unread, 1, None), None, "how many are wanted is not known");
+        assert_eq!(slip_in(&unread, 1, None, Some(3)), None, "how many are wanted is not known");
+        let unsaid = yaml::document("multitenancy_enabled: false\n").expect("YAML").expect("a document");
+        let own = Slip::TooFew { factor: 3, ingesters: 1, by_default: true };
+        assert_eq!(slip_in(&unsaid, 1, Some(1), Some(3)), Some(own), "three, unless it is told otherwise");
+        assert_eq!(slip_in(&unsaid, 3, Some(2), Some(3)), None);
     }
 
     #[test]

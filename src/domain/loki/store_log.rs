@@ -42,6 +42,10 @@ pub(crate) enum Trouble {
     Period,
     /// Ingesters are missing from the ring.
     Ring,
+    /// Tempo: what makes metrics of spans does not run.
+    Generator,
+    /// A message between its members is larger than one takes.
+    Message,
     /// Those who answer queries do not reach those who hand them out.
     Scheduler,
     /// Those who answer queries do not reach who keeps the index for them.
@@ -76,7 +80,11 @@ impl Trouble {
 
     /// Only single queries or files suffer, or all goes on more slowly.
     pub(crate) fn is_mild(self) -> bool {
-        self.is_limit() || matches!(self, Self::Compactor | Self::Gone | Self::Slow | Self::RuleFolder | Self::Cache)
+        self.is_limit()
+            || matches!(
+                self,
+                Self::Compactor | Self::Gone | Self::Slow | Self::RuleFolder | Self::Cache | Self::Generator
+            )
     }
 
     /// A limit that holds: what is sent or asked is refused, Loki itself is well.
@@ -127,6 +135,16 @@ const OWN: &[(Trouble, &[&str])] = &[
         &["failed to run compaction", "failed to compact", "compaction failed", "error running compaction"],
     ),
 ];
+
+/// gRPC's words for a message that is too large, of the side that gets it and of the side that sends it.
+const MESSAGE: &[&str] = &["received message larger than max (", "trying to send message larger than max ("];
+
+/// The size of a message that was not taken, and what is taken, in bytes.
+pub(crate) fn message_sizes(text: &str) -> Option<(u64, u64)> {
+    let rest = MESSAGE.iter().find_map(|w| text.split_once(w))?.1;
+    let (size, limit) = rest.split(')').next()?.split_once(" vs. ")?;
+    Some((size.parse().ok()?, limit.parse().ok()?))
+}
 
 /// Labels of a refused stream that take countless values: each value is a stream of its own.
 pub(crate) fn countless_labels(text: &str) -> Vec<String> {
@@ -350,6 +368,11 @@ fn of_parts(text: &str) -> Option<Trouble> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let unreached = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "no route to host"];
     let found = match () {
+        () if has(MESSAGE) => Trouble::Message,
+        // Spans are kept all the same.
+        () if has(&["metrics generator", "metrics-generator"]) && has(&["InstancesCount <= 0", "empty ring"]) => {
+            Trouble::Generator
+        }
         () if has(&["kms:", "AWSKMS", "KMS.", "AWS KMS"]) && has(&["AccessDenied", "not authorized to perform"]) => {
             Trouble::Key
         }

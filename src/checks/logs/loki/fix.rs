@@ -13,7 +13,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::ring::{Slip, majority};
-use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::loki::store_log::{self, Failing, QueryLimit, Store, Trouble};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
@@ -132,6 +132,20 @@ enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    Generator {
+        detail: String,
+        /// Its pods are there.
+        runs: bool,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Message {
+        detail: String,
+        /// Bytes: twice as many as the message had.
+        message_bytes: u64,
+        #[serde(flatten)]
+        change: Change,
+    },
     Scheduler {
         detail: String,
     },
@@ -211,6 +225,11 @@ impl Fix {
     }
 }
 
+/// Bytes of a MiB.
+const MIB: u64 = 1 << 20;
+/// What gRPC takes unless it is told otherwise.
+const MESSAGE: u64 = 4 * MIB;
+
 /// What one of its containers says.
 struct Case<'a> {
     snap: &'a Snapshot,
@@ -273,6 +292,13 @@ impl<'a> Case<'a> {
             Trouble::DiskFull => self.disk_full(),
             Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
             Trouble::Ring => self.ring(detail),
+            Trouble::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
+            Trouble::Message => {
+                let size = store_log::message_sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
+                // Whole MiB, and room for what grows.
+                let message_bytes = (size * 2).div_ceil(MIB) * MIB;
+                Way::Message { detail, message_bytes, change: change() }
+            }
             Trouble::Scheduler => Way::Scheduler { detail },
             Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
             Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
@@ -361,6 +387,16 @@ impl<'a> Case<'a> {
             ring_url: format!("http://{address}:{}{page}", self.port()),
             gone: gone(self.snap, &self.failing.text).join(", "),
         }
+    }
+
+    /// Pods of Tempo that make metrics are there, whether they are well or not.
+    fn has_generator(&self) -> bool {
+        let pods = self.snap.pods.items().unwrap_or_default().iter();
+        let mut near = pods.filter(|p| p.metadata.namespace == self.failing.namespace);
+        near.any(|p| {
+            let mut own = p.spec.containers.iter().filter(|c| Store::of_image(&c.image) == Some(self.failing.store));
+            own.any(|c| arguments::flag(c, "target") == Some("metrics-generator"))
+        })
     }
 
     fn limit(&self) -> (String, Value) {

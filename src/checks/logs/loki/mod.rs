@@ -68,8 +68,9 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
     };
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
-    let of_members = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler | Trouble::IndexGateway);
-    let slip = pod.zip(container).filter(|_| of_members).and_then(|(p, c)| ring::slip(snap, p, c));
+    let of_ring = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler | Trouble::IndexGateway);
+    let of_members = of_ring || failing.trouble == Trouble::Generator;
+    let slip = pod.zip(container).filter(|_| of_ring).and_then(|(p, c)| ring::slip(snap, p, c));
     let labels = labels + &more(snap, failing, slip.as_ref());
     let message = format!(
         "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",

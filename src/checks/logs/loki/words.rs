@@ -33,6 +33,8 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         }
         Trouble::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
         Trouble::Ring => "ingesters are missing from its ring",
+        Trouble::Generator => "its metrics generator, which is to make metrics of the spans, is not in its ring",
+        Trouble::Message => "a message from one of its members to another is larger than is taken",
         Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
         Trouble::Members => {
             "its members do not find each other: the name that leads to them (memberlist) does not resolve"
@@ -59,10 +61,14 @@ pub(super) fn is_of_sts(text: &str) -> bool {
 /// What the line says beyond its trouble, or its configuration where that explains it.
 pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> String {
     match slip {
-        Some(Slip::TooFew { factor, ingesters }) => {
+        Some(Slip::TooFew { factor, ingesters, by_default }) => {
             let runs =
                 if *ingesters == 1 { "1 ingester runs".to_owned() } else { format!("{ingesters} ingesters run") };
-            return format!(": {runs}, and replication_factor {factor} wants {} of them at least", majority(*factor));
+            let unset = if *by_default { " (which nobody sets)" } else { "" };
+            return format!(
+                ": {runs}, and replication_factor {factor}{unset} wants {} of them at least",
+                majority(*factor)
+            );
         }
         Some(Slip::Loopback { field }) => {
             return format!(": {field} lets each of them name 127.0.0.1 as its address");
@@ -82,6 +88,10 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
             named.map(|(action, key)| format!(" ({action} on {key})")).unwrap_or_default()
         }
         Trouble::RuleFolder => rule_folder(&failing.text).map(|f| format!(" ({f})")).unwrap_or_default(),
+        Trouble::Message => match store_log::message_sizes(&failing.text) {
+            Some((size, limit)) => format!(" ({size} bytes, and {limit} are allowed)"),
+            None => String::new(),
+        },
         Trouble::Ring => match gone(snap, &failing.text).as_slice() {
             [] => String::new(),
             gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
