@@ -122,6 +122,9 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     if is_of_the_asker(text, group.count) || text.contains("Failed to install plugin") {
         return true;
     }
+    if log.program == Some(Program::Grafana) && is_of_strangers(snap, log, text) {
+        return true;
+    }
     let of_store = Store::of_image(&log.image).is_some()
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
     // What of these logs is a fault is judged by checks: a search engine complains of much, a gateway of each browser, and what
@@ -135,6 +138,25 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     of_store
         || is_judged
         || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
+}
+
+/// Logins to Grafana that fail for a wrong name or password, by none of the stack's own programs: somebody who is not to come
+/// in, or who mistyped.
+fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
+    const FAILED: &[&str] = &[
+        "nvalid username or password",
+        "password-auth.",
+        "too many consecutive incorrect login attempts",
+        "user not found",
+    ];
+    let is_login = |text: &str| FAILED.iter().any(|w| text.contains(w));
+    let own = |line: &str| {
+        let address = line.split_once("remote_addr=").and_then(|(_, rest)| rest.split_whitespace().next())?;
+        let address: std::net::IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+        let pod = snap.pod_by_ip(&address.to_string());
+        Some(address.is_loopback() || pod.is_some_and(|p| snap.scope.is_stack(&p.metadata.namespace)))
+    };
+    is_login(text) && !log.text.lines().filter(|l| is_login(l)).any(|l| own(l) == Some(true))
 }
 
 /// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,

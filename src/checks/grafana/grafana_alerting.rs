@@ -12,6 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::alertmanager::group::{Group, groups};
 use crate::domain::alertmanager::log::failures_of;
 use crate::domain::grafana::provisioned::Instance;
+use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
@@ -41,6 +42,11 @@ enum Fix {
         detail: String,
         advice: String,
     },
+    Replicas {
+        #[serde(flatten)]
+        at: At,
+        managed_by: String,
+    },
     Rule {
         #[serde(flatten)]
         at: At,
@@ -60,6 +66,10 @@ struct At {
 
 /// Seconds for which an evaluation that failed counts: rules are evaluated every minute or so.
 const RECENT: i64 = 1800;
+/// Seconds for which an alert counts that was sent.
+const SENT: i64 = 6 * 3600;
+/// Where grafana.ini says how its replicas find each other.
+const SECTION: &str = "unified_alerting";
 /// Evaluations that fail in the same way from which on it is no hiccup.
 const SEVERAL: usize = 3;
 
@@ -79,8 +89,50 @@ impl Check for GrafanaAlerting {
             let Some(instance) = of_pod(snap, &instances, &log.pod) else { continue };
             findings.extend(failing_rules(snap, log).values().filter_map(|f| unevaluated(instance, log, f)));
         }
+        findings.extend(instances.iter().filter_map(|i| each_for_itself(snap, *i)));
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// What a replica writes when it hands an alert to its own Alertmanager, or that one sends it on.
+const SENDS: &[&str] = &["Sending alerts to local notifier", "Notify success", "Notify for alerts failed"];
+
+/// The last line of a log that says so.
+fn sent<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<&'a str> {
+    log.text.lines().rev().find(|raw| {
+        let line = Line::parse(raw);
+        let of_alerting = line.get("logger").starts_with("ngalert") && SENDS.contains(&line.msg.as_str());
+        of_alerting && line.written_at(snap.collected_at).is_some_and(|t| snap.seconds_since(t) <= SENT)
+    })
+}
+
+/// Several replicas that do not know each other: each sends every alert.
+fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
+    let pods = instance.pods(snap);
+    let ready = pods.iter().filter(|p| p.is_ready()).count();
+    // An update runs two for a moment.
+    if ready < 2
+        || instance.workload.desired() < 2
+        || ["ha_peers", "ha_redis_address"].iter().any(|k| instance.setting(snap, SECTION, k) != Ok(None))
+    {
+        return None;
+    }
+    let logs = snap.logs_of(Program::Grafana).ok()?;
+    let own = logs.iter().filter(|l| !l.previous && pods.iter().any(|p| p.metadata.name == l.pod));
+    let senders: Vec<(&ContainerLog, String)> = own.filter_map(|l| Some((*l, sent(snap, l)?.to_owned()))).collect();
+    let [(log, _), _, ..] = senders.as_slice() else { return None };
+    let message = format!(
+        "each of the {ready} replicas of Grafana ({}) sends every alert of its own rules: they do not know each other (no ha_peers)",
+        instance.kubectl_name()
+    );
+    let fix = Fix::Replicas { at: at(instance, &log.container), managed_by: managed_by(&instance.workload.metadata) };
+    let made = Finding::new(GrafanaAlerting::META.id, Severity::Warning, instance.reference(), message)
+        .key(format!("replicas {}", instance.reference().key()))
+        .breaks_nothing();
+    let made = senders.iter().take(2).fold(made, |made, (log, line)| {
+        made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+    });
+    Some(made.fix(fix))
 }
 
 fn at(instance: Instance<'_>, container: &str) -> At {

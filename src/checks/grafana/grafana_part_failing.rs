@@ -132,6 +132,8 @@ enum Way {
         exists: bool,
         /// It answers, and does not take Grafana's token.
         unauthorized: bool,
+        /// Where it is told to open Grafana, and what is wrong with that; empty where nothing is.
+        callback: String,
     },
     PluginInstall {
         plugins: String,
@@ -288,7 +290,10 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
         Part::Rendering if is_unauthorized(said) => {
             format!("{who} makes no images: its renderer {host} does not accept its token ({error})")
         }
-        Part::Rendering => format!("{who} makes no images: its renderer {host} fails ({error})"),
+        Part::Rendering => match callback(snap, instance, said).as_str() {
+            "" => format!("{who} makes no images: its renderer {host} fails ({error})"),
+            callback => format!("{who} makes no images: {callback}"),
+        },
         Part::Signature => format!("{who} does not load plugin {}: it is not signed ({error})", said.what),
     };
     let severity = match said.part {
@@ -386,6 +391,40 @@ fn wanted(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
     all
 }
 
+/// The renderer is told to open Grafana at a Service that is not there, or that has no such port; empty where it is not so.
+fn callback(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> String {
+    // The page that is to be drawn is a parameter of the request.
+    let asked = said.line.split("url=http").nth(1).and_then(|rest| rest.split(['&', '"', ' ', '\\']).next());
+    let asked = asked.map(|rest| format!("http{}", rest.replace("%3A", ":").replace("%2F", "/")));
+    let of_setting = || instance.setting(snap, "rendering", "callback_url").ok().flatten().map(str::to_owned);
+    let Some(url) = asked.or_else(of_setting).and_then(|u| ::url::Url::parse(&u).ok()) else { return String::new() };
+    let Some(named) = url.host_str().and_then(|h| in_cluster(snap, h, instance.namespace())) else {
+        return String::new();
+    };
+    let place = format!("its renderer is told to open Grafana at {}://{}", url.scheme(), authority(&url));
+    match snap.services.find(&named.namespace, &named.service) {
+        Ok(None) => format!("{place}, and there is no Service {}/{}", named.namespace, named.service),
+        Ok(Some(service)) => {
+            let port = url.port_or_known_default();
+            // A headless Service hands out the pods' own addresses, with all their ports.
+            let headless = service.spec.cluster_ip.as_deref() == Some("None");
+            if headless || service.spec.ports.iter().any(|p| Some(p.port) == port) {
+                return String::new();
+            }
+            let has: Vec<String> = service.spec.ports.iter().map(|p| p.port.to_string()).collect();
+            let (namespace, name) = (&named.namespace, &named.service);
+            format!("{place}, and Service {namespace}/{name} has no such port (it has {})", has.join(", "))
+        }
+        Err(_) => String::new(),
+    }
+}
+
+/// `host:port`, as it is written.
+fn authority(url: &::url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 fn is_unauthorized(said: &Said<'_>) -> bool {
     ["401 Unauthorized", "Unauthorized request", "Unauthenticated"].iter().any(|w| said.error.contains(w))
 }
@@ -469,7 +508,8 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             let exists =
                 named.as_ref().and_then(|s| snap.services.find(&s.namespace, &s.service).ok().flatten()).is_some();
             let (service, service_namespace) = named.map(|s| (s.service, s.namespace)).unzip();
-            Way::Rendering { host, service, service_namespace, exists, unauthorized: is_unauthorized(said) }
+            let callback = callback(snap, instance, said);
+            Way::Rendering { host, service, service_namespace, exists, unauthorized: is_unauthorized(said), callback }
         }
         Part::Signature => Way::Signature {
             plugin: said.what.clone(),

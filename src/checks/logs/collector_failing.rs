@@ -8,15 +8,16 @@ use serde::Serialize;
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_collector};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Service};
 
@@ -69,6 +70,16 @@ enum Way {
     },
     PlainText,
     Tls,
+    /// It is a Prometheus that is not told to take OTLP.
+    OtlpOff {
+        server: String,
+        server_namespace: String,
+        /// The flag of its version.
+        flag: &'static str,
+        /// The operator's resource that the server is made from.
+        resource: Option<String>,
+        server_managed_by: String,
+    },
     Path {
         /// The store behind the address is a Loki that knows no OTLP.
         old_loki: bool,
@@ -193,6 +204,30 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The Prometheus that is asked for its path of OTLP and runs without it.
+    fn otlp_off(&self) -> Option<Way> {
+        let service = self.service().filter(|_| self.last.error.contains("/api/v1/otlp"))?;
+        let pod = self.snap.pods_of_service(service).next()?;
+        let container = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Prometheus))?;
+        let told = arguments::has_flag(container, "web.enable-otlp-receiver")
+            || arguments::flags(container, "enable-feature").any(|f| f.contains("otlp-write-receiver"));
+        if told {
+            return None;
+        }
+        // Prometheus 3 has a flag of its own for what was a feature flag of 2.47 and later.
+        let is_old = tag_of(&container.image).is_some_and(|t| t.trim_start_matches('v').starts_with("2."));
+        let target = Target::of(self.snap, pod);
+        let owner = self.snap.owner_ref(pod);
+        let made_from = workload(self.snap, &owner).and_then(|w| operator_owner(&w.metadata));
+        Some(Way::OtlpOff {
+            server: owner.kubectl_name(),
+            server_namespace: pod.metadata.namespace.clone(),
+            flag: if is_old { "--enable-feature=otlp-write-receiver" } else { "--web.enable-otlp-receiver" },
+            resource: made_from.filter(|(kind, _)| *kind == "prometheus").map(|(_, name)| name.to_owned()),
+            server_managed_by: target.managed_by,
+        })
+    }
+
     fn host(&self) -> String {
         self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(host, _)| host.clone())
     }
@@ -208,6 +243,9 @@ impl<'a> Case<'a> {
             Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
             Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
             Trouble::Tls => format!("exporter {exporter}: TLS to {place} fails"),
+            Trouble::Path if self.otlp_off().is_some() => {
+                format!("exporter {exporter}: {place} is a Prometheus that is not told to take OTLP")
+            }
             Trouble::Path => format!("exporter {exporter}: {place} does not take such data (no such path or service)"),
             Trouble::Credential => format!("exporter {exporter}: {place} does not accept its credential"),
             Trouble::Denied => format!("exporter {exporter}: AWS does not let it write"),
@@ -240,7 +278,7 @@ impl<'a> Case<'a> {
             Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
             Trouble::PlainText => Way::PlainText,
             Trouble::Tls => Way::Tls,
-            Trouble::Path => Way::Path { old_loki: self.is_old_loki() },
+            Trouble::Path => self.otlp_off().unwrap_or_else(|| Way::Path { old_loki: self.is_old_loki() }),
             Trouble::Credential => Way::Credential,
             Trouble::Denied => self.denied(),
             Trouble::Size => Way::Size,
@@ -252,7 +290,8 @@ impl<'a> Case<'a> {
     /// What the others need is elsewhere: a restart would only throw the queue away.
     fn changes_config(&self) -> bool {
         use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Size};
-        matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size)
+        let here = matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size);
+        here && !(self.last.trouble == Path && self.otlp_off().is_some())
     }
 
     fn account(&self) -> &'a str {

@@ -15,6 +15,7 @@ use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::text::log_line::age;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
+use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
 
 check! {
@@ -23,7 +24,7 @@ check! {
         id: "kubelet-certificate", suite: Nodes, severity: Error,
         title: "a kubelet has no serving certificate",
         requires: [Nodes],
-        uses: [PrometheusTargets, ComponentLogs, PartLogs, Pods, EksCluster, EksNodegroups],
+        uses: [PrometheusTargets, ComponentLogs, PartLogs, CrashLogs, Pods, EksCluster, EksNodegroups],
         fix: Fix,
     }
 }
@@ -74,6 +75,8 @@ struct Seen<'a> {
     targets: Vec<(&'a str, &'a str)>,
     /// The log of metrics-server: namespace, pod, line.
     metrics_server: Option<(&'a str, &'a str, &'a str)>,
+    /// The last log of an agent that ended over it: namespace, pod, container, whether of the run before, line.
+    ended: Option<(&'a str, &'a str, &'a str, bool, &'a str)>,
     /// Logs that the API server could not fetch.
     logs: BTreeSet<String>,
 }
@@ -102,7 +105,17 @@ impl<'a> Seen<'a> {
             .map(|f| (f.log.namespace.as_str(), f.log.pod.as_str(), f.line));
         let gaps = snap.gaps_of(Fact::ComponentLogs).into_iter().chain(snap.gaps_of(Fact::PartLogs));
         let unread = gaps.filter(|g| is_kubelet(&g.message));
+        let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default().iter();
+        // One that runs again has been answered.
+        let is_down = |log: &&ContainerLog| {
+            snap.pods.find(&log.namespace, &log.pod).ok().flatten().is_some_and(|pod| !pod.is_ready())
+        };
+        let mut ended = logs.filter(is_down).filter_map(|log| {
+            let line = log.text.lines().rev().find(|l| is_kubelet(l))?;
+            Some((log.namespace.as_str(), log.pod.as_str(), log.container.as_str(), log.previous, line))
+        });
         Self {
+            ended: ended.next(),
             targets: targets.map(|t| (t.scrape_url.as_str(), t.last_error.as_str())).collect(),
             metrics_server: failed.next(),
             logs: unread.map(|g| g.what.clone()).collect(),
@@ -110,7 +123,7 @@ impl<'a> Seen<'a> {
     }
 
     fn is_something(&self) -> bool {
-        !self.targets.is_empty() || self.metrics_server.is_some() || !self.logs.is_empty()
+        !self.targets.is_empty() || self.metrics_server.is_some() || self.ended.is_some() || !self.logs.is_empty()
     }
 
     /// It shows a certificate, whose time is over.
@@ -126,6 +139,9 @@ impl<'a> Seen<'a> {
         }
         if self.metrics_server.is_some() {
             all.push("metrics-server gets no metrics of it");
+        }
+        if self.ended.is_some() {
+            all.push("an agent that asks it for its pods does not start");
         }
         if !self.logs.is_empty() {
             all.push("the logs of its pods cannot be read");
@@ -152,6 +168,9 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     }
     if let Some((namespace, pod, line)) = seen.metrics_server {
         made = made.evidence(log_evidence(namespace, pod, "metrics-server", false, line));
+    }
+    if let Some((namespace, pod, container, previous, line)) = seen.ended {
+        made = made.evidence(log_evidence(namespace, pod, container, previous, line));
     }
     if !seen.logs.is_empty() {
         let all: Vec<&str> = seen.logs.iter().map(String::as_str).collect();

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::{api_services, arguments};
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -315,13 +315,13 @@ fn refused(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
     let says = |line: &&str| {
         line.contains("unable to update list of all metrics")
             && REFUSALS.iter().any(|r| line.contains(r))
-            && age(line, snap.collected_at).is_some_and(|age| age <= REFUSED)
+            && is_within(line, snap.collected_at, REFUSED)
     };
     let (log, times, line) = logs
         .map(|log| (log, log.text.lines().filter(says).count(), log.text.lines().rev().find(says)))
         .find(|(_, times, _)| *times >= LINES)?;
     // It asks each minute: what was said some time ago is over.
-    let line = line.filter(|line| age(line, snap.collected_at).is_some_and(|age| age <= ASKED))?;
+    let line = line.filter(|line| is_within(line, snap.collected_at, ASKED))?;
     let line = redact(line).trim().to_owned();
     let detail = line.rsplit_once("}\": ").map_or(line.as_str(), |(_, said)| said).to_owned();
     let has = |part: &str| line.contains(part);

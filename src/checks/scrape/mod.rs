@@ -5,6 +5,7 @@ mod discovery_failing;
 mod exporter_failing;
 mod job_without_targets;
 mod prometheus_config;
+mod prometheus_overloaded;
 mod reload_refused;
 mod remote_write_failing;
 mod rule_failing;
@@ -37,4 +38,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &rule_failing::RuleFailing,
     &rule_without_data::RuleWithoutData,
     &scrape_timing::ScrapeTiming,
+    &prometheus_overloaded::PrometheusOverloaded,
 ];

@@ -18,6 +18,7 @@ mod storage_class_missing;
 mod storage_class_unserved;
 mod thanos;
 mod tsdb_retention;
+mod victoria_metrics;
 mod volume_attach;
 mod volume_mount;
 mod volume_resize;
@@ -47,6 +48,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &prometheus_persistence::PrometheusPersistence,
     &prometheus_cardinality::PrometheusCardinality,
     &thanos::Thanos,
+    &victoria_metrics::VictoriaMetrics,
     &tsdb_retention::TsdbRetention,
     &pod_identity_injection::PodIdentityInjection,
 ];

@@ -9,12 +9,14 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::image::tag_of;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::thanos::{self, Failing, Trouble};
+use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -86,6 +88,13 @@ enum Way {
         login: bool,
     },
     Limit,
+    Message {
+        /// It takes what is written.
+        receives: bool,
+        /// A receiver of before 0.24, which takes 4 MiB at once.
+        old: bool,
+        version: String,
+    },
     Twins {
         labels: String,
         address: String,
@@ -148,7 +157,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
         .fix(fix(snap, failing));
     // Who is told to write to a receiver is refused; nobody waits for the others.
-    if failing.trouble != Trouble::Hashring {
+    if !(failing.trouble == Trouble::Hashring || failing.trouble == Trouble::Message && part == "receive") {
         made = made.breaks_nothing();
     }
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
@@ -231,6 +240,17 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             ),
             Severity::Warning,
         ),
+        Trouble::Message => {
+            let size = message_size::words(&failing.text);
+            let effect = match part {
+                "receive" => "what is written is refused",
+                _ => "what a store answers is lost to the query",
+            };
+            (
+                format!("a message from one part of Thanos to another is larger than is taken{size}: {effect}"),
+                Severity::Error,
+            )
+        }
         Trouble::Stores => {
             (format!("it does not find the stores that it is to ask: {}", shorten(&failing.text)), Severity::Error)
         }
@@ -318,11 +338,10 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         Trouble::DiskFull => Way::DiskFull,
         Trouble::Stores => Way::Stores,
         Trouble::Limit => Way::Limit,
+        Trouble::Message => message(pod.zip(container(pod, failing))),
         Trouble::Prometheus => {
             let has = |part: &str| failing.text.contains(part);
-            let servers = snap.monitoring_resources.items().unwrap_or_default().iter();
-            let mut own = servers.filter(|r| r.kind == "Prometheus" && r.metadata.namespace == failing.log.namespace);
-            let prefix = own.find_map(|r| r.spec.route_prefix.clone()).filter(|p| p != "/").unwrap_or_default();
+            let prefix = pod.map(prefix).unwrap_or_default();
             Way::Prometheus { prefix, path: has("got 404"), login: has("got 401") || has("got 403") }
         }
         Trouble::Hashring => hashring(snap, pod.zip(container(pod, failing))),
@@ -339,6 +358,30 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             }
         }
     }
+}
+
+/// The path below which the Prometheus beside a sidecar answers; empty where it is the root.
+fn prefix(pod: &Pod) -> String {
+    let server = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Prometheus));
+    let path = server.and_then(|c| {
+        let external = || arguments::flag(c, "web.external-url").and_then(|url| url::Url::parse(url).ok());
+        arguments::flag(c, "web.route-prefix").map(str::to_owned).or_else(|| Some(external()?.path().to_owned()))
+    });
+    let path = path.unwrap_or_default();
+    match path.trim_matches('/') {
+        "" => String::new(),
+        path => format!("/{path}"),
+    }
+}
+
+/// Who takes too little at once, and whether another version takes more.
+fn message(of: Option<(&Pod, &Container)>) -> Way {
+    let container = of.map(|(_, c)| c);
+    let version = container.and_then(|c| tag_of(&c.image)).unwrap_or_default();
+    let minor =
+        version.trim_start_matches('v').strip_prefix("0.").and_then(|rest| rest.split('.').next()?.parse().ok());
+    let receives = container.is_some_and(|c| thanos::component(c) == "receive");
+    Way::Message { receives, old: receives && minor.is_some_and(|m: u32| m < 24), version: version.to_owned() }
 }
 
 /// What a receiver's arguments say of its hashring.

@@ -51,8 +51,12 @@ pub(super) fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
         .collect()
 }
 
-/// A target of an exporter of another program, by the name of its job, container or Service.
+/// A target of an exporter of another program, by the name of its job, container or Service. Charts of databases call their
+/// exporter's container `metrics`.
 fn is_of_exporter(target: &ScrapeTarget) -> bool {
+    if target.labels.get("container").is_some_and(|name| name == "metrics") {
+        return true;
+    }
     let mut named = ["job", "container", "service"].iter().filter_map(|label| target.labels.get(*label));
     named.any(|name| name.contains("exporter") && !name.contains("node-exporter"))
 }

@@ -1,6 +1,8 @@
-//! Log agents that refuse their own configuration: Fluent Bit and Fluentd.
+//! Agents that cannot start: Fluent Bit and Fluentd that refuse their own configuration, and the CloudWatch agent that does not
+//! get what it asks of its kubelet.
 
-use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::kubernetes::metrics_server::NO_CERTIFICATE;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::text::near::near;
@@ -8,7 +10,32 @@ use crate::text::pattern::pattern;
 
 /// Reads a whole log: what ends them is said before they take their plugins down.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    fluent_bit(text).or_else(|| fluentd(text))
+    fluent_bit(text).or_else(|| fluentd(text)).or_else(|| cloudwatch(text))
+}
+
+/// `cannot get pods from kubelet: call to /pods endpoint failed: Get "https://10.0.1.5:10250/pods": …`: it panics afterwards,
+/// while it takes down what never ran.
+fn cloudwatch(text: &str) -> Option<Crash> {
+    let found = pattern!(r#"call to /\w+ endpoint failed: Get \\?"https://([^/"\s]+)/[^"\\\s]*\\?": ([^"\n]+)"#)
+        .captures_iter(text)
+        .last()?;
+    let (kubelet, said) = (&found[1], found[2].trim());
+    // A proxy that does not let a connection through answers with the bare words of a status.
+    let of_proxy =
+        ["Forbidden", "Proxy Authentication Required", "Bad Gateway", "Service Unavailable", "Gateway Timeout"];
+    let (reason, advice) = match () {
+        () if said.starts_with(NO_CERTIFICATE) => (
+            format!("the kubelet of its node ({kubelet}) has no serving certificate ({NO_CERTIFICATE})"),
+            "The kubelet asks the cluster for its certificate and gets none, or not yet: `kubectl get csr` shows whether its requests are approved. Nobody reads its metrics and logs meanwhile; the agent's panic only follows.".to_owned(),
+        ),
+        () if of_proxy.contains(&said) => (
+            format!("it asks the kubelet of its node ({kubelet}) through a proxy, which does not let it through ({said})"),
+            "HTTPS_PROXY in its environment sends it there. NO_PROXY has to name the addresses of the nodes (their network as CIDR), besides the metadata service and the API server.".to_owned(),
+        ),
+        () => return None,
+    };
+    let crash = Crash::new(Class::Unreached, reason).what(kubelet).advice(advice);
+    Some(Crash { said: redact(&shorten(&found[0], 300)), ..crash })
 }
 
 fn fluent_bit(text: &str) -> Option<Crash> {
@@ -132,6 +159,23 @@ mod tests {
                 "2026-11-21 02:53:50 +0000 [info]: parsing config file is succeeded path=\"/fluentd/etc/fluent.conf\"\n"
             )
             .is_none()
+        );
+    }
+
+    #[test]
+    fn the_kubelet_that_an_agent_asks() {
+        let with = |error: &str| {
+            format!(
+                "2026-11-21T02:53:50Z E! {{\"msg\":\"Failed to start component\",\"error\":\"cannot get pods from kubelet: call to /pods endpoint failed: Get \\\"https://10.0.132.180:10250/pods\\\": {error}\",\"type\":\"Receiver\"}}\npanic: runtime error: invalid memory address or nil pointer dereference\n"
+            )
+        };
+        let crash = read(&with("remote error: tls: internal error")).expect("a crash");
+        assert_eq!((crash.class, crash.what.as_deref()), (Class::Unreached, Some("10.0.132.180:10250")));
+        let old = "Error: cannot start pipelines: cannot get pod from kubelet, err: call to /pods endpoint failed: Get \"https://10.0.132.180:10250/pods\": Forbidden\n";
+        assert!(read(old).is_some_and(|c| c.advice.contains("NO_PROXY")));
+        assert!(
+            read(&with("dial tcp 10.0.132.180:10250: connect: connection refused")).is_none(),
+            "told as of any other"
         );
     }
 }

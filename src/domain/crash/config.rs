@@ -8,7 +8,12 @@ use crate::text::pattern::pattern;
 
 /// Reads a whole log: a refusal often takes several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    alloy(text).or_else(|| variable(text)).or_else(|| collector(text)).or_else(|| vector(text)).or_else(|| yaml(text))
+    alloy(text)
+        .or_else(|| variable(text))
+        .or_else(|| collector(text))
+        .or_else(|| vector(text))
+        .or_else(|| mysql(text))
+        .or_else(|| yaml(text))
 }
 
 /// `Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name "forward"`.
@@ -16,6 +21,22 @@ fn alloy(text: &str) -> Option<Crash> {
     let found = pattern!(r"(?m)^(?:Error: )?(/[\w./-]+\.(?:alloy|river|hcl)):(\d+):\d+: ([^\n]+)").captures(text)?;
     let crash = Crash { line: found[2].parse().ok(), ..Crash::new(Class::Config, &found[3]) };
     Some(Crash { said: redact(&found[0]), ..crash.file(&found[1]) })
+}
+
+/// `msg="failed to validate config" section=client err="no user specified in section or parent"`, and then
+/// `msg="Error parsing host config" file=.my.cnf err="no configuration found"`.
+fn mysql(text: &str) -> Option<Crash> {
+    let found =
+        pattern!(r#"Error parsing host config" file="?([^\s"]+)"? err="([^"\n]+)""#).captures_iter(text).last()?;
+    let section =
+        pattern!(r#"failed to validate config" section="?(\w+)"? err="([^"\n]+)""#).captures_iter(text).last();
+    let reason = match &section {
+        Some(section) => format!("section [{}]: {}", &section[1], &section[2]),
+        None => found[2].to_owned(),
+    };
+    let advice = "mysqld_exporter 0.15 and later reads no DATA_SOURCE_NAME: user and host stand in section [client] of the file of `--config.my-cnf` (or in `--mysqld.username` and `--mysqld.address`), the password there or in MYSQLD_EXPORTER_PASSWORD.";
+    let said = section.as_ref().map_or(&found[0], |section| &section[0]);
+    Some(Crash { said: redact(said), ..Crash::new(Class::Config, reason).file(&found[1]).advice(advice) })
 }
 
 /// `environment variable "1" has invalid name: must match regex …`: the Collector reads each `${…}` of its file, those of
@@ -101,6 +122,11 @@ mod tests {
         );
         let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
         assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
+        let exporter = "level=error msg=\"failed to validate config\" section=client err=\"no user specified in section or parent\"\nlevel=info msg=\"Error parsing host config\" file=.my.cnf err=\"no configuration found\"\n";
+        assert_eq!(
+            of(exporter),
+            Some((".my.cnf".into(), None, "section [client]: no user specified in section or parent".into()))
+        );
         let unknown = "Error: invalid configuration: service::pipelines::traces: references exporter \"otlp/jaeger\" which is not configured\n2026/11/21 02:52:01 collector server run finished with error: invalid configuration: x\n";
         assert!(read(unknown).is_some_and(|c| c.reason.starts_with("service::pipelines::traces: references")));
         let vector = "2026-11-21T02:52:01.114Z  INFO vector::app: Loading configs. paths=[\"/etc/vector\"]\n2026-11-21T02:52:01.118Z ERROR vector::cli: Configuration error. error=unknown field `endpont`, expected `endpoint`\n\nin `sinks.loki`\n";

@@ -1,5 +1,6 @@
 //! What Grafana is provisioned with: the ConfigMaps that it mounts or that its side-cars load, and what stands in them.
 
+use crate::domain::grafana::ini;
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::model::{Program, ResourceRef};
@@ -88,6 +89,10 @@ pub(crate) fn asked<'a>(snap: &Snapshot, instances: &[Instance<'a>]) -> Option<I
     instances.iter().find(behind).copied()
 }
 
+/// Something that was not read may set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotKnown;
+
 /// A side-car that writes ConfigMaps with a label into Grafana's folders (kiwigrid/k8s-sidecar).
 struct Sidecar<'a> {
     label: &'a str,
@@ -136,6 +141,29 @@ impl<'a> Instance<'a> {
     /// Its pods.
     pub(crate) fn pods(&self, snap: &'a Snapshot) -> Vec<&'a Pod> {
         snap.pods_of_workload(self.workload).collect()
+    }
+
+    /// A setting of grafana.ini, by the environment or by a file that is mounted; `Err` where something that was not read may
+    /// set it.
+    ///
+    /// # Errors
+    /// Nothing is known of it.
+    pub(crate) fn setting(&self, snap: &'a Snapshot, section: &str, key: &str) -> Result<Option<&'a str>, NotKnown> {
+        let name = format!("GF_{}_{}", section, key).to_ascii_uppercase().replace(['.', '-'], "_");
+        if let Some(set) = self.container.env.iter().find(|e| e.name == name) {
+            return set.value.as_deref().map(Some).ok_or(NotKnown);
+        }
+        let mounts = Mounts::of(snap, self.workload, self.container);
+        let files = mounts.files();
+        let text = files.iter().filter(|f| f.key.ends_with(".ini")).find_map(|f| ini::value(f.text, section, key));
+        // A file of its own name, or variables of a whole ConfigMap or Secret, could say anything.
+        let reads_file =
+            files.iter().any(|f| f.key == "grafana.ini") || self.container.env("GF_PATHS_CONFIG").is_none();
+        match text {
+            Some(text) => Ok(Some(text)),
+            None if reads_file && self.container.env_from.is_empty() => Ok(None),
+            None => Err(NotKnown),
+        }
     }
 
     /// The files of a kind that it loads, by ConfigMap and key.
@@ -189,6 +217,16 @@ fn sidecar<'a>(container: &'a Container, watches: bool, kind: Kind) -> Option<Si
         Some(list) => Some(list.split(',').map(str::trim).collect()),
         None => Some(Vec::new()),
     };
+    // A label that comes from elsewhere is not the usual one.
+    let is_elsewhere = |name: &str| {
+        container.env(name).is_none()
+            && (container.env.iter().any(|e| e.name == name) || !container.env_from.is_empty())
+    };
+    if is_elsewhere("LABEL")
+        || label.is_some() && container.env.iter().any(|e| e.name == "LABEL_VALUE" && e.value.is_none())
+    {
+        return None;
+    }
     let value = container.env("LABEL_VALUE").filter(|v| !v.is_empty());
     let asks = watches && container.env("REQ_URL").is_some_and(|url| !url.is_empty());
     let reloader = asks.then_some(container.name.as_str());

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::reason::{self, Reason};
-use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::log_line::{Level, Line, written_at};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
@@ -60,7 +60,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 
 fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
-    for entry in entries(&log.text).into_iter().filter(|e| e.bad) {
+    for entry in entries(&log.text, snap.collected_at).into_iter().filter(|e| e.bad) {
         let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
         let Some(reason) = of_itself(&entry.text, agent).or(sending) else { continue };
         let lost = is_lost(&entry.text) || reason.is_of_start();
@@ -160,10 +160,10 @@ fn is_lost(text: &str) -> bool {
 }
 
 /// The messages of a log. What does not begin like a line of its own belongs to the one before.
-fn entries(log: &str) -> Vec<Entry> {
+fn entries(log: &str, now: Timestamp) -> Vec<Entry> {
     let mut all: Vec<Entry> = Vec::new();
     for raw in log.lines().filter(|l| !l.trim().is_empty()) {
-        match entry(raw) {
+        match entry(raw, now) {
             Some(entry) => all.push(entry),
             None => {
                 if let Some(last) = all.last_mut() {
@@ -176,23 +176,21 @@ fn entries(log: &str) -> Vec<Entry> {
     all
 }
 
-fn entry(raw: &str) -> Option<Entry> {
-    let fluent_bit = pattern!(r"^\[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)?\] \[ ?(\w+)\] (.*)$");
-    let fluentd = pattern!(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([+-]\d{2})(\d{2}) \[(\w+)\]: (.*)$");
-    let vector = pattern!(r"^(\d{4}-\d\d-\d\dT\S+Z)\s+(ERROR|WARN|INFO|DEBUG|TRACE) (.*)$");
+fn entry(raw: &str, now: Timestamp) -> Option<Entry> {
+    let fluent_bit = pattern!(r"^\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?\] \[ ?(\w+)\] (.*)$");
+    let fluentd = pattern!(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \[(\w+)\]: (.*)$");
+    let vector = pattern!(r"^\d{4}-\d\d-\d\dT\S+Z\s+(ERROR|WARN|INFO|DEBUG|TRACE) (.*)$");
+    let at = written_at(raw, now);
     if let Some(c) = fluent_bit.captures(raw) {
-        let time: Option<DateTime> = format!("{}-{}-{}T{}", &c[1], &c[2], &c[3], &c[4]).parse().ok();
-        let at = time.and_then(|t| t.to_zoned(TimeZone::UTC).ok()).map(|z| z.timestamp());
-        return Some(Entry { at, bad: matches!(&c[5], "warn" | "error"), text: c[6].to_owned() });
+        return Some(Entry { at, bad: matches!(&c[1], "warn" | "error"), text: c[2].to_owned() });
     }
     if let Some(c) = fluentd.captures(raw) {
-        let at = format!("{}{}:{}", c[1].replace(' ', "T"), &c[2], &c[3]).parse().ok();
-        return Some(Entry { at, bad: matches!(&c[4], "warn" | "error" | "fatal"), text: c[5].to_owned() });
+        return Some(Entry { at, bad: matches!(&c[1], "warn" | "error" | "fatal"), text: c[2].to_owned() });
     }
     if let Some(c) = vector.captures(raw) {
         // What its sources and transforms complain of is not about sending.
-        let bad = matches!(&c[2], "WARN" | "ERROR") && (c[3].contains("sink{") || c[3].contains("source{"));
-        return Some(Entry { at: c[1].parse().ok(), bad, text: c[3].to_owned() });
+        let bad = matches!(&c[1], "WARN" | "ERROR") && (c[2].contains("sink{") || c[2].contains("source{"));
+        return Some(Entry { at, bad, text: c[2].to_owned() });
     }
     let line = Line::parse(raw);
     // Alloy sends metrics too: their remote write is another matter.

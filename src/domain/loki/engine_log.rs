@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::log_line;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -97,7 +96,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
     let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
     let mut lost = None;
     for line in log.text.lines() {
-        let Some(age) = time(line).map(|at| snap.seconds_since(at)) else { continue };
+        let Some(age) = log_line::age(line, snap.collected_at) else { continue };
         if age > RECENT {
             continue;
         }
@@ -157,17 +156,6 @@ pub(crate) fn knows_nobody(line: &str) -> bool {
     line.contains("discovery will continue using [] from hosts providers")
 }
 
-/// `2026-11-21T02:50:00,412` and `2026-11-21T02:50:00.412Z`, anywhere in a line; without a zone it is UTC.
-fn time(line: &str) -> Option<Timestamp> {
-    let time = pattern!(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,]\d+)?(?:([+-]\d\d):?(\d\d))?");
-    let found = time.captures(line)?;
-    let zone = match (found.get(2), found.get(3)) {
-        (Some(hours), Some(minutes)) => format!("{}:{}", hours.as_str(), minutes.as_str()),
-        _ => "Z".to_owned(),
-    };
-    format!("{}{zone}", &found[1]).parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,13 +194,5 @@ mod tests {
         assert_eq!(read(image, &[50, 52, 54], said), [Trouble::Security]);
         assert!(read("opensearchproject/opensearch-dashboards:2.17.0", &[50, 52, 54], said).is_empty());
         assert!(read(image, &[54, 54, 54], said).is_empty(), "it starts");
-    }
-
-    #[test]
-    fn times_are_read_in_each_form() {
-        let at = |line: &str| time(line).map(|t| t.to_string());
-        assert_eq!(at("[2026-11-21T02:50:00,412][WARN ][o.e.x] y").as_deref(), Some("2026-11-21T02:50:00Z"));
-        assert_eq!(at("{\"timestamp\": \"2026-11-21T10:50:00,1+08:00\"}").as_deref(), Some("2026-11-21T02:50:00Z"));
-        assert_eq!(at("no time"), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::aws::credentials::Fault;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::{Platform, Snapshot};
 
@@ -135,16 +136,6 @@ const OWN: &[(Trouble, &[&str])] = &[
         &["failed to run compaction", "failed to compact", "compaction failed", "error running compaction"],
     ),
 ];
-
-/// gRPC's words for a message that is too large, of the side that gets it and of the side that sends it.
-const MESSAGE: &[&str] = &["received message larger than max (", "trying to send message larger than max ("];
-
-/// The size of a message that was not taken, and what is taken, in bytes.
-pub(crate) fn message_sizes(text: &str) -> Option<(u64, u64)> {
-    let rest = MESSAGE.iter().find_map(|w| text.split_once(w))?.1;
-    let (size, limit) = rest.split(')').next()?.split_once(" vs. ")?;
-    Some((size.parse().ok()?, limit.parse().ok()?))
-}
 
 /// Labels of a refused stream that take countless values: each value is a stream of its own.
 pub(crate) fn countless_labels(text: &str) -> Vec<String> {
@@ -368,7 +359,7 @@ fn of_parts(text: &str) -> Option<Trouble> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let unreached = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "no route to host"];
     let found = match () {
-        () if has(MESSAGE) => Trouble::Message,
+        () if message_size::is_too_large(text) => Trouble::Message,
         // Spans are kept all the same.
         () if has(&["metrics generator", "metrics-generator"]) && has(&["InstancesCount <= 0", "empty ring"]) => {
             Trouble::Generator

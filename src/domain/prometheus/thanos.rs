@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -38,6 +39,8 @@ pub(crate) enum Trouble {
     Prometheus,
     /// A query asks for more than a store may give.
     Limit,
+    /// A message from one part to another is larger than is taken.
+    Message,
     /// A receiver's hashring has fewer members than samples are to have copies.
     Hashring,
 }
@@ -87,7 +90,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let Some(trouble) = trouble(&line) else { continue };
         // A compactor that has halted says so once, and then does nothing until it is started again.
         let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
-        let asked = matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus);
+        let asked = matches!(
+            trouble,
+            Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus | Trouble::Message
+        );
         if asked && line.is_older(snap.collected_at, ASKED) {
             continue;
         }
@@ -122,7 +128,12 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     // One refused upload is tried again.
     let enough = |f: &Failing<'_>| match f.trouble {
         Trouble::Store(_) => f.times > 1,
-        Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus | Trouble::Limit => f.times > 2,
+        Trouble::Stores
+        | Trouble::Twins
+        | Trouble::Hashring
+        | Trouble::Prometheus
+        | Trouble::Limit
+        | Trouble::Message => f.times > 2,
         _ => true,
     };
     by_trouble.into_values().filter(enough).collect()
@@ -156,6 +167,9 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     let own = ["heartbeat failed", "perform GET request against", "failed to fetch initial external labels"];
     if own.iter().any(|w| text.contains(w)) {
         return ASKED_WRONG.iter().any(|w| text.contains(w)).then_some(Trouble::Prometheus);
+    }
+    if message_size::is_too_large(&text) {
+        return Some(Trouble::Message);
     }
     let limits = ["exceeded series limit", "exceeded samples limit", "exceeded chunks limit", "exceeded bytes limit"];
     if limits.iter().any(|w| text.contains(w)) {
@@ -237,6 +251,9 @@ mod tests {
         assert!(found("Get: dial tcp 127.0.0.1:9090: connect: connection refused").is_empty());
         let limit = "ts=2026-11-21T02:50:00Z caller=proxy.go:279 level=error err=\"fetch series: rpc error: code = ResourceExhausted desc = exceeded series limit: limit 10000 violated (got 10234)\"\n";
         assert_eq!(read(&limit.repeat(3))[0].0, Trouble::Limit);
+        let large = "ts=2026-11-21T02:50:00Z caller=handler.go:331 level=error component=receive err=\"forwarding request to endpoint thanos-receive-2:10901: rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5955344 vs. 4194304)\"\n";
+        assert_eq!(read(&large.repeat(3))[0].0, Trouble::Message);
+        assert!(read(&large.repeat(2)).is_empty(), "a single large request");
     }
 
     #[test]

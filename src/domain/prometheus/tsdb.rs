@@ -80,7 +80,11 @@ impl Retention {
 pub(crate) fn size_limit(capacity: f64) -> String {
     const MIB: f64 = 1_048_576.0;
     let limit = capacity * 0.8 / MIB;
-    if limit >= 8.0 * 1024.0 { format!("{}GB", (limit / 1024.0).floor()) } else { format!("{}MB", limit.floor().max(1.0)) }
+    if limit >= 8.0 * 1024.0 {
+        format!("{}GB", (limit / 1024.0).floor())
+    } else {
+        format!("{}MB", limit.floor().max(1.0))
+    }
 }
 
 /// `8GB`, `500MB`: Prometheus counts by 1024.

@@ -72,7 +72,7 @@ impl<'a> Line<'a> {
             "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
             _ => Level::Unknown,
         };
-        let at = get(&["ts", "time", "t", "@timestamp"]).parse().ok();
+        let at = get(&["ts", "time", "t", "@timestamp", "timestamp"]).replacen(',', ".", 1).parse().ok();
         let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "error.message", "reason", "details"]));
         Self { raw: text, at, level, msg, err, fields: all }
     }
@@ -84,8 +84,7 @@ impl<'a> Line<'a> {
 
     /// When it was written: by its field, by klog's short time, by a full time that it begins with, or by the time of Go's log.
     pub(crate) fn written_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let first = || self.raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
-        self.at.or_else(|| klog_time(self.raw, now)).or_else(first).or_else(|| go_time(self.raw, now))
+        self.at.or_else(|| klog_time(self.raw, now)).or_else(|| full_time(self.raw)).or_else(|| go_time(self.raw, now))
     }
 
     /// It says that it was written more than so many seconds ago.
@@ -145,10 +144,29 @@ pub(crate) fn is_now(log: &ContainerLog, line: &str, now: Timestamp, window: i64
     age.map_or(log.previous, |seconds| seconds <= window)
 }
 
-/// `2026/11/21 03:20:49`, as Go's own log writes it; containers mostly keep UTC. What lies ahead is of another zone: when it
-/// was written is not known.
+/// A full time that a line begins with: `2026-11-21T02:50:00.412Z`, `[2026-11-21T02:50:00,412]` of Java's loggers, which keep
+/// UTC where they name no zone, and `2026-11-21 02:50:00 +0000` of Fluentd.
+fn full_time(line: &str) -> Option<Timestamp> {
+    let time = pattern!(
+        r"^\s*\[?(\d{4}-\d\d-\d\d)(?:(T)| )(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|[+-]\d\d:?\d\d))?[\],\s]"
+    );
+    let padded = format!("{} ", line.get(..64).unwrap_or(line));
+    let found = time.captures(&padded)?;
+    let zone = match (found.get(5).map(|z| z.as_str()), found.get(2)) {
+        (Some("Z"), _) | (None, Some(_)) => "Z".to_owned(),
+        (Some(zone), _) => format!("{}:{}", &zone[..3], zone[3..].trim_start_matches(':')),
+        // With a blank between them it is the program's own clock, of whatever zone.
+        (None, None) => return None,
+    };
+    let part = found.get(4).map(|f| format!(".{}", f.as_str())).unwrap_or_default();
+    format!("{}T{}{part}{zone}", &found[1], &found[3]).parse().ok()
+}
+
+/// `2026/11/21 03:20:49`, as Go's own log writes it, and Fluent Bit in brackets; containers mostly keep UTC. What lies ahead is
+/// of another zone: when it was written is not known.
 fn go_time(line: &str, now: Timestamp) -> Option<Timestamp> {
-    let (date, rest) = line.trim_start().split_at_checked(10)?;
+    let line = line.trim_start();
+    let (date, rest) = line.strip_prefix('[').unwrap_or(line).split_at_checked(10)?;
     let time = rest.strip_prefix(' ')?.get(..8)?;
     let is_date = date.as_bytes()[4] == b'/' && date.as_bytes()[7] == b'/';
     let at: Timestamp = is_date.then(|| format!("{}T{time}Z", date.replace('/', "-")).parse().ok()).flatten()?;
@@ -222,6 +240,19 @@ mod tests {
         assert_eq!(age("2026/11/21 02:52:17 Ignoring, HTTP credential provider", now), Some(463));
         assert_eq!(age("2026/11/21T02:52:17 x", now), None);
         assert_eq!(age("short", now), None);
+        for line in [
+            "[2026/11/21 02:52:17] [ warn] [engine] failed to flush chunk",
+            "[2026/11/21 02:52:17.123456789] [error] [output:es:es.0] x",
+            "2026-11-21 02:52:17 +0000 [warn]: #0 failed to flush the buffer",
+            "2026-11-21 10:52:17 +0800 [warn]: #0 failed to flush the buffer",
+            "[2026-11-21T02:52:17,000][WARN ][o.e.c.c.ClusterFormationFailureHelper] x",
+            "{\"type\": \"server\", \"timestamp\": \"2026-11-21T02:52:17,000Z\", \"level\": \"WARN\", \"message\": \"x\"}",
+            "{\"timestamp\": \"2026-11-21T10:52:17,000+08:00\", \"level\": \"WARN\"}",
+            "2026-11-21T02:52:17.000000Z ERROR sink{x}: vector",
+        ] {
+            assert_eq!(age(line, now), Some(463), "{line}");
+        }
+        assert_eq!(age("2026-11-21 02:52:17 of no zone", now), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod between;
 pub(crate) mod complaint;
 pub(crate) mod disk_error;
 pub(crate) mod log_line;
+pub(crate) mod message_size;
 pub(crate) mod object_store;
 pub(crate) mod passing;
 pub(crate) mod redact;

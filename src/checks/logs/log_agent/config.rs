@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::mounts::{self, Holder, Mounts};
 use crate::domain::loki::agent::Agent;
+use crate::domain::loki::agent_log;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -49,7 +50,8 @@ impl Config {
     /// The host that the output names.
     pub(super) fn target(&self) -> Option<(String, Option<u16>)> {
         let port = self.value("port").and_then(|p| p.parse().ok());
-        self.value("host").map(|h| (h.to_owned(), port))
+        let url = || ["endpoint", "url"].iter().find_map(|key| self.value(key)).and_then(agent_log::target);
+        self.value("host").map(|h| (h.to_owned(), port)).or_else(url)
     }
 
     /// Nothing in the output's labels names the pod. Only Fluent Bit is told by its configuration: the others take their

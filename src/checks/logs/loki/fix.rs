@@ -15,6 +15,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Store, Trouble};
 use crate::domain::text::log_line::Line;
+use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::ResourceRef;
@@ -294,7 +295,7 @@ impl<'a> Case<'a> {
             Trouble::Ring => self.ring(detail),
             Trouble::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
             Trouble::Message => {
-                let size = store_log::message_sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
+                let size = message_size::sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
                 // Whole MiB, and room for what grows.
                 let message_bytes = (size * 2).div_ceil(MIB) * MIB;
                 Way::Message { detail, message_bytes, change: change() }

@@ -4,6 +4,7 @@ use crate::domain::aws::denied::Denied;
 use crate::domain::loki::agent_log;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::snapshot::Snapshot;
 
@@ -88,10 +89,7 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
             named.map(|(action, key)| format!(" ({action} on {key})")).unwrap_or_default()
         }
         Trouble::RuleFolder => rule_folder(&failing.text).map(|f| format!(" ({f})")).unwrap_or_default(),
-        Trouble::Message => match store_log::message_sizes(&failing.text) {
-            Some((size, limit)) => format!(" ({size} bytes, and {limit} are allowed)"),
-            None => String::new(),
-        },
+        Trouble::Message => message_size::words(&failing.text),
         Trouble::Ring => match gone(snap, &failing.text).as_slice() {
             [] => String::new(),
             gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),

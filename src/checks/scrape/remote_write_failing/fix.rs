@@ -161,6 +161,12 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    Scheme {
+        written: String,
+        meant: String,
+        #[serde(flatten)]
+        change: Change,
+    },
     TooLarge {
         url: String,
         #[serde(flatten)]

@@ -20,6 +20,7 @@ use crate::domain::prometheus::remote_write::queue::Queue;
 use crate::domain::prometheus::remote_write::{self, Failing};
 use crate::domain::prometheus::server::servers;
 use crate::domain::prometheus::targets::{self, Address};
+use crate::domain::text::message_size;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
@@ -177,7 +178,9 @@ impl<'a> Case<'a> {
         let service = service_host::in_cluster(snap, host, &self.failing.at.namespace);
         let answers_not = self.failing.failure.is_unreachable()
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_))
-            || matches!(self.reason, Reason::Server(_));
+            || matches!(self.reason, Reason::Server(_))
+            // A part behind it says so, and not its gateway.
+            || message_size::is_too_large(&self.failing.error);
         if let (Some(service), true) = (&service, answers_not) {
             all.push(ResourceRef::service(&service.namespace, &service.service));
             let found = snap.services.find(&service.namespace, &service.service).ok().flatten();

@@ -6,7 +6,7 @@ use super::fix::Fix;
 use super::{RemoteWriteFailing, targets};
 use crate::checks::support::seen::log_evidence;
 use crate::domain::prometheus::targets::Address;
-use crate::domain::text::log_line::{Line, age};
+use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::redact::redact;
 use crate::model::{Finding, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -39,7 +39,7 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Finding> {
             said.insert(own, Said { log, raw, err: line.err, times });
         }
     }
-    let lasts = |s: &Said<'_>| s.times >= SEVERAL && age(s.raw, snap.collected_at).is_some_and(|age| age <= NOW);
+    let lasts = |s: &Said<'_>| s.times >= SEVERAL && is_within(s.raw, snap.collected_at, NOW);
     said.into_iter().filter(|(_, s)| lasts(s)).map(|((_, url), s)| finding(snap, &url, &s)).collect()
 }
 

@@ -60,6 +60,7 @@ impl Case<'_> {
             Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
             Reason::SeriesLimit => Way::Series { receiver, detail, pod },
             Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
+            Reason::Scheme => self.scheme_way(change()),
             Reason::TooLarge => Way::TooLarge { url, change: change() },
             Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
             Reason::Transport => self.transport_way(url, pod, receiver, detail),
@@ -74,6 +75,17 @@ impl Case<'_> {
             }
             _ => "",
         }
+    }
+
+    /// The URL as it is written, and with a scheme.
+    fn scheme_way(&self, change: Change) -> Way {
+        let written = self.shown_url();
+        // What comes first is taken for the scheme.
+        let host = written.split(['/', ':']).next().unwrap_or_default();
+        let within = service_host::in_cluster(self.snap, host, &self.failing.at.namespace).is_some();
+        let scheme = if within { "http" } else { "https" };
+        let meant = if written.contains("://") { "<url>".to_owned() } else { format!("{scheme}://{written}") };
+        Way::Scheme { written, meant, change }
     }
 
     /// No answer came.

@@ -6,6 +6,7 @@ use crate::checks::support::scrape::api_evidence;
 use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
 use crate::domain::prometheus::remote_write::queue::Queue;
 use crate::domain::prometheus::targets::{Address, prometheus_pod};
+use crate::domain::text::message_size;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Finding, ResourceRef, Severity};
@@ -57,7 +58,10 @@ impl Case<'_> {
             Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
             Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
             Reason::Labels => format!("{who} refuses labels{code}: {detail}"),
-            Reason::TooLarge => format!("{who} refuses requests as large as these{code}"),
+            Reason::TooLarge => {
+                format!("{who} refuses requests as large as these{code}{}", message_size::words(&self.failing.error))
+            }
+            Reason::Scheme => format!("its URL has no scheme (http:// or https://): {detail}"),
             Reason::Refused(_) => format!("{who} refuses the samples{code}: {detail}"),
             Reason::Server(_) => format!("{who} fails{code}: {detail}"),
             Reason::Transport => self.transport(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Way, finding};
 use crate::checks::support::seen::log_evidence;
 use crate::domain::prometheus::origin;
-use crate::domain::text::log_line::{Line, age};
+use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::windows::RECENT;
 use crate::model::{Finding, Program, Severity};
 use crate::snapshot::monitoring::{ContainerLog, Rule, RuleGroup};
@@ -46,7 +46,7 @@ type Place = (String, String, String);
 
 fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
     let mut all: BTreeMap<Place, Said<'_>> = BTreeMap::new();
-    let is_recent = |raw: &str, now: Timestamp| age(raw, now).is_some_and(|age| age <= RECENT);
+    let is_recent = |raw: &str, now: Timestamp| is_within(raw, now, RECENT);
     // Whether rules are evaluated says Prometheus itself; that its log could not be read is told of the samples of targets.
     let logs = journal::aside(|| snap.logs_of(Program::Prometheus)).unwrap_or_default();
     for log in logs.into_iter().filter(|l| !l.previous) {
@@ -58,7 +58,7 @@ fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
             all.insert(place.into(), Said { log, raw, why, times });
         }
     }
-    all.retain(|_, s| s.times >= SEVERAL && age(s.raw, snap.collected_at).is_some_and(|age| age <= NOW));
+    all.retain(|_, s| s.times >= SEVERAL && is_within(s.raw, snap.collected_at, NOW));
     all
 }
 

@@ -145,6 +145,9 @@ fn reason(snap: &Snapshot, error: &str, group: &RuleGroup, rule: &Rule) -> (Way,
     if has("exceeded limit of") {
         return (Way::Limit { expr, group: group.name.clone() }, format!("it {error}: the group's limit"));
     }
+    if has("timed out in query queue") {
+        return (Way::Timeout { expr }, "its query waits for others until it is given up (query queue)".into());
+    }
     if has("query timed out") || has("context deadline exceeded") {
         return (Way::Timeout { expr }, "its query timed out".into());
     }

@@ -17,6 +17,7 @@ use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::volumes;
@@ -258,7 +259,13 @@ impl<'a> Case<'a> {
     /// What would explain that something is not reached: its Service and pods, the DNS, the way out of the pod's subnet.
     fn unreached(&self, mut made: Finding) -> Finding {
         let said = self.crash.as_ref().map(|c| format!("{} {}", c.reason, c.said)).unwrap_or_default();
-        let host = self.crash.as_ref().and_then(Crash::unreached).map(|(name, _)| name);
+        let (host, port) = self.crash.as_ref().and_then(Crash::unreached).unzip();
+        let is_it = |n: &&Node| n.internal_ip() == host;
+        if port.flatten() == Some("10250")
+            && let Some(node) = host.and_then(|_| self.snap.nodes.items().ok()?.iter().find(is_it))
+        {
+            return made.depends_on(ResourceRef::port(&node.metadata.name, KUBELET_PORT));
+        }
         if let Some(service) = host.and_then(|h| self.snap.service_by_host(h)) {
             return made.depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name));
         }

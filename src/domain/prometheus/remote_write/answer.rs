@@ -1,5 +1,10 @@
 //! Who receives a remote write, and what its answer means.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::text::message_size;
 use crate::domain::text::send_error::SendFailure;
 use crate::text::pattern::pattern;
 
@@ -95,6 +100,8 @@ pub(crate) enum Reason {
     TooOld,
     /// A sample is of a time that has not come yet.
     Future,
+    /// The URL has no scheme, or another one than HTTP.
+    Scheme,
     /// It does not speak the version of the protocol that is configured.
     Protocol,
     /// Another value for the same series and time.
@@ -171,6 +178,13 @@ impl Reason {
     pub(crate) fn of(failure: &SendFailure, error: &str) -> Self {
         if let Some(denied) = denied(error) {
             return denied;
+        }
+        if error.contains("unsupported protocol scheme") {
+            return Self::Scheme;
+        }
+        // Said by a member of the receiver of what another one gets.
+        if message_size::is_too_large(error) {
+            return Self::TooLarge;
         }
         if *failure == SendFailure::Signing {
             return Self::NoAwsCredentials;

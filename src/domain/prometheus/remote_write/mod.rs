@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::kubernetes::image::base_of;
+use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::log_line::Line;
@@ -98,12 +98,9 @@ fn stores(snap: &Snapshot) -> impl Iterator<Item = &ContainerLog> {
     all.filter(|log| !log.previous && store(log).is_some())
 }
 
+/// Mimir writes to nobody.
 fn store(log: &ContainerLog) -> Option<&'static str> {
-    match base_of(&log.image) {
-        "tempo" | "enterprise-traces" => Some("Tempo"),
-        "loki" | "enterprise-logs" => Some("Loki"),
-        _ => None,
-    }
+    Store::of_image(&log.image).filter(|s| *s != Store::Mimir).map(Store::name)
 }
 
 fn writer(log: &ContainerLog) -> &'static str {

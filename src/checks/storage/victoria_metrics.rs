@@ -1,0 +1,215 @@
+//! VictoriaMetrics takes no samples, for its disk is nearly full, or refuses queries.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::support::volume::Larger;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::mounts;
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::prometheus::victoria::{self, Failing, Trouble};
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+check! {
+    /// See the check's page.
+    VictoriaMetrics {
+        id: "victoria-metrics", suite: Storage, severity: Error,
+        title: "VictoriaMetrics takes no samples, or refuses queries",
+        requires: [Pods],
+        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    pod: String,
+    owner: String,
+    container: String,
+    managed_by: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What is wrong with it.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    ReadOnly {
+        folder: String,
+        /// None where its data lies on no claim that was read.
+        claim: Option<String>,
+        #[serde(flatten)]
+        larger: Larger,
+        /// What it keeps; empty where no argument says it.
+        retention: String,
+    },
+    Series {
+        detail: String,
+        limit: String,
+    },
+    Busy {
+        detail: String,
+    },
+}
+
+impl Check for VictoriaMetrics {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if !snap.pods()?.iter().flat_map(|p| &p.spec.containers).any(|c| victoria::is_victoria(&c.image)) {
+            return Ok(Diagnosis::NotApplicable("no VictoriaMetrics runs in the namespaces that were read".into()));
+        }
+        // Replicas say the same of queries; each has a disk of its own.
+        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in victoria::failing(snap)? {
+            let pod = pod(snap, &failing);
+            let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
+            let of = if failing.trouble == Trouble::ReadOnly { failing.log.pod.clone() } else { owner };
+            groups.entry((format!("{}/{of}", failing.log.namespace), failing.trouble)).or_default().push(failing);
+        }
+        let findings = groups.values().filter_map(|all| Some(finding(snap, all.iter().max_by_key(|f| f.last)?, all)));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+fn pod<'a>(snap: &'a Snapshot, failing: &Failing<'_>) -> Option<&'a Pod> {
+    snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten()
+}
+
+fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
+    pod?.spec.containers.iter().find(|c| c.name == failing.log.container)
+}
+
+fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Finding {
+    let log = failing.log;
+    let pod = pod(snap, failing);
+    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let times: usize = all.iter().map(|f| f.times).sum();
+    let (what, severity) = match failing.trouble {
+        Trouble::ReadOnly => {
+            let since =
+                failing.last.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+            let left = victoria::number(failing.line, "of free space: ");
+            let left = left.map(|b| format!(" ({b} bytes are left)")).unwrap_or_default();
+            (format!("pod {} takes no samples{since}: its disk is nearly full{left}", log.pod), Severity::Error)
+        }
+        Trouble::Series => (
+            format!(
+                "queries are refused, for they select more series than one query may{} ({times} times within 15 minutes)",
+                limit(failing).map(|l| format!(" ({l})")).unwrap_or_default()
+            ),
+            Severity::Warning,
+        ),
+        Trouble::Busy => (
+            format!(
+                "queries wait for others until they are given up ({times} times within 15 minutes): more come than it can answer"
+            ),
+            Severity::Warning,
+        ),
+    };
+    let message = format!("VictoriaMetrics ({} in {}): {what}", owner.kubectl_name(), log.namespace);
+    let made = Finding::new(VictoriaMetrics::META.id, severity, owner.clone(), message)
+        .key(format!("{}/{} {:?}", log.namespace, log.pod, failing.trouble))
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &redact(failing.line)));
+    // Who writes to a storage that takes nothing is refused; a refused query breaks nothing.
+    let made = if failing.trouble == Trouble::ReadOnly { made } else { made.breaks_nothing() };
+    made.fix(Fix {
+        namespace: log.namespace.clone(),
+        pod: log.pod.clone(),
+        container: log.container.clone(),
+        owner: owner.kubectl_name(),
+        managed_by: pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default(),
+        way: way(snap, failing, pod),
+    })
+}
+
+fn limit(failing: &Failing<'_>) -> Option<u64> {
+    victoria::number(failing.line, "timeseries exceeds ")
+}
+
+fn way(snap: &Snapshot, failing: &Failing<'_>, pod: Option<&Pod>) -> Way {
+    let detail = redact(failing.line);
+    match failing.trouble {
+        Trouble::ReadOnly => {
+            let folder = victoria::folder(failing.line).unwrap_or("<storage-folder>").to_owned();
+            let container = container(pod, failing);
+            let origin = pod.zip(container).map(|(p, c)| mounts::origin(snap, p, c, &folder));
+            let claim = origin.as_ref().and_then(|o| mounts::claim(snap, &failing.log.namespace, o));
+            Way::ReadOnly {
+                claim: claim.map(|c| c.metadata.name.clone()),
+                larger: Larger::of_claim(snap, claim),
+                retention: container.and_then(|c| arguments::flag(c, "retentionPeriod")).unwrap_or_default().to_owned(),
+                folder,
+            }
+        }
+        Trouble::Series => {
+            let raised = limit(failing).map_or_else(|| "<limit>".to_owned(), |l| (l * 2).to_string());
+            Way::Series { detail, limit: raised }
+        }
+        Trouble::Busy => Way::Busy { detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    const IMAGE: &str = "victoriametrics/vmstorage:v1.102.1-cluster";
+
+    fn with(line: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "vm", "name": "vmstorage-0", "ownerReferences": [{"kind": "StatefulSet", "name": "vmstorage", "controller": true}]},
+            "spec": {"containers": [{"name": "vmstorage", "image": IMAGE, "args": ["--retentionPeriod=6", "--storageDataPath=/storage"]}]},
+            "status": {"phase": "Running"}
+        }]}));
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "vm".into(),
+            pod: "vmstorage-0".into(),
+            container: "vmstorage".into(),
+            image: IMAGE.into(),
+            text: line.repeat(3).into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    #[test]
+    fn each_trouble_has_a_fix() {
+        for (said, variant, step) in [
+            (
+                "switching the storage at /storage to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes=10000000 of free space: 0 bytes left",
+                "read-only",
+                "retentionPeriod",
+            ),
+            ("the number of matching timeseries exceeds 30000; either narrow down", "series", "60000"),
+            (
+                "couldn't start executing the request in 10.000 seconds, since -search.maxConcurrentRequests=8 concurrent requests are executed",
+                "busy",
+                "kubectl top",
+            ),
+        ] {
+            let found = findings(&VictoriaMetrics, &with(&format!("2026-11-21T01:58:00.1Z\twarn\tx.go:1\t{said}\n")));
+            assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{said}");
+            assert!(steps(&found[0]).contains(step), "{}", steps(&found[0]));
+        }
+        let well = "2026-11-21T01:58:00.1Z\tinfo\tx.go:1\tnothing\n";
+        assert!(findings(&VictoriaMetrics, &with(well)).is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! What the logs of VictoriaMetrics say: storage that takes nothing more, queries that are refused.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::log_line::{self, written_at};
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a query counts that was refused.
+const RECENT: i64 = 900;
+/// Queries from which on it is not one person's mistake.
+const SEVERAL: usize = 3;
+
+/// What it fails at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    /// It takes no samples: its disk is nearly full.
+    ReadOnly,
+    /// Queries select more series than one may.
+    Series,
+    /// Queries wait for others until they are given up.
+    Busy,
+}
+
+/// What one container says of one trouble.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing<'a> {
+    pub(crate) trouble: Trouble,
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) times: usize,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) line: &'a str,
+}
+
+/// Keeps samples or answers queries: one node alone, or the parts of a cluster.
+pub(crate) fn is_victoria(image: &str) -> bool {
+    matches!(base_of(image), "victoria-metrics" | "vmstorage" | "vmselect" | "vminsert")
+}
+
+/// What the running parts of VictoriaMetrics fail at.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
+    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && is_victoria(&l.image));
+    Ok(logs.flat_map(|log| of_log(snap, log)).collect())
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
+    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    for line in log.text.lines() {
+        // It says so when it begins and when it ends, and nothing in between.
+        if line.contains("switching the storage at") && line.contains("to read-write mode") || is_start(line) {
+            by_trouble.remove(&Trouble::ReadOnly);
+            continue;
+        }
+        let Some(trouble) = trouble(line) else { continue };
+        if trouble != Trouble::ReadOnly && !log_line::is_within(line, snap.collected_at, RECENT) {
+            continue;
+        }
+        let failing = by_trouble.entry(trouble).or_insert_with(|| Failing { trouble, log, times: 0, last: None, line });
+        failing.times += 1;
+        failing.last = written_at(line, snap.collected_at).or(failing.last);
+        failing.line = line;
+    }
+    by_trouble.into_values().filter(|f| f.trouble == Trouble::ReadOnly || f.times >= SEVERAL).collect()
+}
+
+/// It begins anew, and will say again what is so.
+fn is_start(line: &str) -> bool {
+    line.contains("starting VictoriaMetrics at") || line.contains("opening storage at")
+}
+
+fn trouble(line: &str) -> Option<Trouble> {
+    let has = |word: &str| line.contains(word);
+    match () {
+        () if has("to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes") => {
+            Some(Trouble::ReadOnly)
+        }
+        () if has("the number of matching timeseries exceeds")
+            || has("the number of matching unique timeseries exceeds") =>
+        {
+            Some(Trouble::Series)
+        }
+        () if has("couldn't start executing the request in") && has("-search.maxConcurrentRequests=") => {
+            Some(Trouble::Busy)
+        }
+        () => None,
+    }
+}
+
+/// The folder of the storage: `switching the storage at /vmstorage-data to read-only mode`.
+pub(crate) fn folder(line: &str) -> Option<&str> {
+    line.split_once("switching the storage at ")?.1.split(" to read-only").next().filter(|f| f.starts_with('/'))
+}
+
+/// The number behind a mark: a limit, or bytes.
+pub(crate) fn number(line: &str, mark: &str) -> Option<u64> {
+    let rest = line.split_once(mark)?.1.trim_start();
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ_ONLY: &str = "2026-11-20T02:19:00.717Z\twarn\tVictoriaMetrics/lib/storage/storage.go:647\tswitching the storage at /vmstorage-data to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes=10000000 of free space: 20480 bytes left\n";
+
+    fn read(text: &str) -> Vec<Trouble> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let log = ContainerLog {
+            image: "victoriametrics/vmstorage:v1.102.1-cluster".into(),
+            text: text.into(),
+            ..ContainerLog::default()
+        };
+        *snap.part_logs = Ok(vec![log]);
+        failing(&snap).expect("a log").into_iter().map(|f| f.trouble).collect()
+    }
+
+    #[test]
+    fn storage_stays_read_only_until_it_says_otherwise() {
+        assert_eq!(read(READ_ONLY), [Trouble::ReadOnly], "it is said once");
+        let ended = READ_ONLY.replace("to read-only mode, since it has less", "to read-write mode, since it has more");
+        assert!(read(&format!("{READ_ONLY}{ended}")).is_empty());
+        assert_eq!(read(&format!("{READ_ONLY}{ended}{READ_ONLY}")), [Trouble::ReadOnly]);
+        let line = READ_ONLY.trim();
+        assert_eq!((folder(line), number(line, "of free space: ")), (Some("/vmstorage-data"), Some(20480)));
+    }
+
+    #[test]
+    fn queries_that_are_refused_now_and_again() {
+        let line = "2026-11-21T02:50:00.717Z\twarn\tVictoriaMetrics/app/vmselect/main.go:231\terror in \"/api/v1/query_range?query=up\": the number of matching timeseries exceeds 30000; either narrow down the search or increase -search.max* command-line flag values at vmselect\n";
+        assert_eq!(read(&line.repeat(3)), [Trouble::Series]);
+        assert!(read(&line.repeat(2)).is_empty());
+        assert!(read(&line.replace("T02:50", "T01:50").repeat(5)).is_empty(), "an hour ago");
+        let busy = "2026-11-21T02:50:00.717Z\twarn\tx.go:1\tcouldn't start executing the request in 10.000 seconds, since -search.maxConcurrentRequests=8 concurrent requests are executed.\n";
+        assert_eq!(read(&busy.repeat(3)), [Trouble::Busy]);
+    }
+}
