@@ -282,6 +282,13 @@ pub struct PodIdentityAssociation {
     pub role_arn: Option<String>,
 }
 
+impl PodIdentityAssociation {
+    /// It is the one of a ServiceAccount.
+    pub fn is_of(&self, namespace: &str, account: &str) -> bool {
+        self.namespace == namespace && self.service_account == account
+    }
+}
+
 /// `iam get-open-id-connect-provider`, with the ARN of the list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

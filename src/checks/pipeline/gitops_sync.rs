@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::checks::support::pipeline::release_ref;
+use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops::{self, Failing, Fault};
 use crate::domain::kubernetes::{kinds, webhooks};
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::SyncedResource;
 
@@ -26,7 +26,7 @@ check! {
         id: "gitops-sync", suite: Pipeline, severity: Warning,
         title: "Argo CD or Flux does not bring the stack up to date",
         requires: [GitOps],
-        uses: [Crds, ApiServices, Pods, Jobs, Webhooks],
+        uses: [Crds, ApiServices, Pods, Jobs, Webhooks, Events, MonitoringResources],
         fix: Fix,
     }
 }
@@ -92,6 +92,14 @@ enum Way {
         /// The Job is gone.
         gone: bool,
     },
+    Unhealthy {
+        /// What it waits for, as kubectl takes it.
+        object: String,
+        object_namespace: String,
+        kind: String,
+        /// A kind of the Prometheus operator whose status says nothing.
+        untold: bool,
+    },
     Fight {
         /// The first object that differs, as kubectl takes it.
         object: String,
@@ -136,6 +144,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Fault::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
         Fault::Live => "Argo CD cannot read what is in the cluster",
         Fault::HookWaits => "the sync waits for a hook that does not end",
+        Fault::Unhealthy => "the sync waits for an object that Argo CD does not take for healthy",
         Fault::Fight => "something changes it back",
         Fault::Shared => "two applications have the same object, and each writes over the other's",
         Fault::Stalled => "Flux has used up its tries and makes no more, although all that runs there is ready",
@@ -149,12 +158,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     );
     let subject = gitops::reference(object);
     let resource = gitops::resource(object);
-    let seen = Evidence::new(
-        format!("{} {namespace}/{name} status", object.kind),
-        shorten(&text, 600),
-        "kubectl get {{ resource }} {{ name }} -n {{ namespace }} -o yaml",
-    );
-    let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
+    let seen = sync_evidence(object, shorten(&text, 600));
     let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)
         .key(format!("{} {:?}", subject.key(), failing.fault).to_ascii_lowercase())
         // A check that knows the refusal better says that it does not come.
@@ -235,6 +239,12 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
             let job = job.map(|j| j.name.clone()).unwrap_or_default();
             Way::HookWaits { home: gitops::home(failing.object).to_owned(), job, gone }
         }
+        Fault::Unhealthy => Way::Unhealthy {
+            object: refused.map(differing).unwrap_or_default(),
+            object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
+            kind: refused.map(|r| r.kind.clone()).unwrap_or_default(),
+            untold: refused.is_some_and(|r| is_untold(snap, r)),
+        },
         Fault::Fight => Way::Fight {
             object: refused.map(differing).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
@@ -243,6 +253,14 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
         Fault::Stalled => Way::Stalled,
         _ => Way::Other,
     }
+}
+
+/// An object of the Prometheus operator that is there, and of which nobody has said how it is.
+fn is_untold(snap: &Snapshot, resource: &SyncedResource) -> bool {
+    let all = snap.monitoring_resources.items().unwrap_or_default();
+    let mut own = all.iter().filter(|o| o.kind == resource.kind && o.metadata.name == resource.name);
+    let own = own.find(|o| o.metadata.namespace == resource.namespace);
+    resource.group == "monitoring.coreos.com" && own.is_some_and(|o| o.status.conditions.is_empty())
 }
 
 /// `failed to load initial state of resource AlertmanagerConfig.monitoring.coreos.com: …`.

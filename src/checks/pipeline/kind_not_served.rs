@@ -14,6 +14,7 @@ use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::owner;
+use crate::lint::kubernetes::removed;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot, journal};
@@ -139,6 +140,18 @@ impl Case<'_> {
                 );
                 (message, self.newer(kubernetes.unwrap_or_else(|| "<version>".to_owned())), Severity::Error)
             }
+            // The program is of a later time than the cluster.
+            None if self.is_of_later(asked) => {
+                let since = removed::added(&asked.version, &asked.kind).unwrap_or_default();
+                let message = format!(
+                    "{who} asks for {} of version {}, which Kubernetes serves from 1.{since} on: image {} is too new for this cluster{}",
+                    asked.kind,
+                    asked.version,
+                    self.log.image,
+                    kubernetes.as_ref().map(|v| format!(" ({v})")).unwrap_or_default()
+                );
+                (message, self.newer(kubernetes.unwrap_or_else(|| "<version>".to_owned())), Severity::Error)
+            }
             None => {
                 let message = format!(
                     "{who} asks for {} of {}, and no such kind is there: its CustomResourceDefinition is not installed",
@@ -168,6 +181,13 @@ impl Case<'_> {
             return Some(made.breaks_nothing());
         }
         Some(made)
+    }
+
+    /// A kind of Kubernetes itself, in a version that this cluster does not have yet.
+    fn is_of_later(&self, asked: &Asked) -> bool {
+        let since = removed::added(&asked.version, &asked.kind).filter(|_| asked.resource.is_none());
+        let minor = self.kubernetes().and_then(|v| v.split_once('.')?.1.parse::<u16>().ok());
+        since.zip(minor).is_some_and(|(since, minor)| minor < since)
     }
 
     fn is_kube_proxy(&self) -> bool {

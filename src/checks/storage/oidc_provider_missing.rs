@@ -96,9 +96,7 @@ impl Check for OidcProviderMissing {
 /// ServiceAccounts that ask for a role and do not get it from Pod Identity.
 fn users(snap: &Snapshot) -> Result<Vec<&ServiceAccount>, Gap> {
     let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
-    let associated = |a: &ServiceAccount| {
-        associations.iter().any(|p| p.namespace == a.metadata.namespace && p.service_account == a.metadata.name)
-    };
+    let associated = |a: &ServiceAccount| associations.iter().any(|p| p.is_of(&a.metadata.namespace, &a.metadata.name));
     let annotated = |a: &&ServiceAccount| a.role_arn().is_some();
     // A role of another account trusts a provider of that account, which cannot be seen from here.
     let own = snap.eks_cluster().ok().and_then(|c| c.account().map(str::to_owned));

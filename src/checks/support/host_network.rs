@@ -137,7 +137,12 @@ fn moved(workload: &Workload, port: u16, to: u16) -> Option<Vec<Value>> {
             replace(format!("{path}/ports/{index}/hostPort"));
         }
     }
-    for (kind, probe) in [("readinessProbe", &container.readiness_probe), ("startupProbe", &container.startup_probe)] {
+    let probes = [
+        ("livenessProbe", &container.liveness_probe),
+        ("readinessProbe", &container.readiness_probe),
+        ("startupProbe", &container.startup_probe),
+    ];
+    for (kind, probe) in probes {
         let Some(probe) = probe else { continue };
         let http = probe.http_get.as_ref().map(|asked| ("httpGet", &asked.port));
         let tcp = probe.tcp_socket.as_ref().map(|asked| ("tcpSocket", &asked.port));
@@ -177,11 +182,13 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "w"}, "spec": {"template": {"spec": {
             "containers": [{"name": "w", "args": ["--secure-port=10250"],
                 "ports": [{"name": "https", "containerPort": 10250, "hostPort": 10250}],
+                "livenessProbe": {"httpGet": {"path": "/livez", "port": 10250}},
                 "readinessProbe": {"httpGet": {"path": "/readyz", "port": 10250}},
                 "startupProbe": {"tcpSocket": {"port": "https"}}}]}}}}))
             .expect("a workload");
         let patch = port_patch(&workload, 10250, 4443).expect("a patch");
         assert!(patch.contains("ports/0/hostPort") && patch.contains("readinessProbe/httpGet/port"), "{patch}");
+        assert!(patch.contains("livenessProbe/httpGet/port"), "{patch}");
         assert!(!patch.contains("startupProbe") && !patch.contains("10250"), "{patch}");
     }
 }

@@ -1,11 +1,22 @@
 //! What checks of the pipeline say alike: a Helm release as a resource, an APIService as evidence.
 
+use crate::domain::kubernetes::gitops;
 use crate::model::{Evidence, ResourceRef};
-use crate::snapshot::kubernetes::{ApiService, Autoscaler};
+use crate::snapshot::kubernetes::{ApiService, Autoscaler, GitOpsObject};
 
 /// A Helm release, for the graph of causes.
 pub(crate) fn release_ref(namespace: &str, name: &str) -> ResourceRef {
     ResourceRef::kubernetes("helm.sh", "HelmRelease", namespace, name)
+}
+
+/// What an Application, Kustomization or HelmRelease says of itself.
+pub(crate) fn sync_evidence(object: &GitOpsObject, says: impl Into<String>) -> Evidence {
+    let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
+    let source = format!("{} {namespace}/{name} status", object.kind);
+    Evidence::new(source, says, "kubectl get {{ resource }} {{ name }} -n {{ namespace }} -o yaml")
+        .with("resource", gitops::resource(object))
+        .with("namespace", namespace)
+        .with("name", name)
 }
 
 /// The condition of an APIService as evidence.

@@ -26,8 +26,10 @@ use crate::snapshot::{Fetched, Platform, Reading, Snapshot, not_collected};
 const MAX_ROLES: usize = 24;
 /// Seconds within which an add-on or a node group was changed whose updates are read.
 const UPDATES_SINCE: i64 = 24 * 3600;
-/// Add-ons and node groups whose updates are read at most, and updates of each.
+/// Add-ons and node groups whose updates are read at most.
 const MOST_UPDATED: usize = 8;
+/// Updates of each that are read at most.
+const MOST_READ: usize = 40;
 
 /// Where AWS is to be asked, or why not.
 pub(super) type AwsTarget = Result<Place, Gap>;
@@ -389,10 +391,17 @@ async fn updates_of(client: &Client, cluster: &str, of: Updated) -> (Vec<Update>
         Ok(ids) => ids,
         Err(gap) => return (Vec::new(), vec![gap]),
     };
-    let details = ids.into_iter().take(MOST_UPDATED).map(|id| {
+    // The list says nothing of when they were: which are new is known once they are read.
+    let left = ids.len().saturating_sub(MOST_READ);
+    let details = ids.into_iter().take(MOST_READ).map(|id| {
         field::<Update>(client, AwsCall::DescribeUpdate { cluster: cluster.to_owned(), of: of.clone(), id }, "update")
     });
     let mut read = (Vec::new(), Vec::new());
+    if left > 0 {
+        let (Updated::Addon(name) | Updated::Nodegroup(name)) = &of;
+        let text = format!("{left} updates of {name} were not read, and the list does not say which are the newest");
+        read.1.push(Gap::new("eks:DescribeUpdate", GapCause::NotCollected, text));
+    }
     for answer in join_all(details).await {
         match answer {
             Ok(update) => read.0.push(Update { of: Some(of.clone()), ..update }),

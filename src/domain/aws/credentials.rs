@@ -176,7 +176,7 @@ pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
     let name = pod.spec.account();
     let has = |variable: &str| pod.spec.containers.iter().flat_map(|c| &c.env).any(|e| e.name == variable);
     let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
-    if let Some(own) = associations.iter().find(|a| a.namespace == *namespace && a.service_account == name) {
+    if let Some(own) = associations.iter().find(|a| a.is_of(namespace, name)) {
         let injected = has("AWS_CONTAINER_CREDENTIALS_FULL_URI");
         return Source::PodIdentity { role: own.role_arn.clone(), injected };
     }

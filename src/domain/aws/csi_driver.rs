@@ -91,7 +91,7 @@ impl Controller {
         let named = account.and_then(ServiceAccount::role_name).map(str::to_owned);
         named.or_else(|| {
             let all = snap.pod_identity_associations.as_deref().unwrap_or_default();
-            let own = all.iter().find(|a| a.namespace == namespace && a.service_account == name)?;
+            let own = all.iter().find(|a| a.is_of(&namespace, &name))?;
             own.role_arn.as_deref().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned)
         })
     }

@@ -58,21 +58,28 @@ pub(crate) struct Forbidden<'a> {
     pub(crate) log: &'a ContainerLog,
 }
 
-/// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`.
+/// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`: a
+/// ServiceAccount's.
 pub(crate) fn read(line: &str) -> Option<(Account, Act)> {
+    let (who, act) = denied(line)?;
+    let (namespace, name) = who.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    Some((Account { namespace: namespace.to_owned(), name: name.to_owned() }, act))
+}
+
+/// The same of anybody: who, and what.
+pub(crate) fn denied(line: &str) -> Option<(String, Act)> {
     let refused = pattern!(concat!(
-        r#"User \\*"system:serviceaccount:([^:"\\]+):([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" "#,
+        r#"User \\*"([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" "#,
         r#"in API group \\*"([^"\\]*)\\*"(?: in the namespace \\*"([^"\\]+)\\*")?"#
     ));
     let found = refused.captures(line)?;
-    let account = Account { namespace: found[1].to_owned(), name: found[2].to_owned() };
     let act = Act {
-        verb: found[3].to_owned(),
-        resource: found[4].to_owned(),
-        group: found[5].to_owned(),
-        namespace: found.get(6).map(|n| n.as_str().to_owned()),
+        verb: found[2].to_owned(),
+        resource: found[3].to_owned(),
+        group: found[4].to_owned(),
+        namespace: found.get(5).map(|n| n.as_str().to_owned()),
     };
-    Some((account, act))
+    Some((found[1].to_owned(), act))
 }
 
 /// What the parts of the stack may not do, one entry for each ServiceAccount and log. What Grafana's side-car may not read

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{GitOpsObject, Pod, SyncedResource};
+use crate::snapshot::{Snapshot, journal};
 
 /// Why it does not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Schema,
     /// The sync waits for a hook that does not end.
     HookWaits,
+    /// The sync waits for an object that Argo CD does not take for healthy.
+    Unhealthy,
     /// It is synced again and again, and still differs.
     Fight,
     /// Two applications have the same object.
@@ -196,18 +198,46 @@ fn of<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     }
 }
 
-/// `waiting for completion of hook batch/Job/x`, for long.
+/// `waiting for completion of hook batch/Job/x`, or `waiting for healthy state of apps/Deployment/x and 2 more resources`, for
+/// long.
 fn waits<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     let state = &object.status.operation_state;
-    let waits = state.phase == "Running" && state.message.contains("waiting for completion of hook");
-    let since = state.started_at.filter(|_| waits)?;
+    let begun = state.started_at.filter(|_| state.phase == "Running")?;
+    let mut since = begun;
+    let (fault, resource) = if state.message.contains("waiting for completion of hook") {
+        let hook = state.sync_result.resources.iter().find(|r| r.hook_phase == "Running");
+        // Its wave may have come long after the sync began.
+        // Only when it began to wait; whether the Job is there is looked at where that is told.
+        let made = journal::aside(|| {
+            let hook = hook.filter(|h| h.kind == "Job")?;
+            snap.jobs.find(&hook.namespace, &hook.name).ok().flatten()?.metadata.creation_timestamp
+        });
+        since = made.map_or(begun, |made| made.max(begun));
+        (Fault::HookWaits, hook)
+    } else {
+        let (_, awaited) = state.message.split_once("waiting for healthy state of ")?;
+        let awaited = awaited.split([' ', ',']).next().unwrap_or_default();
+        let is_it = |r: &&SyncedResource| awaited == format!("{}/{}/{}", r.group, r.kind, r.name);
+        let waited = object.status.resources.iter().find(is_it);
+        (Fault::Unhealthy, Some(waited.filter(|r| r.health.status != "Healthy")?))
+    };
     let minutes = snap.seconds_since(since) / 60;
     if minutes < HOOK / 60 {
         return None;
     }
-    let resource = state.sync_result.resources.iter().find(|r| r.hook_phase == "Running");
-    let text = format!("{} for {minutes} minutes", state.message);
-    Some(Failing { object, fault: Fault::HookWaits, text, resource })
+    let says = resource.map(|r| r.health.message.as_str()).filter(|m| !m.is_empty() && fault == Fault::Unhealthy);
+    let says = says.map(|m| format!(" ({m})")).unwrap_or_default();
+    let text = format!("{} for {minutes} minutes{says}", state.message);
+    Some(Failing { object, fault, text, resource })
+}
+
+/// Times within the last hour that Argo CD began to sync the revision that it has, by itself.
+fn syncs_begun(snap: &Snapshot, object: &GitOpsObject) -> u64 {
+    let revision = object.status.sync.revision.as_str();
+    let begun = format!("Initiated automated sync to '{revision}'");
+    let told = snap.events_about("Application", &object.metadata, RECENT).into_iter();
+    let same = told.filter(|e| e.reason == "OperationStarted" && !revision.is_empty() && e.message.contains(&begun));
+    same.map(|e| u64::from(e.times())).sum()
 }
 
 /// Two applications have one object; or each sync succeeds, and what was synced differs again.
@@ -220,7 +250,9 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     if let Some(text) = shared.and_then(|c| c.message.clone()) {
         return Some(Failing { object, fault: Fault::Shared, text, resource: None });
     }
-    let times = status.operation_state.operation.sync.auto_heal_attempts_count;
+    // Versions of before do not count, and tell it in their events.
+    let counted = status.operation_state.operation.sync.auto_heal_attempts_count;
+    let times = if counted == 0 { syncs_begun(snap, object) } else { counted };
     let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
     // What heals once in a while adds up, too; a fight goes on.
     let ended = status.operation_state.finished_at.or(status.operation_state.started_at);

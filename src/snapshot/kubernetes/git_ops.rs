@@ -70,6 +70,9 @@ pub struct GitOpsStatus {
 pub struct SyncStatus {
     /// `Synced`, `OutOfSync` or `Unknown`.
     pub status: String,
+    /// What it was compared with.
+    #[serde(deserialize_with = "null_default")]
+    pub revision: String,
 }
 
 /// `status.operationState` of an Application: the last sync.
@@ -125,6 +128,20 @@ pub struct SyncedResource {
     /// Of a hook.
     #[serde(deserialize_with = "null_default")]
     pub hook_phase: String,
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    /// Of what an Application holds.
+    #[serde(deserialize_with = "null_default")]
+    pub health: Health,
+}
+
+/// `status.resources[].health` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// `Healthy`, `Progressing`, `Degraded`, `Suspended`, `Missing` or `Unknown`.
+    #[serde(deserialize_with = "null_default")]
+    pub status: String,
     #[serde(deserialize_with = "null_default")]
     pub message: String,
 }

@@ -86,6 +86,7 @@ pub struct Container {
     pub env_from: Vec<EnvFrom>,
     pub ports: Vec<ContainerPort>,
     pub resources: Resources,
+    pub liveness_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
     pub startup_probe: Option<Probe>,
     pub restart_policy: Option<String>,

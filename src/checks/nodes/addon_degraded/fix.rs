@@ -252,8 +252,7 @@ impl Subject<'_> {
     fn permission(&self, place: &Place) -> Way {
         let (namespace, account) = (addon::namespace(self.name), addon::account(self.name));
         // An association, or an annotation, may have been made beside the add-on.
-        let of_account =
-            |a: &&PodIdentityAssociation| a.namespace == namespace && Some(a.service_account.as_str()) == account;
+        let of_account = |a: &&PodIdentityAssociation| account.is_some_and(|name| a.is_of(namespace, name));
         let own = self.snap.pod_identity_associations.iter().flatten().find(of_account);
         let named = self.addon.and_then(|a| a.pod_identity_associations.first());
         let associated = named.or(own.map(|a| &a.association_arn));

@@ -65,6 +65,14 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    AtWork {
+        #[serde(flatten)]
+        release: Of,
+    },
+    NoDeployed {
+        #[serde(flatten)]
+        release: Of,
+    },
     RecordTooLarge {
         #[serde(flatten)]
         release: Of,
@@ -179,6 +187,7 @@ impl Place {
         let wanted = match refusal {
             Refusal::Owned { wanted, .. } => wanted.clone(),
             Refusal::RecordTooLarge { release } => release.clone(),
+            Refusal::NoDeployed { release } => Some(release.clone()),
             _ => None,
         };
         let flux = object.map(|o| (o.metadata.namespace.clone(), o.metadata.name.clone()));

@@ -2,6 +2,7 @@
 
 mod fix;
 
+use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
@@ -11,6 +12,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::HelmRelease;
 use fix::{Fix, Of, Place, deleted, group_of};
 
 /// Characters of an error that are shown in a message.
@@ -107,8 +109,28 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
             let named = place.name.as_deref().unwrap_or("of this name");
             (place.object("HelmRelease", named), text, Fix::NameInUse { release })
         }
+        Refusal::AtWork | Refusal::NoDeployed { .. } => of_records(snap, refusal, place)?,
         other => of_chart(other, place, release)?,
     })
+}
+
+/// What Helm's own records of the release are to blame for. Where they can be read they say it themselves, and better.
+fn of_records(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
+    let name = place.name.as_deref()?;
+    let newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
+    let kept = newest.filter(|r| r.name == name && r.metadata.namespace == place.home).last();
+    let release = place.release();
+    let (text, fix) = match refusal {
+        // Deployed by now: the operation that was in its way has ended. Else the release is told as stuck.
+        Refusal::AtWork if kept.is_some() => return None,
+        Refusal::AtWork => (
+            "is pending, so that Helm refuses every other operation: one is at work, or was interrupted",
+            Fix::AtWork { release },
+        ),
+        _ if kept.is_some_and(|r| r.status != "uninstalled" && r.status != "unknown") => return None,
+        _ => ("has no revision that was deployed, and Helm has nothing to upgrade", Fix::NoDeployed { release }),
+    };
+    Some((release_ref(&place.home, name), format!("Helm release {}/{name} {text}", place.home), fix))
 }
 
 /// What the chart, its values or another program are to blame for.

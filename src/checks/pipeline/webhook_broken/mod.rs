@@ -6,11 +6,10 @@ mod kubelet_port;
 use std::collections::BTreeMap;
 
 use crate::checks::support::host_network::HostNetwork;
-use crate::checks::support::pipeline::release_ref;
+use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::Reason;
-use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::releases::{self, Presence, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
@@ -353,14 +352,7 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
         .with("addon", &addon.addon_name)
         .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>"))
         .with("region", addon.addon_arn.split(':').nth(3).unwrap_or("<region>")),
-        Told::Sync(object) => Evidence::new(
-            format!("{} {}/{} status", object.kind, object.metadata.namespace, object.metadata.name),
-            text,
-            "kubectl get {{ resource }} {{ name }} -n {{ namespace }} -o yaml",
-        )
-        .with("resource", gitops::resource(object))
-        .with("namespace", &object.metadata.namespace)
-        .with("name", &object.metadata.name),
+        Told::Sync(object) => sync_evidence(object, text),
         Told::Namespace(name) => {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")
                 .with("name", *name)

@@ -194,7 +194,7 @@ impl<'a> Discovery<'a> {
         let account = self.snap.service_accounts.find(&namespace, &name).ok().flatten();
         let annotated = account.and_then(|a| a.role_arn().map(str::to_owned));
         let associations = self.snap.pod_identity_associations.iter().flatten();
-        let of_it = |a: &&PodIdentityAssociation| a.namespace == namespace && a.service_account == name;
+        let of_it = |a: &&PodIdentityAssociation| a.is_of(&namespace, &name);
         annotated.or_else(|| associations.into_iter().find(of_it).and_then(|a| a.role_arn.clone()))
     }
 

@@ -70,7 +70,7 @@ enum Credentials {
 fn credentials(snap: &Snapshot, controller: &Controller<'_>) -> Result<Credentials, Gap> {
     let (namespace, name) = (&controller.namespace, &controller.account);
     let associations = snap.pod_identity_associations()?;
-    let mine = associations.iter().find(|a| a.namespace == *namespace && a.service_account == *name);
+    let mine = associations.iter().find(|a| a.is_of(namespace, name));
     if let Some(association) = mine {
         let arn = association.role_arn.clone();
         return arn.map(Credentials::PodIdentity).ok_or_else(|| {

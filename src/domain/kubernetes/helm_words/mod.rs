@@ -41,6 +41,10 @@ pub(crate) enum Refusal {
     Hook { kind: &'static str, name: Option<String> },
     /// A release of the name is there.
     NameInUse,
+    /// A revision is pending: somebody's operation is at work, or was interrupted.
+    AtWork,
+    /// No revision was ever deployed, or none is kept.
+    NoDeployed { release: String },
     /// Values that the chart's schema does not admit.
     Schema { faults: String },
     /// The chart asks for another version of Kubernetes.

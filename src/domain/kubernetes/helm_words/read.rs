@@ -1,9 +1,10 @@
 //! The words of Helm and of the API server, taken apart.
 
-use crate::text::pattern::pattern;
 use std::collections::BTreeSet;
 
 use super::Refusal;
+use crate::domain::kubernetes::forbidden;
+use crate::text::pattern::pattern;
 
 /// Where hooks run.
 const HOOKS: &[&str] =
@@ -36,6 +37,10 @@ fn one(text: &str, is_upgrade: bool) -> Option<Refusal> {
         .or_else(|| long_name(text))
         .or_else(|| hook(text))
         .or_else(|| text.contains("cannot re-use a name that is still in use").then_some(Refusal::NameInUse))
+        .or_else(|| {
+            text.contains("another operation (install/upgrade/rollback) is in progress").then_some(Refusal::AtWork)
+        })
+        .or_else(|| no_deployed(text))
         .or_else(|| schema(text))
         .or_else(|| kube_version(text))
         .or_else(|| missing_charts(text))
@@ -51,6 +56,12 @@ fn is_install(text: &str) -> bool {
 /// What others than Helm are refused in the same words.
 fn refused(text: &str) -> Option<Refusal> {
     rights(text).or_else(|| wrong_type(text)).or_else(|| invalid(text))
+}
+
+/// `"prometheus-stack" has no deployed releases`.
+fn no_deployed(text: &str) -> Option<Refusal> {
+    let (before, _) = text.split_once("\" has no deployed releases")?;
+    Some(Refusal::NoDeployed { release: before.rsplit('"').next()?.to_owned() })
 }
 
 /// `values don't meet the specifications of the schema(s) in the following chart(s): grafana: - (root): Additional property x is
@@ -91,14 +102,9 @@ fn template(text: &str) -> Option<Refusal> {
 
 /// `User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring"`.
 fn rights(text: &str) -> Option<Refusal> {
-    let found = pattern!(
-        r#"User "([^"]+)" cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?"#
-    )
-    .captures(text)?;
-    let group = &found[4];
-    let resource = if group.is_empty() { found[3].to_owned() } else { format!("{}.{group}", &found[3]) };
-    let namespace = found.get(5).map(|m| m.as_str().to_owned()).unwrap_or_default();
-    Some(Refusal::Rights { who: found[1].to_owned(), verb: found[2].to_owned(), resource, namespace })
+    let (who, act) = forbidden::denied(text)?;
+    let (verb, resource) = (act.verb.clone(), act.full_name());
+    Some(Refusal::Rights { who, verb, resource, namespace: act.namespace.unwrap_or_default() })
 }
 
 /// `Prometheus in version "v1" cannot be handled as a Prometheus: json: cannot unmarshal string into Go struct field
