@@ -73,11 +73,17 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
         None => String::new(),
     };
     let follows = match off.refused.as_slice() {
-        [] => String::new(),
+        [] => match off.early.first() {
+            Some((pod, ..)) => format!(
+                ": pod {}/{} takes certificates that are valid for not yet valid",
+                pod.metadata.namespace, pod.metadata.name
+            ),
+            None => String::new(),
+        },
         [(pod, ..)] => format!(": AWS refuses what pod {}/{} signs there", pod.metadata.namespace, pod.metadata.name),
         many => format!(": AWS refuses what {} pods sign there", many.len()),
     };
-    let severity = if off.refused.is_empty() { Severity::Warning } else { Severity::Error };
+    let severity = if off.refused.is_empty() && off.early.is_empty() { Severity::Warning } else { Severity::Error };
     let own = ResourceRef::node(name);
     // That nothing sets it says not yet that it is off.
     let only_unset = off.alerts.is_empty() && off.refused.is_empty();
@@ -107,7 +113,7 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
             .with("node", name),
         );
     }
-    for (pod, log, line) in &off.refused {
+    for (pod, log, line) in off.refused.iter().chain(&off.early) {
         let owner = snap.owner_ref(pod);
         made = made
             .also(owner.clone())
@@ -125,9 +131,10 @@ fn said(condition: &Condition) -> String {
 }
 
 fn fix(snap: &Snapshot, off: &Off<'_>) -> Fix {
-    let first = off.refused.first().map(|(pod, ..)| *pod);
+    let affected = || off.refused.iter().chain(&off.early);
+    let first = affected().next().map(|(pod, ..)| *pod);
     let namespace = first.map(|p| p.metadata.namespace.clone()).unwrap_or_default();
-    let same = off.refused.iter().filter(|(p, ..)| p.metadata.namespace == namespace);
+    let same = affected().filter(|(p, ..)| p.metadata.namespace == namespace);
     let pods = same.map(|(p, ..)| p.metadata.name.clone()).collect();
     let (node, instance) = (off.node.metadata.name.clone(), off.node.instance_id().unwrap_or_default().to_owned());
     let region = Place::of(snap).region;

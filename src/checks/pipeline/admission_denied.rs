@@ -10,6 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner;
+use crate::domain::kubernetes::{gitops, helm_words};
 use crate::domain::prometheus::operator::{deployment, log};
 use crate::domain::text::log_line::Line;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
@@ -131,8 +132,18 @@ fn of_event(snap: &Snapshot, event: &Event) -> Option<ResourceRef> {
     });
     match own {
         Some(workload) => (workload.ready() < workload.desired()).then(|| workload.reference()),
+        None if matches!(object.kind.as_str(), "HelmRelease" | "Kustomization" | "Application") => {
+            Some(gitops::reference_of(&object.kind, &object.namespace, &object.name))
+        }
         None => Some(ResourceRef::kubernetes(group_of(&object.kind), &object.kind, &object.namespace, &object.name)),
     }
+}
+
+/// The release that Flux' Helm was to install or upgrade: namespace and name.
+fn release_of(snap: &Snapshot, told: &Told<'_>) -> Option<(String, String)> {
+    let Told::Event(event) = told else { return None };
+    let object = helm_words::object_of(snap, event).filter(|o| o.kind == "HelmRelease")?;
+    Some(gitops::release(object))
 }
 
 fn who(denied: &Denied) -> String {
@@ -163,6 +174,10 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
             .fix(fix(snap, denied, object))
             .breaks(by.clone())
             .breaks(object.clone());
+    // What Helm was to make and may not is missing, and so is what it would have made after it.
+    if let Some((namespace, name)) = all.iter().find_map(|(_, told)| release_of(snap, told)) {
+        made = made.breaks(ResourceRef::kubernetes("helm.sh", "HelmOperation", &namespace, &name));
+    }
     // The rule is right or wrong by itself; what a policy refuses is one matter with all that it refuses.
     if denied.policy != Policy::Operator {
         made = made.cause(Cause::resource(by.clone(), format!("{who} refuses several objects: {says}")));

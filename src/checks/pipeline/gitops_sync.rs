@@ -167,11 +167,10 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         .evidence(seen)
         .fix(fix(snap, failing, resource));
     if object.kind == "HelmRelease" {
-        let release = object.spec.release_name.as_deref().unwrap_or(name);
-        made = made.depends_on(release_ref(gitops::home(object), release));
+        let (home, release) = gitops::release(object);
+        made = made.depends_on(release_ref(&home, &release));
         // What Helm was refused says why.
-        let home = gitops::home(object);
-        made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", home, release));
+        made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", &home, &release));
     }
     // A webhook that cannot be called, or a conversion, says more.
     made = webhooks::blamed(snap, &failing.text).into_iter().fold(made, Finding::depends_on);

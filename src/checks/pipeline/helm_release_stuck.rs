@@ -21,7 +21,7 @@ check! {
         id: "helm-release-stuck", suite: Pipeline, severity: Error,
         title: "a Helm release is stuck or failed",
         requires: [HelmReleases],
-        uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources, Jobs],
+        uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources, Jobs, Crds],
         fix: Fix,
     }
 }
@@ -182,6 +182,12 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
         made = blamed(snap).into_iter().fold(made, Finding::depends_on);
         made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", namespace, name));
         made = unready.iter().fold(made, |made, w| made.depends_on(w.reference()));
+    }
+    // Helm cannot remove objects of kinds that are gone before them.
+    let prometheuses = "prometheuses.monitoring.coreos.com";
+    let gone = || snap.crds().is_ok_and(|all| !all.iter().any(|c| c.metadata.name == prometheuses));
+    if release.status == "uninstalling" && of_stack && gone() {
+        made = made.depends_on(ResourceRef::crd(prometheuses));
     }
     made = open_jobs(snap, release).into_iter().fold(made, Finding::depends_on);
     if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::crash::{last_lines, telling};
+use crate::domain::kubernetes::init_helper::{self, Helper};
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::starting::{self, Held, Progress};
 use crate::domain::text::shorten::shorten;
@@ -57,6 +58,30 @@ enum Way {
     Init {
         command_path: String,
     },
+    Vault {
+        account: String,
+        /// Role, as the pod names it; empty where that is not known.
+        role: String,
+        mount: String,
+        /// The path that it may not read; empty where the login is refused.
+        path: String,
+    },
+    Velero {
+        velero: String,
+        restore: String,
+        node: String,
+        /// The agent has no pod on the node.
+        absent: bool,
+    },
+}
+
+impl From<Helper> for Way {
+    fn from(helper: Helper) -> Self {
+        match helper {
+            Helper::Vault { account, role, mount, path, .. } => Self::Vault { account, role, mount, path },
+            Helper::Velero { velero, restore, node, absent, .. } => Self::Velero { velero, restore, node, absent },
+        }
+    }
 }
 
 impl Check for StartBlocked {
@@ -96,11 +121,15 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         (true, None) => format!("side-car {name} runs, and has not started: its postStart hook has not ended"),
         (false, _) => init(&held, progress, snap),
     };
-    // Of what stands on several lines, the last one that is a sentence.
-    let sentence = |l: &&String| l.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count() > 2;
-    let line = lines.iter().rev().find(sentence).map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
+    // Of what stands on several lines, the last one that tells of a failure, else the last one that is a sentence.
+    let words = |l: &String| l.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
+    let fails = |l: &&String| words(l) > 1 && starting::says_failure(l);
+    let line = lines.iter().rev().find(fails).or_else(|| lines.iter().rev().find(|l| words(l) > 2));
+    let line = line.map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
     let line = line.or_else(|| telling(&lines)).map(|l| shorten(&l, 200));
+    let helper = said.as_deref().and_then(|text| init_helper::read(snap, pod, held.container, text));
     let why = match (&service, line) {
+        _ if helper.is_some() => helper.as_ref().map(|h| format!(": {}", h.says())).unwrap_or_default(),
         (Some(service), _) => format!(
             ": it asks Service {}/{}, which has no ready pod",
             service.metadata.namespace, service.metadata.name
@@ -155,10 +184,11 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         has_rollout: has_rollout(snap, owner),
         service: service.map(|s| s.metadata.name.clone()),
         service_namespace: service.map(|s| s.metadata.namespace.clone()),
-        way: match held.side_car {
-            true if probed || probe.is_some() => Way::SideCar { probe_path: path("startupProbe") },
-            true => Way::Hook { hook_path: path("lifecycle.postStart") },
-            false => Way::Init { command_path: path("command") },
+        way: match (held.side_car, helper) {
+            (true, _) if probed || probe.is_some() => Way::SideCar { probe_path: path("startupProbe") },
+            (true, _) => Way::Hook { hook_path: path("lifecycle.postStart") },
+            (false, Some(helper)) => helper.into(),
+            (false, None) => Way::Init { command_path: path("command") },
         },
     }))
 }

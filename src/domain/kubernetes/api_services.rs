@@ -1,6 +1,8 @@
 //! Aggregated APIs: what serves each, and why it does not answer.
 
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ApiService, Condition, ServiceReference};
@@ -65,6 +67,16 @@ pub(crate) fn left_behind(snap: &Snapshot, service: &ServiceReference) -> bool {
         Ok(None) => true,
         Err(_) => false,
     }
+}
+
+/// The Service of the Prometheus that prometheus-adapter asks, where that serves an API.
+pub(crate) fn prometheus_of(snap: &Snapshot, name: &str) -> Option<ServiceHost> {
+    let api = snap.api_services.items().unwrap_or_default().iter().find(|a| a.metadata.name == name)?;
+    let served = api.spec.service.as_ref()?;
+    let service = snap.services.find(&served.namespace, &served.name).ok().flatten()?;
+    let mut containers = snap.pods_of_service(service).flat_map(|p| &p.spec.containers);
+    let url = containers.find_map(|c| arguments::flag(c, "prometheus-url"))?;
+    service_host::in_cluster(snap, url::Url::parse(url).ok()?.host_str()?, &served.namespace)
 }
 
 /// An APIService as a resource.

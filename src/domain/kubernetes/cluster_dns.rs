@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Service, Workload};
+use crate::snapshot::kubernetes::{Pod, Service, Workload};
 
 pub(crate) const NAMESPACE: &str = "kube-system";
 
@@ -36,6 +36,11 @@ pub(crate) fn addresses(snap: &Snapshot) -> BTreeSet<IpAddr> {
     // `-localip 169.254.20.10,172.20.0.10`
     let of_caches = arguments.flat_map(|a| a.rsplit('=').next().unwrap_or(a).split(','));
     of_services.map(String::as_str).chain(of_caches).filter_map(|ip| ip.trim().parse().ok()).collect()
+}
+
+/// A pod behind that Service.
+pub(crate) fn is_server(pod: &Pod) -> bool {
+    pod.metadata.namespace == NAMESPACE && pod.metadata.label("k8s-app") == Some(APP)
 }
 
 /// NodeLocal DNSCache.

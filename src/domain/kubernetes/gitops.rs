@@ -153,6 +153,15 @@ pub(crate) fn home(object: &GitOpsObject) -> &str {
     }
 }
 
+/// The release that a HelmRelease makes: namespace and name.
+pub(crate) fn release(object: &GitOpsObject) -> (String, String) {
+    let name = object.spec.release_name.clone().unwrap_or_else(|| match &object.spec.target_namespace {
+        Some(target) => format!("{target}-{}", object.metadata.name),
+        None => object.metadata.name.clone(),
+    });
+    (home(object).to_owned(), name)
+}
+
 /// It, for the graph of causes.
 pub(crate) fn reference(object: &GitOpsObject) -> ResourceRef {
     reference_of(&object.kind, &object.metadata.namespace, &object.metadata.name)

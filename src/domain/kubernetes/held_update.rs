@@ -18,7 +18,8 @@ pub(crate) enum Hold {
     OnDelete,
     /// `updateStrategy.rollingUpdate.partition` leaves out the pods below this number.
     Partition(u64),
-    /// With `podManagementPolicy: OrderedReady` an update waits for the very pod that does not become ready.
+    /// An update waits for the very pod that does not become ready: with `podManagementPolicy: OrderedReady`, and from
+    /// Kubernetes 1.35 on with `Parallel`, too.
     NotReady,
 }
 
@@ -48,8 +49,8 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, set: &'a Workload) -> Option<Held<'a>> 
     };
     let pods: Vec<&Pod> =
         snap.pods_of_workload(set).filter(is_old).filter(|p| is_unready(snap, p)).filter(|_| seen).collect();
-    let hold = pods.iter().find_map(|p| hold(set, p))?;
-    let pods: Vec<&Pod> = pods.into_iter().filter(|p| self::hold(set, p) == Some(hold)).collect();
+    let hold = pods.iter().find_map(|p| hold(snap, set, p))?;
+    let pods: Vec<&Pod> = pods.into_iter().filter(|p| self::hold(snap, set, p) == Some(hold)).collect();
     // Injected side-cars, tokens and claims are in each pod and in no template.
     let of_containers = differs(&pods.first()?.spec, &set.spec.template.spec).into_iter();
     let differs: Vec<Differs> = of_containers.filter(|d| d.field.contains(" of container ")).collect();
@@ -62,7 +63,7 @@ fn ordinal(pod: &Pod) -> Option<u64> {
 }
 
 /// Why a StatefulSet does not replace a pod of it.
-fn hold(set: &Workload, pod: &Pod) -> Option<Hold> {
+fn hold(snap: &Snapshot, set: &Workload, pod: &Pod) -> Option<Hold> {
     let strategy = &set.spec.update_strategy;
     if strategy.kind.as_deref() == Some("OnDelete") {
         return Some(Hold::OnDelete);
@@ -71,12 +72,21 @@ fn hold(set: &Workload, pod: &Pod) -> Option<Hold> {
     if ordinal(pod).is_some_and(|n| n < partition) {
         return Some(Hold::Partition(partition));
     }
-    is_ordered(set).then_some(Hold::NotReady)
+    is_ordered(snap, set).then_some(Hold::NotReady)
 }
 
 /// An update of the StatefulSet waits for a pod that does not become ready, so that the pod has to be deleted.
-pub(crate) fn is_ordered(set: &Workload) -> bool {
-    set.spec.pod_management_policy.as_deref().is_none_or(|p| p == "OrderedReady")
+pub(crate) fn is_ordered(snap: &Snapshot, set: &Workload) -> bool {
+    set.spec.pod_management_policy.as_deref().is_none_or(|p| p == "OrderedReady") || counts_unready(snap)
+}
+
+/// Since 1.35 (MaxUnavailableStatefulSet) an update counts a pod that is not ready as the one that may be missing, whatever the
+/// policy, and waits for it.
+fn counts_unready(snap: &Snapshot) -> bool {
+    let version = snap.target.kubernetes_version.as_deref().unwrap_or_default().trim_start_matches('v');
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next(), parts.next().and_then(|m| m.trim_end_matches('+').parse::<u16>().ok()));
+    major == Some("1") && minor.is_some_and(|m| m >= 35)
 }
 
 fn is_unready(snap: &Snapshot, pod: &Pod) -> bool {

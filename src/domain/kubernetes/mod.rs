@@ -31,6 +31,7 @@ pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod index;
 pub(crate) mod ingress;
+pub(crate) mod init_helper;
 pub(crate) mod kinds;
 pub(crate) mod label_selector;
 pub(crate) mod leaving;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use crate::domain::kubernetes::node_problems::FORGOTTEN;
@@ -14,6 +15,8 @@ use crate::text::pattern::pattern;
 
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
+/// Seconds between the clocks of two machines that are no fault.
+const SKEW: i64 = 120;
 
 /// A node whose clock is off.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Off<'a> {
     pub(crate) unset: Option<&'a Condition>,
     /// A request that AWS refused for its time: who signed it, and the line.
     pub(crate) refused: Vec<(&'a Pod, &'a ContainerLog, &'a str)>,
+    /// Who takes a certificate for not yet valid at a time that was over before its own pod was made, and the line.
+    pub(crate) early: Vec<(&'a Pod, &'a ContainerLog, &'a str)>,
     /// Seconds by which the clock is ahead, negative where it is behind; of what AWS said.
     pub(crate) seconds: Option<i64>,
 }
@@ -48,6 +53,11 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
+        if let Some((line, behind)) = log.text.lines().rev().find_map(|l| Some((l, early(snap, pod, l)?))) {
+            let off = entry(&mut found, node);
+            off.seconds = off.seconds.or(Some(-behind));
+            off.early.push((pod, log, line));
+        }
         let recent = |l: &&str| log.previous || !is_older(l, snap.collected_at, NOW);
         let alerted = found.get(node.metadata.name.as_str()).is_some_and(|off| !off.alerts.is_empty());
         let mut said = log.text.lines().rev().filter(recent);
@@ -69,7 +79,7 @@ fn unset<'a>(snap: &Snapshot, node: &'a Node) -> Option<&'a Condition> {
 }
 
 fn entry<'a, 'm>(found: &'m mut BTreeMap<&'a str, Off<'a>>, node: &'a Node) -> &'m mut Off<'a> {
-    let new = || Off { node, alerts: Vec::new(), unset: None, refused: Vec::new(), seconds: None };
+    let new = || Off { node, alerts: Vec::new(), unset: None, refused: Vec::new(), early: Vec::new(), seconds: None };
     found.entry(node.metadata.name.as_str()).or_insert_with(new)
 }
 
@@ -108,6 +118,17 @@ fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
     (told.iter().any(|t| line.contains(t)) && counts(line)).then_some(None)
 }
 
+/// `x509: certificate has expired or is not yet valid: current time 2026-11-20T11:02:10Z is before 2026-11-20T23:14:05Z`, at a
+/// time of before the API server made the pod that says it: the clock of its node is behind by at least these seconds. The
+/// certificate is valid by now.
+fn early(snap: &Snapshot, pod: &Pod, line: &str) -> Option<i64> {
+    let before = pattern!(r"current time (\S+Z) is before (\S+Z)");
+    let found = before.captures(line)?;
+    let (own, valid): (Timestamp, Timestamp) = (found[1].parse().ok()?, found[2].parse().ok()?);
+    let behind = pod.metadata.creation_timestamp?.as_second() - own.as_second();
+    (behind >= SKEW && valid <= snap.collected_at).then_some(behind)
+}
+
 /// A host of AWS, or S3's id of its own host, which is base64; MinIO gives a hexadecimal one.
 fn is_of_aws(line: &str) -> bool {
     let host = pattern!(r"amazonaws\.com|[Hh]ost ?[Ii][Dd]: [A-Za-z0-9+/]{40,}=");
@@ -117,6 +138,24 @@ fn is_of_aws(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_before_the_pod_is_the_nodes() {
+        let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        let pod: Pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "p", "namespace": "m",
+            "creationTimestamp": "2026-11-21T02:41:25Z"}}))
+        .expect("a pod");
+        let said = |own: &str, valid: &str| {
+            early(
+                &snap,
+                &pod,
+                &format!("x509: certificate has expired or is not yet valid: current time {own} is before {valid}"),
+            )
+        };
+        assert_eq!(said("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z"), Some(86400));
+        assert_eq!(said("2026-11-21T02:45:00Z", "2026-11-21T02:46:00Z"), None, "after the pod was made");
+        assert_eq!(said("2026-11-20T02:41:25Z", "2027-11-20T23:14:05Z"), None, "the certificate is of a time to come");
+    }
 
     #[test]
     fn other_stores_and_queries_do_not_say_it() {

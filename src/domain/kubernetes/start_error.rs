@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     Propagation { path: String },
     /// The program is not in the image.
     Command { name: Option<String> },
+    /// The user of the container may not enter the folder in which the image begins.
+    WorkDir { path: String },
     /// The node knows the image, and some of its layers are not there.
     Layers,
     /// The node's kernel has no more of something that each container takes.
@@ -78,6 +80,9 @@ impl Fault {
         }
         if let Some(limit) = NodeLimit::of(message) {
             return Some(Self::Limit(limit));
+        }
+        if let Some(path) = unentered(message) {
+            return Some(Self::WorkDir { path });
         }
         if has("content digest ") && has("not found") {
             return Some(Self::Layers);
@@ -173,6 +178,13 @@ fn unshared(message: &str) -> Option<String> {
     Some(path.trim_matches(['"', '\\']).to_owned())
 }
 
+/// `chdir to cwd ("/home/nonroot") set in config.json failed: permission denied`; Docker writes the quotes with backslashes.
+fn unentered(message: &str) -> Option<String> {
+    let plain = message.replace('\\', "");
+    let (path, rest) = plain.split_once("chdir to cwd (\"")?.1.split_once("\")")?;
+    rest.contains("permission denied").then(|| path.to_owned())
+}
+
 /// Where in the container something was to be mounted: `to rootfs at "/etc/prometheus/prometheus.yml"`.
 fn mount_target(message: &str) -> Option<String> {
     let plain = message.replace("\\\"", "\"");
@@ -228,6 +240,12 @@ mod tests {
             r#"failed to start container "node-exporter": Error response from daemon: path / is mounted on / but it is not a shared or slave mount"#,
         ] {
             assert_eq!(Fault::of(shared), Some(Fault::Propagation { path: "/".into() }), "{shared}");
+        }
+        for cwd in [
+            r#"runc create failed: unable to start container process: chdir to cwd ("/home/nonroot") set in config.json failed: permission denied: unknown"#,
+            r#"starting container process caused "chdir to cwd (\\"/home/nonroot\\") set in config.json failed: permission denied": unknown"#,
+        ] {
+            assert_eq!(Fault::of(cwd), Some(Fault::WorkDir { path: "/home/nonroot".into() }), "{cwd}");
         }
         let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
         assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));

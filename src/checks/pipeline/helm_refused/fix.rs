@@ -175,7 +175,7 @@ impl Place {
             Told::Record(..) => None,
         };
         let known = match told {
-            _ if object.is_some() => object.map(installed_by),
+            _ if object.is_some() => object.map(gitops::release).map(|(namespace, name)| (name, namespace)),
             Told::Event(event) => Some((event.involved_object.name.clone(), event.involved_object.namespace.clone())),
             Told::Record(path, line) => {
                 called(snap, path, *line).or_else(|| hooked(snap, refusal)).or_else(|| open_release(snap))
@@ -208,15 +208,6 @@ impl Place {
     pub(super) fn namespace_of(&self, kind: &str) -> String {
         if is_of_cluster(kind) { String::new() } else { self.home.clone() }
     }
-}
-
-/// Name and namespace of the release that a HelmRelease makes.
-fn installed_by(object: &GitOpsObject) -> (String, String) {
-    let name = object.spec.release_name.clone().unwrap_or_else(|| match &object.spec.target_namespace {
-        Some(target) => format!("{target}-{}", object.metadata.name),
-        None => object.metadata.name.clone(),
-    });
-    (name, gitops::home(object).to_owned())
 }
 
 /// The release of the call that a record shows before an error: name and namespace.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck, named, scaled_object};
@@ -23,7 +24,7 @@ check! {
         id: "hpa-stuck", suite: Pipeline, severity: Warning,
         title: "a HorizontalPodAutoscaler cannot do its work",
         requires: [Autoscalers],
-        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ScaledObjects, Events],
+        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ScaledObjects, Events, Services],
         fix: Fix,
     }
 }
@@ -395,12 +396,18 @@ fn no_metric(snap: &Snapshot, hpa: &Autoscaler, metric: &str, external: bool) ->
         stem: stem.to_owned(),
         external,
     };
-    base(
+    let name = format!("v1beta1.{api}");
+    let made = base(
         hpa,
         way,
         format!("HorizontalPodAutoscaler {} scales by {metric}, which the API {api} does not have: {why}", named(hpa)),
     )
-    .depends_on(api_services::reference(&format!("v1beta1.{api}")))
+    .depends_on(api_services::reference(&name));
+    // Without an answer of Prometheus the adapter has nothing to serve.
+    match api_services::prometheus_of(snap, &name).filter(|_| known.is_none()) {
+        Some(asked) => depends_on_service(snap, made, &asked.namespace, &asked.service),
+        None => made,
+    }
 }
 
 /// The name without what adapters add: `http_requests_per_second` is made of `http_requests_total`.

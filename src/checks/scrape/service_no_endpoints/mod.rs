@@ -12,6 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
+use crate::domain::kubernetes::{managed, releases};
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -130,6 +131,22 @@ fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) ->
     (!is_quiet || !behind.is_empty()).then_some(reason)
 }
 
+/// What may be why there is no workload behind a Service: its release, whose installation was refused, and the CRD of what the
+/// operator would make it from.
+fn not_made(service: &Service) -> Vec<ResourceRef> {
+    let (meta, selector) = (&service.metadata, &service.spec.selector);
+    let release = managed::release(meta).or_else(|| Some((releases::labelled(meta)?, meta.namespace.as_str())));
+    let operation = release.map(|(name, home)| ResourceRef::kubernetes("helm.sh", "HelmOperation", home, name));
+    let kind = selector.get("app.kubernetes.io/name").filter(|_| selector.contains_key("operator.prometheus.io/name"));
+    let crd = match kind.map(String::as_str) {
+        Some("prometheus") => Some("prometheuses"),
+        Some("alertmanager") => Some("alertmanagers"),
+        _ => None,
+    };
+    let crd = crd.map(|plural| ResourceRef::crd(&format!("{plural}.monitoring.coreos.com")));
+    operation.into_iter().chain(crd).collect()
+}
+
 /// Services without a ready endpoint for one reason: a chart's Service and the governing one of its StatefulSet.
 struct Group<'a> {
     reason: Reason<'a>,
@@ -165,6 +182,9 @@ impl Group<'_> {
         if matches!(self.reason, Reason::NoWorkload) {
             for server in self.services.iter().flat_map(|(s, _)| front::servers_behind(snap, s)) {
                 made = made.depends_on(server.reference()).depends_on(server.set());
+            }
+            for (service, _) in &self.services {
+                made = not_made(service).into_iter().fold(made, Finding::depends_on);
             }
         }
         made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);

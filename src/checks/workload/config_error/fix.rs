@@ -128,6 +128,15 @@ enum Way {
         in_place: bool,
         managed_by: String,
     },
+    WorkDir {
+        pod: String,
+        container: String,
+        path: String,
+        in_place: bool,
+        /// Lets it begin at the root.
+        folder_patch: String,
+        managed_by: String,
+    },
     Layers(OnNode),
     NodeLimit {
         #[serde(flatten)]
@@ -252,6 +261,19 @@ impl Case<'_> {
                 in_place,
                 managed_by,
             },
+            Fault::WorkDir { path } => {
+                let spec = json!({"containers": [{"name": container, "workingDir": "/"}]});
+                let folder_patch = json!({"spec": {"template": {"spec": spec}}}).to_string();
+                let is_init = self.pod.spec.init_containers.iter().any(|c| c.name == container);
+                Way::WorkDir {
+                    pod,
+                    container,
+                    path: path.clone(),
+                    in_place: in_place && !is_init,
+                    folder_patch,
+                    managed_by,
+                }
+            }
             Fault::Command { .. } => {
                 Way::Command { pod, container, image, command: self.container.command.join(" "), in_place }
             }

@@ -52,6 +52,9 @@ impl Case<'_> {
             }
             Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
             Fault::Command { name: None } => "the image does not have the program that it should run".into(),
+            Fault::WorkDir { path } => {
+                format!("its image begins in {path}, a folder that its user may not enter")
+            }
             Fault::Layers => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("node {node} has its image {} only in part, and does not fetch the rest", self.container.image)

@@ -48,7 +48,9 @@ pub(super) fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> 
 fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     let never_began = |t: &Terminated| {
         matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun")
-            && t.message.as_deref().is_some_and(|m| m.contains("error mounting") || m.contains("not a directory"))
+            && t.message.as_deref().is_some_and(|m| {
+                ["error mounting", "not a directory", "chdir to cwd"].iter().any(|words| m.contains(words))
+            })
     };
     if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
         return false;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::container_states;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::network_plugin;
@@ -220,6 +221,11 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         }
     }
     for pod in pods.iter().chain(waiting) {
+        made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+    }
+    // What all names are looked up by lies there, too.
+    let servers = snap.pods.items().unwrap_or_default().iter().filter(|p| cluster_dns::is_server(p) && !p.is_ready());
+    for pod in servers.filter(|p| p.spec.node_name.as_deref() == Some(name.as_str())) {
         made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
     let owners: BTreeSet<ResourceRef> =

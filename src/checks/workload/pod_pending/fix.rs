@@ -162,6 +162,8 @@ pub(super) enum Way {
     },
     QuotaMustSpecify {
         is_job: bool,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -322,7 +324,7 @@ impl Asked<'_> {
 
     fn resources(&self, room: String) -> Way {
         let short = if self.detail.short.is_empty() { &["cpu", "memory"][..] } else { &self.detail.short[..] };
-        let set = workload(self.snap, self.owner).filter(|w| w.kind == "StatefulSet" && is_ordered(w));
+        let set = workload(self.snap, self.owner).filter(|w| w.kind == "StatefulSet" && is_ordered(self.snap, w));
         Way::Resources {
             room,
             container: largest_container(self.pod),

@@ -9,6 +9,7 @@ use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::limit_range::{self, Bound};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::not_created::{condition, event};
+use crate::domain::kubernetes::owner::operator_owner;
 use crate::domain::kubernetes::quota_scope;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::crd_of;
@@ -153,7 +154,15 @@ fn way(
             hard: quota.and_then(Quota::patch),
             kept: kept(),
         },
-        Refusal::MustSpecify => Way::QuotaMustSpecify { is_job: workload.kind == "Job", kept: kept() },
+        Refusal::MustSpecify => {
+            let custom = operator_owner(&workload.metadata);
+            Way::QuotaMustSpecify {
+                is_job: workload.kind == "Job",
+                custom: custom.map(|(kind, _)| kind),
+                custom_name: custom.map(|(_, name)| name.to_owned()),
+                kept: kept(),
+            }
+        }
         Refusal::PodSecurity => Way::PodSecurity { managed: kept().managed },
         Refusal::LimitRange => range.way(snap, workload, kept()),
         Refusal::PriorityClass => Way::PriorityClass {
