@@ -13,6 +13,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{has_rollout, workload};
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::{arguments, mounts};
+use crate::domain::prometheus::origin::workload_behind;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Autoscaler, Pod};
@@ -260,7 +261,6 @@ mod tests {
 
     use super::*;
     use crate::checks::support::testing::{findings, steps};
-    use crate::domain::prometheus::origin::workload_behind;
     use crate::domain::testing::snapshot;
     use crate::snapshot::Listing;
 

@@ -1,7 +1,7 @@
 //! Agents that cannot start: Fluent Bit and Fluentd that refuse their own configuration, and the CloudWatch agent that does not
 //! get what it asks of its kubelet.
 
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::metrics_server::NO_CERTIFICATE;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;

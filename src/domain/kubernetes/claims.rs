@@ -38,7 +38,7 @@ pub(crate) fn users<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Ve
         let volumes = w.spec.template.spec.volumes.iter();
         volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).any(|c| c.claim_name == claim.metadata.name)
     };
-    beside(snap, claim).filter(|w| template_of(w, claim).is_some() || mounts(w)).collect()
+    beside(snap, claim).filter(|w| template_of(w, &claim.metadata.name).is_some() || mounts(w)).collect()
 }
 
 /// The StatefulSet that made a claim, and the template in it.
@@ -46,7 +46,7 @@ pub(crate) fn maker<'a>(
     snap: &'a Snapshot,
     claim: &PersistentVolumeClaim,
 ) -> Option<(&'a Workload, &'a PersistentVolumeClaim)> {
-    beside(snap, claim).find_map(|w| Some((w, template_of(w, claim)?)))
+    beside(snap, claim).find_map(|w| Some((w, template_of(w, &claim.metadata.name)?)))
 }
 
 /// A StatefulSet makes the claim again once it is gone. Where none was read, the names tell it: `<template>-<pod>`.
@@ -67,9 +67,9 @@ fn beside<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> impl Iterato
 }
 
 /// The template that a StatefulSet made a claim from, by the names: `<template>-<set>-<number>`.
-pub(crate) fn template_of<'a>(set: &'a Workload, claim: &PersistentVolumeClaim) -> Option<&'a PersistentVolumeClaim> {
+pub(crate) fn template_of<'a>(set: &'a Workload, claim: &str) -> Option<&'a PersistentVolumeClaim> {
     set.spec.volume_claim_templates.iter().find(|t| {
-        let rest = claim.metadata.name.strip_prefix(&format!("{}-{}-", t.metadata.name, set.metadata.name));
+        let rest = claim.strip_prefix(&format!("{}-{}-", t.metadata.name, set.metadata.name));
         rest.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
     })
 }

@@ -77,7 +77,7 @@ fn claims<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVolu
     let all = snap.persistent_volume_claims.items().unwrap_or_default().iter();
     all.filter(|c| c.metadata.namespace == left.namespace)
         .filter(|c| {
-            left.workloads.iter().any(|w| template_of(w, c).is_some())
+            left.workloads.iter().any(|w| template_of(w, &c.metadata.name).is_some())
                 || releases::is_of(&c.metadata, &left.name, &left.namespace)
         })
         .collect()
@@ -88,7 +88,8 @@ fn volumes<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVol
     all.filter(|v| {
         v.spec.claim_ref.as_ref().is_some_and(|c| {
             let of_release = is_named_after(snap, &c.name, left);
-            c.namespace == left.namespace && (of_release || left.workloads.iter().any(|w| is_of_set(&c.name, w)))
+            c.namespace == left.namespace
+                && (of_release || left.workloads.iter().any(|w| template_of(w, &c.name).is_some()))
         })
     })
     .collect()
@@ -113,8 +114,8 @@ fn is_named_after(snap: &Snapshot, claim: &str, left: &Leftover<'_>) -> bool {
 /// The release that is gone and whose StatefulSet a claim belongs to: what asks for its class.
 pub(crate) fn release_of_claim(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<(String, String)> {
     let sets = snap.workloads.items().unwrap_or_default().iter();
-    let mut own =
-        sets.filter(|w| w.metadata.namespace == claim.metadata.namespace && is_of_set(&claim.metadata.name, w));
+    let mut own = sets
+        .filter(|w| w.metadata.namespace == claim.metadata.namespace && template_of(w, &claim.metadata.name).is_some());
     own.find_map(|set| gone(snap, &set.metadata, &set.metadata.namespace))
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::reason::{self, Reason};

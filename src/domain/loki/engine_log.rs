@@ -7,7 +7,6 @@ use crate::domain::text::log_line;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
-use crate::text::pattern::pattern;
 
 /// Seconds for which lines count; what goes on is said every ten seconds.
 const RECENT: i64 = 900;

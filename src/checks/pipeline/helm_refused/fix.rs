@@ -7,7 +7,7 @@ use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
 use crate::domain::kubernetes::{gitops, index};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{GitOpsObject, HelmRelease};
+use crate::snapshot::kubernetes::HelmRelease;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]

@@ -1,9 +1,5 @@
 //! Who receives a remote write, and what its answer means.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::text::message_size;
 use crate::domain::text::send_error::SendFailure;
 use crate::text::pattern::pattern;
