@@ -93,7 +93,7 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
     let report = wait_for(run::run(source, plan, None, &checks, aim, None, printer))?.report;
-    if report.target.manifests.is_none() && read.is_none() {
+    if report.target.manifests.as_ref().is_none_or(|m| m.files == 0) && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }
     some_is_judged(&report, read)?;

@@ -71,7 +71,7 @@ fn foreign(root: &Node) -> Option<&'static str> {
         "what Grafana's own alerting is provisioned with"
     } else if has("apiVersion") && (list("apps") || list("notifiers")) {
         "what Grafana is provisioned with"
-    } else if has("positions") || (list("clients") && has("scrape_configs")) {
+    } else if any(&["positions", "clients"]) && has("scrape_configs") {
         "Promtail's configuration"
     } else if has("schema_config") || (any(&["limits_config", "table_manager"]) && any(&["server", "common"])) {
         "Loki's configuration"
@@ -85,11 +85,11 @@ fn foreign(root: &Node) -> Option<&'static str> {
         "a configuration of Grafana Agent"
     } else if children("modules", &["prober"]) {
         "the blackbox exporter's configuration: blackbox_exporter --config.check judges it"
-    } else if children("modules", &["walk", "metrics", "get"]) || has("auths") {
+    } else if children("modules", &["walk", "metrics", "get"]) || (has("auths") && has("modules")) {
         "the SNMP exporter's configuration"
     } else if list("tests") && any(&["rule_files", "evaluation_interval"]) {
         "tests of rules: promtool test rules runs them"
-    } else if has("bucket") && has("type") || has("type") && root.at(&["config", "bucket"]).is_some() {
+    } else if has("type") && root.at(&["config", "bucket"]).is_some() {
         "an object store of Thanos"
     } else if children("services", &["image", "build"]) {
         "a file for Docker Compose"
