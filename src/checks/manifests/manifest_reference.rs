@@ -10,6 +10,7 @@ use crate::domain::manifests::charts;
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::grafana::Grafana;
 use crate::domain::manifests::links::Links;
+use crate::domain::manifests::namespaces::Namespaces;
 use crate::domain::manifests::references::References;
 use crate::domain::manifests::values::{self, Values};
 use crate::lint::Problem;
@@ -66,7 +67,7 @@ impl Check for ManifestReference {
         for file in snap.manifests.items().unwrap_or_default() {
             of_values.extend(values::all(file).filter_map(|values| misspelt(snap, &charts, file, &values)));
         }
-        let (grafana, behind) = (Grafana::of(snap), Behind::of(snap));
+        let (grafana, behind, namespaces) = (Grafana::of(snap), Behind::of(snap), Namespaces::of(snap));
         let of_objects = written::each_object(snap, |file, object| {
             // What Kustomize puts together may find each other yet.
             let mut problems = Vec::new();
@@ -75,6 +76,7 @@ impl Check for ManifestReference {
                 problems.extend(links.broken(object));
                 problems.extend(grafana.broken(file, object));
                 problems.extend(behind.broken(object));
+                problems.extend(namespaces.slip(file, object));
                 problems.sort_by_key(|p| p.place);
             }
             if object.group() == "kustomize.config.k8s.io" {

@@ -9,6 +9,7 @@ pub(crate) mod given;
 pub(crate) mod grafana;
 pub(crate) mod included;
 pub(crate) mod links;
+pub(crate) mod namespaces;
 pub(crate) mod overlaid;
 pub(crate) mod references;
 pub(crate) mod requests;

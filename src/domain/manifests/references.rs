@@ -270,7 +270,7 @@ impl<'a> References<'a> {
 }
 
 /// Two namespaces that differ by a letter, of which one is most likely meant for the other.
-fn is_near(one: &str, other: &str) -> bool {
+pub(super) fn is_near(one: &str, other: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     one.len().min(other.len()) > 3 && digits(one) == digits(other) && is_slip(one, other, 1)
 }
