@@ -15,6 +15,8 @@ use crate::term::sanitize;
 
 /// Signals in the first line, and files that are named.
 const NAMED: usize = 3;
+/// The same where all is wanted: in JSON stand all of them.
+const NAMED_IN_FULL: usize = 50;
 
 /// A report, and how much of it is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +133,7 @@ impl<'a> View<'a> {
         let mut said: Vec<String> =
             held.into_iter().map(|held| format!("{} with {held}", plural(read.files, "file"))).collect();
         if !read.others.is_empty() {
-            let max = self.up_to(NAMED);
+            let max = if self.verbose { NAMED_IN_FULL } else { NAMED };
             let named = read.others.iter().take(max).map(|(path, what)| format!("{} ({what})", sanitize(path)));
             let more = read.others.len().saturating_sub(max);
             let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
