@@ -156,7 +156,8 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
         let pod = snap.pod_by_ip(&address.to_string());
         Some(address.is_loopback() || pod.is_some_and(|p| snap.scope.is_stack(&p.metadata.namespace)))
     };
-    is_login(text) && !log.text.lines().filter(|l| is_login(l)).any(|l| own(l) == Some(true))
+    let refused = |line: &&str| is_login(line) || line.contains("status=401");
+    is_login(text) && !log.text.lines().filter(refused).any(|l| own(l) == Some(true))
 }
 
 /// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,
@@ -224,6 +225,8 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
         Some(Program::Alertmanager) if text.contains("otify") => &["alertmanager-notify"],
         Some(Program::Alertmanager) if text.contains("cluster") || text.contains("peer") => &["alertmanager-cluster"],
         Some(Program::Grafana) if text.contains("otify") || text.contains("Failed to send") => &["grafana-alerting"],
+        // The store says it itself, and is told of.
+        Some(Program::Grafana) if text.contains("err-mimir-max-") => &["loki"],
         Some(Program::Grafana) if text.contains("Error received from") || text.contains("ealth check") => {
             &["grafana-datasource"]
         }
@@ -293,6 +296,27 @@ mod tests {
         assert_eq!(weight(&[58]), Weight::Weighs, "it may come again");
         assert_eq!(weight(&[30, 31, 32, 33]), Weight::Note, "a bad moment");
         assert_eq!(weight(&[40, 45, 50, 55]), Weight::Weighs);
+    }
+
+    #[test]
+    fn strangers_at_the_door_of_grafana_are_no_fault() {
+        let weight = |address: &str| {
+            let line = format!(
+                "logger=authn.service t=2026-11-21T02:59:00Z level=warn msg=\"Failed to authenticate request\" client=auth.client.form error=\"[password-auth.failed] no user found\"\nlogger=context t=2026-11-21T02:59:00Z level=info msg=\"Request Completed\" status=401 remote_addr={address} size=67\n"
+            );
+            let mut snap = snapshot();
+            *snap.component_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "prometheus-0".into(),
+                program: Some(Program::Grafana),
+                text: line.repeat(9).into(),
+                ..ContainerLog::default()
+            }]);
+            read(&snap)[0].weight
+        };
+        assert_eq!(weight("203.0.113.9"), Weight::Note);
+        assert_eq!(weight("127.0.0.1"), Weight::Weighs, "a side-car of its own");
+        assert_eq!(weight("[::1]"), Weight::Weighs);
     }
 
     #[test]

@@ -58,6 +58,10 @@ enum Way {
         limit: String,
     },
     Queue,
+    Scrape {
+        host: String,
+        port: String,
+    },
     Name {
         host: String,
         /// Services of that namespace that have the port, as `host:port`.
@@ -170,7 +174,7 @@ impl<'a> Case<'a> {
             self.what()
         );
         let severity = match self.last.trouble {
-            Trouble::Rate | Trouble::Size | Trouble::Refused => Severity::Warning,
+            Trouble::Rate | Trouble::Size | Trouble::Refused | Trouble::Scrape => Severity::Warning,
             _ => Severity::Error,
         };
         let made = Finding::new(CollectorFailing::META.id, severity, owner.clone(), message)
@@ -239,6 +243,9 @@ impl<'a> Case<'a> {
             Trouble::Queue => {
                 format!("the queue of exporter {exporter} is full: {place} takes less than what comes in")
             }
+            Trouble::Scrape => {
+                format!("its prometheus receiver cannot scrape job {exporter} ({})", redact(&self.last.error))
+            }
             Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
             Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
             Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
@@ -274,6 +281,10 @@ impl<'a> Case<'a> {
                 Way::Memory { limit: self.container.resources.limits.get("memory").cloned().unwrap_or_default() }
             }
             Trouble::Queue => Way::Queue,
+            Trouble::Scrape => {
+                let (host, port) = self.last.error.rsplit_once(':').unwrap_or((self.last.error.as_str(), "<port>"));
+                Way::Scrape { host: host.to_owned(), port: port.to_owned() }
+            }
             Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
             Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
             Trouble::PlainText => Way::PlainText,
@@ -289,8 +300,8 @@ impl<'a> Case<'a> {
 
     /// What the others need is elsewhere: a restart would only throw the queue away.
     fn changes_config(&self) -> bool {
-        use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Size};
-        let here = matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size);
+        use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Scrape, Size};
+        let here = matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size | Scrape);
         here && !(self.last.trouble == Path && self.otlp_off().is_some())
     }
 

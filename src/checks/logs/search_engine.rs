@@ -74,7 +74,7 @@ impl Check for SearchEngine {
 
 fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     // The one that names what does not resolve says most.
-    let said = group.iter().max_by_key(|f| (f.lost.is_some(), f.times))?;
+    let said = group.iter().max_by_key(|f| (f.lost.is_some(), f.said.times))?;
     let log = said.log;
     let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
     let owner = snap.owner_ref(pod);

@@ -116,7 +116,7 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn new(snap: &'a Snapshot, all: &'a [Failing<'a>]) -> Option<Self> {
-        let said = all.iter().max_by_key(|f| f.times)?;
+        let said = all.iter().max_by_key(|f| f.said.times)?;
         let pod = snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten()?;
         let container = pod.spec.containers.iter().find(|c| c.name == said.log.container)?;
         let file = match Mounts::of_pod(snap, pod, container).look("/etc/nginx/nginx.conf") {
@@ -126,7 +126,7 @@ impl<'a> Case<'a> {
         Some(Self {
             snap,
             said,
-            times: all.iter().map(|f| f.times).sum(),
+            times: all.iter().map(|f| f.said.times).sum(),
             pod,
             config: file.as_ref().map_or("", |f| f.text),
             config_map: file.map(|f| f.map.metadata.name.clone()).unwrap_or_default(),

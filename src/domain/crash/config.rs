@@ -8,12 +8,7 @@ use crate::text::pattern::pattern;
 
 /// Reads a whole log: a refusal often takes several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    alloy(text)
-        .or_else(|| variable(text))
-        .or_else(|| collector(text))
-        .or_else(|| vector(text))
-        .or_else(|| mysql(text))
-        .or_else(|| yaml(text))
+    alloy(text).or_else(|| variable(text)).or_else(|| collector(text)).or_else(|| vector(text)).or_else(|| yaml(text))
 }
 
 /// `Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name "forward"`.
@@ -23,9 +18,10 @@ fn alloy(text: &str) -> Option<Crash> {
     Some(Crash { said: redact(&found[0]), ..crash.file(&found[1]) })
 }
 
+/// mysqld_exporter, which says for information why it ends:
 /// `msg="failed to validate config" section=client err="no user specified in section or parent"`, and then
 /// `msg="Error parsing host config" file=.my.cnf err="no configuration found"`.
-fn mysql(text: &str) -> Option<Crash> {
+pub(super) fn mysql(text: &str) -> Option<Crash> {
     let found =
         pattern!(r#"Error parsing host config" file="?([^\s"]+)"? err="([^"\n]+)""#).captures_iter(text).last()?;
     let section =
@@ -123,10 +119,9 @@ mod tests {
         let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
         assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
         let exporter = "level=error msg=\"failed to validate config\" section=client err=\"no user specified in section or parent\"\nlevel=info msg=\"Error parsing host config\" file=.my.cnf err=\"no configuration found\"\n";
-        assert_eq!(
-            of(exporter),
-            Some((".my.cnf".into(), None, "section [client]: no user specified in section or parent".into()))
-        );
+        let crash = mysql(exporter).expect("a crash");
+        assert_eq!(crash.file.as_deref(), Some(".my.cnf"));
+        assert_eq!(crash.reason, "section [client]: no user specified in section or parent");
         let unknown = "Error: invalid configuration: service::pipelines::traces: references exporter \"otlp/jaeger\" which is not configured\n2026/11/21 02:52:01 collector server run finished with error: invalid configuration: x\n";
         assert!(read(unknown).is_some_and(|c| c.reason.starts_with("service::pipelines::traces: references")));
         let vector = "2026-11-21T02:52:01.114Z  INFO vector::app: Loading configs. paths=[\"/etc/vector\"]\n2026-11-21T02:52:01.118Z ERROR vector::cli: Configuration error. error=unknown field `endpont`, expected `endpoint`\n\nin `sinks.loki`\n";

@@ -428,6 +428,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
         Some(Program::Prometheus) => prometheus::bus_error(text).or_else(|| prometheus::agent_feature(text)),
         None => loki::read(text)
             .or_else(|| agents::read(text))
+            .or_else(|| config::mysql(text))
             .or_else(|| nginx::read(text))
             .or_else(|| store_start::read(text))
             .or_else(|| metadata::read(text))

@@ -3,19 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::{Lasting, RECENT};
 use crate::domain::text::log_line;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
-
-/// Seconds for which lines count; what goes on is said every ten seconds.
-const RECENT: i64 = 900;
-/// Seconds since the last of them.
-const NOW: i64 = 300;
-/// And for how long it goes on: a cluster that starts has no master for a moment.
-const LASTS: i64 = 120;
-/// Lines from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 /// A search engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,13 +61,11 @@ pub(crate) enum Trouble {
 pub(crate) struct Failing<'a> {
     pub(crate) engine: Engine,
     pub(crate) trouble: Trouble,
-    pub(crate) times: usize,
+    pub(crate) said: Lasting,
     pub(crate) line: &'a str,
     pub(crate) log: &'a ContainerLog,
     /// A host of the others that does not resolve.
     pub(crate) lost: Option<String>,
-    first: i64,
-    last: i64,
 }
 
 /// What the search engines fail at now.
@@ -104,18 +94,16 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
         let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
             engine,
             trouble,
-            times: 0,
+            said: Lasting::before(age),
             line,
             log,
             lost: None,
-            first: age,
-            last: age,
         });
-        failing.times += 1;
+        failing.said.add(age);
         failing.line = line;
-        failing.last = age;
     }
-    by_trouble.retain(|_, f| f.times >= SEVERAL && f.first - f.last >= LASTS && f.last <= NOW);
+    // A cluster that starts has no master for a moment.
+    by_trouble.retain(|_, f| f.said.goes_on());
     // Without a master nothing is made, the index of the plugin either.
     if by_trouble.keys().any(|t| *t != Trouble::Security) {
         by_trouble.remove(&Trouble::Security);

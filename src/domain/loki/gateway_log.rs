@@ -4,21 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::loki::store_log::Store;
+use crate::domain::text::lasting::{Lasting, RECENT};
 use crate::domain::text::log_line;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
-
-/// Seconds for which a request that was refused counts.
-const RECENT: i64 = 900;
-/// Seconds since the last request that did not get through: what was replaced meanwhile is there again.
-const NOW: i64 = 300;
-/// And for how long requests do not get through.
-const LASTS: i64 = 120;
-/// Requests from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 /// What the gateway cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,12 +41,11 @@ impl Trouble {
 pub(crate) struct Failing<'a> {
     pub(crate) store: Store,
     pub(crate) trouble: Trouble,
-    pub(crate) times: usize,
+    /// Requests that did not get through, or were refused.
+    pub(crate) said: Lasting,
     /// The last line that says so.
     pub(crate) line: &'a str,
     pub(crate) log: &'a ContainerLog,
-    first: i64,
-    last: i64,
 }
 
 /// The store before which a container stands: the charts' nginx, by its image and by the labels or the name of its pod.
@@ -104,18 +95,14 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, store: Store) -> Vec<Faili
         let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
             store,
             trouble,
-            times: 0,
+            said: Lasting::before(age),
             line,
             log,
-            first: age,
-            last: age,
         });
-        failing.times += 1;
+        failing.said.add(age);
         failing.line = line;
-        failing.last = age;
     }
-    let lasts = |f: &Failing<'_>| f.first - f.last >= LASTS && f.last <= NOW;
-    by_trouble.retain(|trouble, f| f.times >= SEVERAL && (!trouble.is_of_the_way() || lasts(f)));
+    by_trouble.retain(|trouble, f| if trouble.is_of_the_way() { f.said.goes_on() } else { f.said.is_several() });
     by_trouble.into_values().collect()
 }
 

@@ -258,6 +258,11 @@ impl Reason {
         )
     }
 
+    /// What the store refuses are single lines, for what they are.
+    pub(crate) fn is_of_lines(self) -> bool {
+        matches!(self, Self::Order | Self::TooOld | Self::TooNew | Self::Size | Self::Labels | Self::Structured)
+    }
+
     /// Said once, and so until the agent is started or told again.
     pub(crate) fn is_of_start(self) -> bool {
         matches!(self, Self::Parser | Self::Reload)

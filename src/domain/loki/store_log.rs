@@ -129,6 +129,10 @@ const OWN: &[(Trouble, &[&str])] = &[
             "max entries limit per query exceeded",
             "too many bytes (query",
             "max number of chunks limit",
+            "err-mimir-max-chunks-per-query",
+            "err-mimir-max-series-per-query",
+            "err-mimir-max-chunks-bytes-per-query",
+            "err-mimir-max-total-query-length",
         ],
     ),
     (
@@ -169,6 +173,18 @@ pub(crate) fn query_limit(text: &str) -> Option<QueryLimit> {
     let number = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
     let whole_hours = |length: String| length.strip_suffix("0m0s").map_or_else(|| length.clone(), str::to_owned);
     let (field, now, asked) = match () {
+        () if text.contains("err-mimir-max-chunks-per-query") => {
+            ("max_fetched_chunks_per_query", between("(limit: ", &[' ', ')']), String::new())
+        }
+        () if text.contains("err-mimir-max-series-per-query") => {
+            ("max_fetched_series_per_query", between("(limit: ", &[' ', ')']), String::new())
+        }
+        () if text.contains("err-mimir-max-chunks-bytes-per-query") => {
+            ("max_fetched_chunk_bytes_per_query", between("(limit: ", &[' ', ')']), String::new())
+        }
+        () if text.contains("err-mimir-max-total-query-length") => {
+            ("max_total_query_length", between("limit: ", &[')', ',']), String::new())
+        }
         () if text.contains("maximum of series (") => {
             ("max_query_series", between("maximum of series (", &[')']), String::new())
         }
@@ -279,7 +295,8 @@ impl Store {
         // MinIO's client says no more than that it is denied.
         let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
             || matches!(trouble, Trouble::Store(StoreFailure::Denied) | Trouble::Key) && Denied::read(text).is_some();
-        let own = trouble == Trouble::Traces && self == Self::Tempo;
+        let own =
+            trouble == Trouble::Traces && self == Self::Tempo || trouble == Trouble::QueryLimit && self == Self::Mimir;
         self == Self::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     Memory,
     /// The sending queue is full, and no line says why.
     Queue,
+    /// Its prometheus receiver does not get what it is to scrape.
+    Scrape,
 }
 
 /// What one collector's pod says of one exporter, or of its memory.
@@ -84,7 +86,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     for raw in log.text.lines() {
         let refuses = raw.contains("Refusing data.") || raw.contains("limit. Dropping data.");
         // Old versions say `Exporting failed. Try enabling retry_on_failure …`.
-        if !refuses && !raw.contains("Exporting failed.") {
+        let scrapes = raw.contains("Failed to scrape Prometheus endpoint");
+        if !refuses && !scrapes && !raw.contains("Exporting failed.") {
             continue;
         }
         let fields = fields(raw);
@@ -95,9 +98,15 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         if age > if lost > 0 { LOST } else { RETRIED } {
             continue;
         }
+        let (job, instance) = scraped(raw).filter(|_| scrapes).unwrap_or_default();
         let error = field("error").replace("Permanent error: ", "").replace("not retryable error: ", "");
-        let trouble = if refuses { Trouble::Memory } else { trouble(&error) };
-        let component = field("name").to_owned();
+        let trouble = match () {
+            () if refuses => Trouble::Memory,
+            () if scrapes => Trouble::Scrape,
+            () => trouble(&error),
+        };
+        let component = if scrapes { job } else { field("name").to_owned() };
+        let error = if scrapes { instance } else { error };
         let said = found.entry((component.clone(), trouble)).or_insert_with(|| Failing {
             trouble,
             log,
@@ -116,12 +125,19 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     }
     found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
     // A backend that takes nothing fills the queue, and a full queue the memory.
-    let is_cause = |f: &Failing<'_>| !matches!(f.trouble, Trouble::Memory | Trouble::Queue);
-    if found.values().any(is_cause) {
-        found.retain(|_, f| is_cause(f));
+    let is_victim = |f: &Failing<'_>| matches!(f.trouble, Trouble::Memory | Trouble::Queue);
+    if found.values().any(|f| !is_victim(f) && f.trouble != Trouble::Scrape) {
+        found.retain(|_, f| !is_victim(f));
     }
     // Remote writes of samples are told as those of Prometheus are.
     found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
+}
+
+/// Job and instance of a target, in the labels that a failed scrape names.
+fn scraped(raw: &str) -> Option<(String, String)> {
+    let label = pattern!(r#"\b(job|instance)(?:=\\?"|:)([^"\\\s,\]]+)"#);
+    let of = |name: &str| label.captures_iter(raw).find(|c| &c[1] == name).map(|c| c[2].to_owned());
+    Some((of("job")?, of("instance").unwrap_or_default()))
 }
 
 /// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.
@@ -260,6 +276,15 @@ mod tests {
             );
             assert_eq!(read(&line), [(expected, "otlp/x".to_owned(), 5)], "{error}");
         }
+    }
+
+    #[test]
+    fn scrapes_of_its_own_are_told_by_their_job() {
+        let line = "2026-11-21T02:50:10.496Z\twarn\tinternal/transaction.go:150\tFailed to scrape Prometheus endpoint\t{\"kind\": \"receiver\", \"name\": \"prometheus\", \"scrape_timestamp\": 1610485870495, \"target_labels\": \"{__name__=\\\"up\\\", instance=\\\"10.0.1.5:10250\\\", job=\\\"kubelet\\\"}\"}\n";
+        assert_eq!(read(&line.repeat(3)), [(Trouble::Scrape, "kubelet".to_owned(), 0)]);
+        assert!(read(&line.repeat(2)).is_empty());
+        let old = "map[instance:aks-agentpool-30099824-vmss000002 job:cadvisor]";
+        assert_eq!(scraped(old), Some(("cadvisor".into(), "aks-agentpool-30099824-vmss000002".into())));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What Prometheus says of itself and its targets, and where its jobs come from.
 
+pub(crate) mod adapter_rules;
 pub(crate) mod authorizer;
 pub(crate) mod collector_log;
 pub(crate) mod coverage;

@@ -84,7 +84,8 @@ impl<'a> Line<'a> {
 
     /// When it was written: by its field, by klog's short time, by a full time that it begins with, or by the time of Go's log.
     pub(crate) fn written_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.at.or_else(|| klog_time(self.raw, now)).or_else(|| full_time(self.raw)).or_else(|| go_time(self.raw, now))
+        let full = || full_time(self.raw, now);
+        self.at.or_else(|| klog_time(self.raw, now)).or_else(full).or_else(|| go_time(self.raw, now))
     }
 
     /// It says that it was written more than so many seconds ago.
@@ -146,7 +147,7 @@ pub(crate) fn is_now(log: &ContainerLog, line: &str, now: Timestamp, window: i64
 
 /// A full time that a line begins with: `2026-11-21T02:50:00.412Z`, `[2026-11-21T02:50:00,412]` of Java's loggers, which keep
 /// UTC where they name no zone, and `2026-11-21 02:50:00 +0000` of Fluentd.
-fn full_time(line: &str) -> Option<Timestamp> {
+fn full_time(line: &str, now: Timestamp) -> Option<Timestamp> {
     let time = pattern!(
         r"^\s*\[?(\d{4}-\d\d-\d\d)(?:(T)| )(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|[+-]\d\d:?\d\d))?[\],\s]"
     );
@@ -159,7 +160,9 @@ fn full_time(line: &str) -> Option<Timestamp> {
         (None, None) => return None,
     };
     let part = found.get(4).map(|f| format!(".{}", f.as_str())).unwrap_or_default();
-    format!("{}T{}{part}{zone}", &found[1], &found[3]).parse().ok()
+    let at: Timestamp = format!("{}T{}{part}{zone}", &found[1], &found[3]).parse().ok()?;
+    // What lies ahead is of another zone.
+    (found.get(5).is_some() || at.as_second() <= now.as_second() + 60).then_some(at)
 }
 
 /// `2026/11/21 03:20:49`, as Go's own log writes it, and Fluent Bit in brackets; containers mostly keep UTC. What lies ahead is

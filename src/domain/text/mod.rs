@@ -3,6 +3,7 @@
 pub(crate) mod between;
 pub(crate) mod complaint;
 pub(crate) mod disk_error;
+pub(crate) mod lasting;
 pub(crate) mod log_line;
 pub(crate) mod message_size;
 pub(crate) mod object_store;

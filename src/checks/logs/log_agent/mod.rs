@@ -14,8 +14,8 @@ use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
-use crate::domain::loki::reason::{self, Reason};
-use crate::domain::text::log_line::Line;
+use crate::domain::loki::reason::Reason;
+use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -96,10 +96,10 @@ impl<'a> Case<'a> {
         };
         let logs = self.snap.part_logs().ok()?.iter().filter(of_store);
         let lines = logs.flat_map(|log| log.text.lines()).map(Line::parse);
+        let lines = lines.filter(|l| matches!(l.level, Level::Warning | Level::Error));
         let refusals = lines.filter(|l| !l.is_older(self.snap.collected_at, agent_log::LOST)).filter_map(|line| {
             let text = line.text();
-            let reason = Reason::of(&text).filter(|r| reason::status(&text) == Some(400) && *r != Reason::Refused)?;
-            Some((reason, text))
+            Some((Reason::of(&text).filter(|r| r.is_of_lines())?, text))
         });
         refusals.last()
     }

@@ -56,6 +56,13 @@ fn each_trouble_has_a_fix() {
         let found = findings(&Loki, &with(err));
         assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{err}");
     }
+    let mimir =
+        "the query exceeded the maximum number of chunks (limit: 2000000 chunks) (err-mimir-max-chunks-per-query)";
+    let found = findings(&Loki, &with_image("grafana/mimir:2.12.0", mimir));
+    let shown = crate::checks::support::testing::steps(&found[0]);
+    assert!(shown.contains("limits:\n  max_fetched_chunks_per_query: 4000000"), "{shown}");
+    let of_writes = "per-user series limit of 150000 exceeded (err-mimir-max-series-per-user)";
+    assert!(findings(&Loki, &with_image("grafana/mimir:2.12.0", of_writes)).is_empty(), "who sends tells of it");
     let queue = crate::checks::support::testing::steps(&findings(&Loki, &with("too many outstanding requests"))[0]);
     assert!(queue.contains("max_outstanding_requests_per_tenant: 32000"), "not less than Loki 3 has: {queue}");
     let found = findings(&Loki, &with("Code(400) desc = maximum of series (500) reached for a single query"));

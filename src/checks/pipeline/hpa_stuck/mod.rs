@@ -13,6 +13,7 @@ use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck, named, scaled_object};
 use crate::domain::kubernetes::index::group_of;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::adapter_rules;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
@@ -24,7 +25,7 @@ check! {
         id: "hpa-stuck", suite: Pipeline, severity: Warning,
         title: "a HorizontalPodAutoscaler cannot do its work",
         requires: [Autoscalers],
-        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ScaledObjects, Events, Services],
+        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ConfigMaps, ScaledObjects, Events, Services],
         fix: Fix,
     }
 }
@@ -380,10 +381,18 @@ fn no_metric(snap: &Snapshot, hpa: &Autoscaler, metric: &str, external: bool) ->
         .take(3)
         .map(String::as_str)
         .collect();
+    let ruled = series.first().and_then(|name| adapter_rules::labels(snap, name));
     let why = match (known, series.as_slice()) {
         (None, _) => "its adapter has no rule for it, or Prometheus has no series for the rule".to_owned(),
         (Some(_), []) => {
             format!("Prometheus has no metric whose name begins with {stem}, so that its adapter has nothing to serve")
+        }
+        (Some(_), [name, ..]) if ruled.is_some() => {
+            let labels = ruled.unwrap_or_default();
+            let from = if labels.is_empty() { String::new() } else { format!(" from labels {}", labels.join(" and ")) };
+            format!(
+                "Prometheus has {name}, and the adapter's rule for it, which takes the objects of its values{from}, makes no {metric} of it for these pods"
+            )
         }
         (Some(_), names) => {
             format!("Prometheus has {}, but its adapter has no rule that makes {metric} of it", names.join(", "))

@@ -1,0 +1,60 @@
+//! What is said again and again: for how long, and whether it still is.
+
+/// Seconds for which lines count; what goes on is said every few seconds.
+pub(crate) const RECENT: i64 = 900;
+/// Seconds since the last of them: what was replaced meanwhile is there again.
+const NOW: i64 = 300;
+/// And for how long it goes on: what starts, or is replaced, fails for a moment.
+const LASTS: i64 = 120;
+/// Lines from which on it is no hiccup.
+const SEVERAL: usize = 3;
+
+/// Lines that say the same, by their ages in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lasting {
+    pub(crate) times: usize,
+    first: i64,
+    last: i64,
+}
+
+impl Lasting {
+    /// Before the first of them, which is so old.
+    pub(crate) fn before(age: i64) -> Self {
+        Self { times: 0, first: age, last: age }
+    }
+
+    /// A line more.
+    pub(crate) fn add(&mut self, age: i64) {
+        self.times += 1;
+        self.last = age;
+    }
+
+    /// Said more than once or twice.
+    pub(crate) fn is_several(self) -> bool {
+        self.times >= SEVERAL
+    }
+
+    /// The same, over some minutes, and still.
+    pub(crate) fn goes_on(self) -> bool {
+        self.is_several() && self.first - self.last >= LASTS && self.last <= NOW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(ages: &[i64]) -> Lasting {
+        let mut all = Lasting::before(ages[0]);
+        ages.iter().for_each(|age| all.add(*age));
+        all
+    }
+
+    #[test]
+    fn what_goes_on_was_said_for_some_minutes_and_just_now() {
+        assert!(of(&[300, 180, 60]).goes_on());
+        assert!(!of(&[60, 60, 60]).goes_on(), "it starts");
+        assert!(!of(&[900, 780, 660]).goes_on(), "it is over");
+        assert!(of(&[900, 780, 660]).is_several() && !of(&[300, 60]).is_several());
+    }
+}
