@@ -182,6 +182,11 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     if let Some(refused) = failing.resource {
         let of = ResourceRef::kubernetes(&refused.group, &refused.kind, &refused.namespace, &refused.name);
         made = made.depends_on(of);
+        // What the operator makes of it is what is not ready.
+        if crd_of(&refused.kind).is_some() && failing.fault == Fault::Unhealthy {
+            let set = format!("{}-{}", refused.kind.to_ascii_lowercase(), refused.name);
+            made = made.depends_on(ResourceRef::workload("StatefulSet", &refused.namespace, &set));
+        }
     }
     made
 }

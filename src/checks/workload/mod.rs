@@ -14,6 +14,7 @@ mod pod_not_ending;
 mod pod_pending;
 mod pod_refused;
 mod quota_scope;
+mod reloaded_again;
 mod secret_not_made;
 mod start_blocked;
 mod update_held;
@@ -40,5 +41,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &update_held::UpdateHeld,
     &secret_not_made::SecretNotMade,
     &vpa_evicts::VpaEvicts,
+    &reloaded_again::ReloadedAgain,
     &job_failed::JobFailed,
 ];

@@ -121,10 +121,10 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         (true, None) => format!("side-car {name} runs, and has not started: its postStart hook has not ended"),
         (false, _) => init(&held, progress, snap),
     };
-    // Of what stands on several lines, the last one that tells of a failure, else the last one that is a sentence.
+    // Of what stands on several lines, the last one that is a sentence, or tells of a failure in two words.
     let words = |l: &String| l.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
-    let fails = |l: &&String| words(l) > 1 && starting::says_failure(l);
-    let line = lines.iter().rev().find(fails).or_else(|| lines.iter().rev().find(|l| words(l) > 2));
+    let fails = |l: &str| starting::says_failure(l) && !l.trim_end().ends_with(':');
+    let line = lines.iter().rev().find(|l| words(l) > 2 || (words(l) == 2 && fails(l)));
     let line = line.map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
     let line = line.or_else(|| telling(&lines)).map(|l| shorten(&l, 200));
     let helper = said.as_deref().and_then(|text| init_helper::read(snap, pod, held.container, text));

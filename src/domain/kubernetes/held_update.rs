@@ -130,7 +130,12 @@ mod tests {
     use serde_json::{Value, json};
 
     fn held(spec: Value, pod_image: &str, ready: &str) -> Option<(Hold, Vec<String>)> {
+        held_on("v1.34.2-eks-3025e55", spec, pod_image, ready)
+    }
+
+    fn held_on(version: &str, spec: Value, pod_image: &str, ready: &str) -> Option<(Hold, Vec<String>)> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+        snap.target.kubernetes_version = Some(version.to_owned());
         let container = |image: &str| json!([{"name": "loki", "image": image}]);
         let mut set = json!({"metadata": {"name": "loki", "namespace": "n", "uid": "s"},
             "spec": {"template": {"spec": {"containers": container("loki:2")}}}, "status": {"updateRevision": "loki-2"}});
@@ -162,5 +167,12 @@ mod tests {
         assert_eq!(held(json!({"updateStrategy": {"type": "OnDelete"}}), "loki:1", "True"), None);
         assert_eq!(held(json!({"podManagementPolicy": "Parallel"}), "loki:1", "False"), None);
         assert_eq!(held(json!({}), "loki:2", "False"), None);
+    }
+
+    #[test]
+    fn from_1_35_on_pods_of_parallel_sets_are_held_too() {
+        let of = |version: &str| held_on(version, json!({"podManagementPolicy": "Parallel"}), "loki:1", "False");
+        assert!(of("v1.35.0").is_some_and(|(hold, _)| hold == Hold::NotReady) && of("v1.36.2-eks-3025e55").is_some());
+        assert_eq!((of("v1.34.9"), of("")), (None, None));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::kubernetes::{Container, Pod, annotation};
 
 /// Why such a container does not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn vault(pod: &Pod, text: &str) -> Option<Helper> {
     }
     let path = found[1].to_owned();
     let login = path.strip_prefix("auth/").and_then(|p| p.strip_suffix("/login")).map(str::to_owned);
-    let role = pod.metadata.annotations.get("vault.hashicorp.com/role").cloned().unwrap_or_default();
+    let role = pod.metadata.annotations.get(annotation::VAULT_ROLE).cloned().unwrap_or_default();
     Some(Helper::Vault {
         account: pod.spec.account().to_owned(),
         role,

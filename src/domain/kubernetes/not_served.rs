@@ -89,6 +89,10 @@ mod tests {
         let old = "E0619 11:28:42.171528       1 reflector.go:138] k8s.io/client-go/informers/factory.go:134: Failed to watch *v1beta1.EndpointSlice: failed to list *v1beta1.EndpointSlice: the server could not find the requested resource";
         assert_eq!(read(old), some("discovery.k8s.io/v1beta1", "EndpointSlice"));
         assert!(Asked::read(old).and_then(|a| a.removed()).is_some_and(|r| r.since == 25));
+        let scaler = "E1003 18:35:19.215215       1 reflector.go:138] pkg/mod/k8s.io/client-go@v0.24.1/tools/cache/reflector.go:167: Failed to watch *v2beta2.HorizontalPodAutoscaler: failed to list *v2beta2.HorizontalPodAutoscaler: the server could not find the requested resource";
+        assert_eq!(read(scaler), some("autoscaling/v2beta2", "HorizontalPodAutoscaler"));
+        assert!(Asked::read(scaler).and_then(|a| a.removed()).is_some_and(|r| r.since == 26));
+        assert_eq!(removed::added("v2", "HorizontalPodAutoscaler"), Some(23));
         let older = "E0522 13:57:29.070200       1 reflector.go:156] pkg/mod/k8s.io/client-go@v0.0.0-20191109102209-3c0d1af94be5/tools/cache/reflector.go:108: Failed to list *v1beta2.VerticalPodAutoscaler: the server could not find the requested resource (get verticalpodautoscalers.autoscaling.k8s.io)";
         assert_eq!(read(older), some("autoscaling.k8s.io/v1beta2", "VerticalPodAutoscaler"));
         let snapshots = "W0221 02:22:00.050445       1 reflector.go:424] github.com/kubernetes-csi/external-snapshotter/client/v6/informers/externalversions/factory.go:117: failed to list *v1.VolumeSnapshotContent: the server could not find the requested resource (get volumesnapshotcontents.snapshot.storage.k8s.io)";

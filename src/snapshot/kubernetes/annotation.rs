@@ -46,6 +46,10 @@ kept! {
     LIMIT_RANGER = "kubernetes.io/limit-ranger";
     /// Number of the revision of a Deployment that a ReplicaSet is.
     REVISION = "deployment.kubernetes.io/revision";
+    /// Role of Vault that the agent of a pod logs in with.
+    VAULT_ROLE = "vault.hashicorp.com/role";
+    /// What policies of Kyverno changed of an object on its way in.
+    KYVERNO_PATCHES = "policies.kyverno.io/last-applied-patches";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
 }

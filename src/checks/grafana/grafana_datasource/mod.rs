@@ -13,7 +13,7 @@ use crate::domain::grafana::provisioned::Datasource;
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::service_host::ServiceHost;
-use crate::domain::kubernetes::{proxy, proxy_env, service_host};
+use crate::domain::kubernetes::{cluster_dns, proxy, proxy_env, service_host};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::flows;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
@@ -376,6 +376,13 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
     // A key that does not fit, or a name that this Grafana asks of the wrong resolver: that is told of itself.
     if answer.contains("decrypt") || (answer.contains("lookup ") && answer.contains("no such host")) {
         made = made.depends_on(datasource.instance.reference());
+    }
+    // The cluster's DNS is asked for every name, and gives no answer.
+    if answer.contains("lookup ") && !answer.contains("no such host") {
+        made = cluster_dns::service(snap)
+            .map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name))
+            .into_iter()
+            .fold(made, Finding::depends_on);
     }
     // What keeps the connection from an answer is deeper than that none comes.
     let owner = datasource.instance.reference();

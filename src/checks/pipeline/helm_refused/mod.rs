@@ -121,8 +121,8 @@ fn of_records(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Reso
     let kept = newest.filter(|r| r.name == name && r.metadata.namespace == place.home).last();
     let release = place.release();
     let (text, fix) = match refusal {
-        // Deployed by now: the operation that was in its way has ended. Else the release is told as stuck.
-        Refusal::AtWork if kept.is_some() => return None,
+        // Deployed by now, or gone: the operation that was in its way has ended. Else the release is told as stuck.
+        Refusal::AtWork if kept.is_some() || snap.helm_releases.covers(&place.home) => return None,
         Refusal::AtWork => (
             "is pending, so that Helm refuses every other operation: one is at work, or was interrupted",
             Fix::AtWork { release },

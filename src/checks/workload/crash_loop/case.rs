@@ -133,12 +133,19 @@ impl<'a> Case<'a> {
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
             (Cause::Unknown(lines, _), _) => match telling(lines) {
+                Some(line) if self.never_began() => format!("the container runtime refuses it: {line}"),
                 Some(line) => format!("its log ends with: {line}"),
                 None if self.log().next().is_none() => "its last log is not to be had".to_owned(),
                 None => "its log is empty".to_owned(),
             },
             (Cause::Said(..), None) => String::new(),
         }
+    }
+
+    /// The runtime ended it before its program began: what is said of it is the runtime's word, and no log.
+    fn never_began(&self) -> bool {
+        let ended = self.failing.status.ended();
+        ended.is_some_and(|t| matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun"))
     }
 
     /// `ConfigMap x has no key y`, where a file is missing because of that.

@@ -10,7 +10,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::pull_error::Reason;
 use crate::domain::text::windows::RECENT;
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::{Container, Node, Pod};
+use crate::snapshot::kubernetes::{Container, Node, Pod, annotation};
 use crate::snapshot::{Platform, Snapshot};
 
 /// What has to be done about it.
@@ -22,6 +22,8 @@ pub(super) enum Cause {
     MetricsServer,
     /// The mirror of the nodes does not answer.
     Mirror,
+    /// Something on the pod's way in has put it in the place of the template's.
+    Rewritten,
     /// The registry does not have it.
     NotFound,
     /// The repository of ECR does not have it.
@@ -75,6 +77,36 @@ pub(super) struct Case<'a> {
     pub(super) is_late: bool,
     /// The mirror of the nodes that was asked instead of the registry.
     pub(super) mirror: Option<String>,
+    /// What the template names instead, and who changed it.
+    pub(super) rewritten: Option<Rewritten>,
+}
+
+/// An image that the template does not name: an admission webhook wrote it into the pod.
+pub(super) struct Rewritten {
+    /// The image of the template.
+    pub(super) written: String,
+    /// Rule and policy of Kyverno, where it says so.
+    pub(super) rule: Option<(String, String)>,
+}
+
+impl Rewritten {
+    /// By the ReplicaSet that made the pod: its template never changes.
+    fn of(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Self> {
+        let set = pod.metadata.controller().filter(|o| o.kind == "ReplicaSet")?;
+        let set = snap.replica_sets.find(&pod.metadata.namespace, &set.name).ok().flatten()?;
+        let spec = &set.spec.template.spec;
+        let written = spec.init_containers.iter().chain(&spec.containers).find(|c| c.name == container.name)?;
+        if written.image.is_empty() || written.image == container.image {
+            return None;
+        }
+        // `rule.policy.kyverno.io: replaced /spec/containers/0/image`
+        let patches = pod.metadata.annotations.get(annotation::KYVERNO_PATCHES).map_or("", String::as_str);
+        let rule = patches.lines().filter(|l| l.trim_end().ends_with("/image")).find_map(|l| {
+            let (rule, policy) = l.split_once(": ")?.0.trim().strip_suffix(".kyverno.io")?.split_once('.')?;
+            Some((rule.to_owned(), policy.to_owned()))
+        });
+        Some(Self { written: written.image.clone(), rule })
+    }
 }
 
 impl<'a> Case<'a> {
@@ -90,6 +122,7 @@ impl<'a> Case<'a> {
         let is_late = Reason::is_expired(&failures[0].said);
         let mirror = Reason::mirror(&failures[0].said).filter(|_| reason.is_of_the_way()).map(str::to_owned);
         Self {
+            rewritten: Rewritten::of(snap, pod, container),
             is_late,
             mirror,
             snap,
@@ -114,6 +147,8 @@ impl<'a> Case<'a> {
         }
         let ecr = self.image.as_ref().and_then(Image::ecr);
         match self.reason {
+            // It is not there, or there is no login for it: the template's name for it needs neither.
+            Reason::NotFound | Reason::Denied | Reason::Unauthorized if self.rewritten.is_some() => Cause::Rewritten,
             Reason::NotFound if ecr.is_some() => Cause::EcrNotFound,
             Reason::NotFound => Cause::NotFound,
             // A slip in the name of a public repository reads like a private one.

@@ -48,6 +48,12 @@ impl Case<'_> {
         match cause {
             Cause::Retired => self.retired(),
             Cause::MetricsServer => self.metrics_server(),
+            Cause::Rewritten => {
+                let rewritten = self.rewritten.as_ref();
+                let (policy_rule, policy) = rewritten.and_then(|r| r.rule.clone()).unwrap_or_default();
+                let written = rewritten.map(|r| r.written.clone()).unwrap_or_default();
+                Way::Rewritten { current: current(), written, policy, policy_rule, rolls }
+            }
             Cause::NotFound => {
                 Way::NotFound { repository_url: self.repository_url(), running: running(), set: self.set_image() }
             }

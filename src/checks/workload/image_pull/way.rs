@@ -24,6 +24,15 @@ pub(super) enum Way {
         cluster: String,
         cluster_region: Option<String>,
     },
+    Rewritten {
+        current: String,
+        /// What the template names.
+        written: String,
+        /// Policy of Kyverno; empty where another webhook does it.
+        policy: String,
+        policy_rule: String,
+        rolls: bool,
+    },
     NotFound {
         /// Where people see which tags there are.
         repository_url: Option<String>,

@@ -22,6 +22,10 @@ impl Case<'_> {
                 "the login for Amazon ECR in its pull secret ({}) is older than twelve hours, and is sent instead of the node's own",
                 self.secrets().join(", ")
             ),
+            (Cause::Rewritten, _) => {
+                let (written, by) = self.rewriter();
+                format!("{}, and the template names {written}: {by} puts this one in its place", self.reason.words())
+            }
             (Cause::Mirror, _) => {
                 let host = self.image.as_ref().map_or("its registry", |i| i.host.as_str());
                 let mirror = self.mirror.as_deref().unwrap_or_default();
@@ -51,6 +55,16 @@ impl Case<'_> {
             _ => self.reason.words().to_owned(),
         };
         format!("{who} cannot be pulled: {why}")
+    }
+
+    /// The image of the template, and who has changed it.
+    fn rewriter(&self) -> (&str, String) {
+        let Some(rewritten) = &self.rewritten else { return ("another", "something".to_owned()) };
+        let by = match &rewritten.rule {
+            Some((rule, policy)) => format!("rule {rule} of Kyverno policy {policy}"),
+            None => "an admission webhook".to_owned(),
+        };
+        (&rewritten.written, by)
     }
 
     pub(super) fn seen(&self, failure: &Failure<'_>) -> Evidence {

@@ -91,12 +91,24 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<(Refusal, String, Told<'_>)> {
     let mut found: Vec<(Refusal, String, Told<'_>)> = Vec::new();
     for (text, told) in all {
         for refusal in read(text) {
-            if !found.iter().any(|(other, ..)| *other == refusal) {
+            // Words that name no release are said of each that they are told of.
+            let nameless = refusal == Refusal::AtWork;
+            let same = |by: &Told<'_>| !nameless || about(by) == about(&told);
+            if !found.iter().any(|(other, _, by)| *other == refusal && same(by)) {
                 found.push((refusal, text.to_owned(), told.clone()));
             }
         }
     }
     found
+}
+
+/// Namespace and name of what it was said of; a record of Helm's output names none.
+fn about<'t>(told: &'t Told<'_>) -> Option<(&'t str, &'t str)> {
+    match told {
+        Told::Record(..) => None,
+        Told::Event(event) => Some((&event.involved_object.namespace, &event.involved_object.name)),
+        Told::Status(object) => Some((&object.metadata.namespace, &object.metadata.name)),
+    }
 }
 
 /// The HelmRelease that an event is about is ready by now.
