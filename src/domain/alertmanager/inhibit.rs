@@ -1,6 +1,6 @@
 //! Inhibition: which rule lets one alert mute another, and whether it means to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::alertmanager::tree::Labels;
 use crate::lint::alertmanager as lint;
@@ -10,8 +10,10 @@ use crate::lint::yaml::Node;
 /// One entry of `inhibit_rules`.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
-    source: Vec<Matcher>,
-    target: Vec<Matcher>,
+    /// Which alerts mute.
+    pub(crate) source: Vec<Matcher>,
+    /// Which are muted.
+    pub(crate) target: Vec<Matcher>,
     /// Labels in which both alerts must agree. One that both lack agrees as well.
     pub(crate) equal: Vec<String>,
     /// Line in the configuration, from 1.
@@ -30,6 +32,15 @@ pub(crate) enum Loose {
 }
 
 impl Rule {
+    /// Says the same as another one, wherever each of them stands.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let words = |matchers: &[Matcher]| matchers.iter().map(Matcher::to_string).collect::<BTreeSet<_>>();
+        let equal = |rule: &Self| rule.equal.iter().cloned().collect::<BTreeSet<_>>();
+        words(&self.source) == words(&other.source)
+            && words(&self.target) == words(&other.target)
+            && equal(self) == equal(other)
+    }
+
     /// It says which alerts it means: whether one stands for the other is its own knowledge.
     fn names_alerts(&self) -> bool {
         self.source.iter().chain(&self.target).any(|m| m.name == "alertname")
@@ -115,6 +126,8 @@ mod tests {
         let text = "route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules:\n  - source_match: {severity: critical}\n    target_match_re: {severity: 'warning|info'}\n    equal: [cluster]\n  - source_matchers: [alertname = InfoInhibitor]\n    target_matchers: [severity = info]\n    equal: [namespace]\n";
         let all = rules(text);
         assert_eq!((all.len(), all[0].line), (2, 4));
+        let marshalled = "inhibit_rules:\n  - source_matchers: ['severity=\"critical\"']\n    target_matchers: ['severity=~\"warning|info\"']\n    equal: [cluster]\n";
+        assert!(rules(marshalled)[0].is(&all[0]) && !all[0].is(&all[1]), "the API writes it in another way");
         let source = labels(&[("severity", "critical"), ("namespace", "a")]);
         let target = labels(&[("severity", "warning"), ("namespace", "b")]);
         assert_eq!(all[0].mutes(&source, &target), Some(Some(Loose::Missing(vec!["cluster".into()]))));

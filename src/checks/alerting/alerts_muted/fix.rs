@@ -89,8 +89,8 @@ pub(super) enum Way {
         /// The route that takes its alerts.
         before: String,
         before_matchers: Vec<String>,
-        /// The line of the route that both are below; none below the root.
-        above: Option<usize>,
+        /// Where the route stands that both are below; none below the root.
+        above: Option<String>,
         #[serde(flatten)]
         amtool: Amtool,
         #[serde(flatten)]
@@ -195,9 +195,15 @@ impl Entry {
 /// An inhibit rule that mutes too much.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct InhibitRule {
-    pub(super) line: usize,
-    /// The labels that it should compare.
+    /// Where it stands in the configuration.
+    pub(super) place: String,
+    /// Its matchers, as they should be.
+    pub(super) source: Vec<String>,
+    pub(super) target: Vec<String>,
+    /// The labels that it should compare; none where its alerts share none.
     pub(super) equal: Vec<String>,
+    /// The file has no such rule: Alertmanager has not read it since.
+    pub(super) gone: bool,
     #[serde(flatten)]
     pub(super) edit: Edit,
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fix::{InhibitRule, Way};
-use super::{AlertsMuted, View, join, matters, proves_alerting};
+use super::{AlertsMuted, View, join, matters, proves_alerting, show};
+use crate::domain::alertmanager::config;
 use crate::domain::alertmanager::inhibit::{Loose, Rule, rules};
+use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{Finding, Severity};
 use crate::snapshot::monitoring::Alert;
 
@@ -60,18 +62,23 @@ impl View<'_> {
             Loose::NoEqual => "it compares no label (equal), so one such alert anywhere mutes all of them".to_owned(),
             Loose::Weaker => "it lets an alert that is less severe stand for one that is more so".to_owned(),
             Loose::Missing(labels) => {
+                let none = if targets.len() + sources.len() > 2 { "none of them" } else { "neither alert" };
                 format!(
-                    "neither alert has the label that it compares ({}), and two missing labels count as equal",
+                    "{none} has {} that it compares ({}), and two missing labels count as equal",
+                    if labels.len() == 1 { "the label" } else { "a label" },
                     labels.join(", ")
                 )
             }
         };
         let is_weaker = muting.loose == Loose::Weaker;
         let line = muting.rule.line;
+        let (fire, them) = if targets.len() == 1 { ("fires", "it") } else { ("fire", "them") };
+        let mutes = if sources.len() == 1 { "mutes" } else { "mute" };
         let message = format!(
-            "{} fire and nobody is told: {}{since} mutes them by the inhibit rule in line {line}; {why}",
+            "{} {fire} and nobody is told: {}{since} {mutes} {them} by the inhibit rule in {}; {why}",
             join(&targets),
-            join(&sources)
+            join(&sources),
+            self.place(line)
         );
         let severity = match is_weaker || muting.pairs.iter().any(|(s, t)| about(s) != about(t)) {
             true => Severity::Warning,
@@ -81,20 +88,27 @@ impl View<'_> {
         let finding = Finding::new(AlertsMuted::META.id, severity, self.alertmanager(), message)
             .breaks_nothing()
             .key(format!("inhibit/{line}"))
-            .evidence(self.route_seen(line, format!("inhibit rule, equal: [{}]", muting.rule.equal.join(", "))))
+            .evidence(self.config_seen("Alertmanager's configuration, inhibit rule", line, told(&muting.rule)))
             .evidence(self.alerts_seen(format!("{} inhibited by {}", join(&targets), join(&sources))));
-        let rule = InhibitRule { line, equal: self.equal(muting), edit: self.edit() };
+        let (source, target) = if is_weaker { muting.by_severity() } else { muting.as_it_is() };
+        let words = |matchers: Vec<Matcher>| matchers.iter().map(Matcher::to_string).collect();
+        let in_file = config::file(self.snap).map(rules);
+        let rule = InhibitRule {
+            place: self.place(line),
+            source: words(source),
+            target: words(target),
+            equal: muting.equal(),
+            gone: in_file.is_some_and(|all| !all.is_empty() && !all.iter().any(|r| r.is(&muting.rule))),
+            edit: self.edit(),
+        };
         finding.fix(self.fix(if is_weaker { Way::InhibitWeaker(rule) } else { Way::Inhibit(rule) }))
     }
+}
 
-    /// Labels that both sides have.
-    fn equal(&self, muting: &Muting<'_>) -> Vec<String> {
-        let has = |label: &&&str| {
-            muting.pairs.iter().all(|(s, t)| s.labels.contains_key(**label) && t.labels.contains_key(**label))
-        };
-        let found: Vec<String> = ABOUT.iter().filter(has).take(2).map(|l| (*l).to_owned()).collect();
-        if found.is_empty() { vec!["namespace".to_owned()] } else { found }
-    }
+/// The rule in one line.
+fn told(rule: &Rule) -> String {
+    let all = |matchers: &[Matcher]| if matchers.is_empty() { "any alert".to_owned() } else { show(matchers) };
+    format!("{} mutes {}, equal: [{}]", all(&rule.source), all(&rule.target), rule.equal.join(", "))
 }
 
 /// Alerts that one rule mutes: source and target.
@@ -102,6 +116,38 @@ struct Muting<'a> {
     rule: Rule,
     loose: Loose,
     pairs: Vec<(&'a Alert, &'a Alert)>,
+}
+
+impl Muting<'_> {
+    /// Labels that all alerts of both sides have; none where they share none.
+    fn equal(&self) -> Vec<String> {
+        let has = |label: &&&str| {
+            self.pairs.iter().all(|(s, t)| s.labels.contains_key(**label) && t.labels.contains_key(**label))
+        };
+        ABOUT.iter().filter(has).take(2).map(|l| (*l).to_owned()).collect()
+    }
+
+    /// The matchers of both sides, as they are.
+    fn as_it_is(&self) -> (Vec<Matcher>, Vec<Matcher>) {
+        (self.rule.source.clone(), self.rule.target.clone())
+    }
+
+    /// The matchers of both sides, with the more severe alerts as the ones that mute.
+    fn by_severity(&self) -> (Vec<Matcher>, Vec<Matcher>) {
+        let all = |side: fn(&(&Alert, &Alert)) -> Option<String>| -> BTreeSet<String> {
+            self.pairs.iter().filter_map(side).collect()
+        };
+        let more = all(|(_, target)| target.labels.get("severity").cloned());
+        let less = all(|(source, _)| source.labels.get("severity").cloned());
+        let less: BTreeSet<String> = less.difference(&more).cloned().collect();
+        let with = |matchers: &[Matcher], severities: &BTreeSet<String>| {
+            let op = if severities.len() == 1 { Op::Equal } else { Op::Regex };
+            let values: Vec<&str> = severities.iter().map(String::as_str).collect();
+            let severity = Matcher::new("severity", op, &values.join("|")).ok();
+            severity.into_iter().chain(matchers.iter().filter(|m| m.name != "severity").cloned()).collect()
+        };
+        (with(&self.rule.source, &more), with(&self.rule.target, &less))
+    }
 }
 
 /// What an alert is about.

@@ -123,11 +123,25 @@ impl<'a> View<'a> {
         )
     }
 
+    /// Where a line of the configuration is. The one that runs is not the file: Alertmanager prints it with its defaults, in an
+    /// order of its own.
+    fn place(&self, line: usize) -> String {
+        let runs = self.snap.alertmanager_status.as_ref().is_ok_and(|s| !s.config.original.is_empty());
+        if runs { format!("line {line} of the running configuration") } else { format!("line {line} of the file") }
+    }
+
     fn route_seen(&self, line: usize, value: String) -> Evidence {
         let text = self.config.and_then(|c| c.lines().nth(line.saturating_sub(1))).unwrap_or_default().trim();
         let value = if text.is_empty() { value } else { format!("{value} (line {line}: {text})") };
-        Evidence::new("Alertmanager's configuration, route", value, "kubectl get --raw {{ path }}")
-            .with("path", self.path("/api/v2/status"))
+        self.seen("Alertmanager's configuration, route", value)
+    }
+
+    fn config_seen(&self, title: &str, line: usize, value: String) -> Evidence {
+        self.seen(title, format!("{value} (line {line})"))
+    }
+
+    fn seen(&self, title: &str, value: String) -> Evidence {
+        Evidence::new(title, value, "kubectl get --raw {{ path }}").with("path", self.path("/api/v2/status"))
     }
 
     fn alerts_seen(&self, value: String) -> Evidence {

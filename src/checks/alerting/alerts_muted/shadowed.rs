@@ -29,15 +29,15 @@ impl View<'_> {
             .collect();
         let now = if names.is_empty() { String::new() } else { format!("; firing now: {}", join(&names)) };
         let what = if elsewhere {
-            format!("the route in line {} to receiver {receiver} takes nothing", route.line)
+            format!("the route in {} to receiver {receiver} takes nothing", self.place(route.line))
         } else {
             format!("receiver {receiver} is never told anything")
         };
         let which = if before.matchers.is_empty() { "all alerts".to_owned() } else { show(&before.matchers) };
         let message = format!(
-            "{what}: receiver {} takes its alerts first; the route before it (line {}, {which}) takes every alert with {} and ends there, without continue{now}",
+            "{what}: receiver {} takes its alerts first; the route before it ({}, {which}) takes every alert with {} and ends there, without continue{now}",
             before.receiver,
-            before.line,
+            self.place(before.line),
             show(&route.matchers)
         );
         let severity = if elsewhere { Severity::Info } else { Severity::Warning };
@@ -56,7 +56,7 @@ impl View<'_> {
             matchers: words(&route.matchers),
             before: before.receiver.clone(),
             before_matchers: words(&before.matchers),
-            above: dead.above.map(|r| r.line),
+            above: dead.above.map(|r| self.place(r.line)),
             labels: plain(&dead.path),
             amtool: self.amtool(),
             edit: self.edit(),
