@@ -8,6 +8,7 @@ use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, p
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::claims::LostVolume;
+use crate::checks::support::moved::Moved;
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
@@ -49,7 +50,8 @@ enum Way {
         place: String,
         #[serde(flatten)]
         lost: LostVolume,
-        volume_id: String,
+        #[serde(flatten)]
+        moved: Moved,
         cluster: String,
         region: String,
         /// The node group that has a subnet there, empty where none has one, and its size with one more node.
@@ -60,8 +62,6 @@ enum Way {
         new_group: String,
         subnet: String,
         node_role: String,
-        /// A zone with a node that takes pods.
-        live_zone: String,
     },
     ZoneOther {
         volume: String,
@@ -78,7 +78,8 @@ enum Way {
         owner: String,
         claim: String,
         place: String,
-        volume_id: String,
+        #[serde(flatten)]
+        moved: Moved,
         cluster: String,
         region: String,
         /// The node group of the nodes that the pod may go to, empty where it is not known, with one more node.
@@ -86,7 +87,6 @@ enum Way {
         own_scaling: String,
         /// The words after `aws eks create-nodegroup` of one like it in the volume's zone.
         twin: Option<Vec<String>>,
-        pod_zone: Placeholder,
     },
 }
 
@@ -286,7 +286,7 @@ impl<'a> Case<'a> {
             pod,
             place: self.place.to_owned(),
             lost,
-            volume_id: culprit.volume.ebs_id().unwrap_or_default().to_owned(),
+            moved: self.moved(culprit, "zone", self.live_zones().into_iter().take(1).collect()),
             cluster,
             region,
             group: group.map(|g| g.nodegroup_name.clone()).unwrap_or_default(),
@@ -295,7 +295,6 @@ impl<'a> Case<'a> {
             new_group: format!("monitoring-{}", self.place),
             subnet: subnet.map(|s| s.subnet_id.clone()).unwrap_or_default(),
             node_role: model.map(|g| g.node_role.clone()).unwrap_or_default(),
-            live_zone: self.live_zones().first().copied().unwrap_or("<zone>").to_owned(),
         }
     }
 
@@ -313,14 +312,18 @@ impl<'a> Case<'a> {
             owner: owner.name(),
             claim: culprit.claim.to_owned(),
             place: self.place.to_owned(),
-            volume_id: culprit.volume.ebs_id().unwrap_or_default().to_owned(),
+            moved: self.moved(culprit, "zone-of-the-nodes", self.pod_zones()),
             own_group: own.map(|g| g.nodegroup_name.clone()).unwrap_or_default(),
             own_scaling: one_more(own),
             twin,
-            pod_zone: Placeholder::new("zone-of-the-nodes").candidates(self.pod_zones()),
             cluster: at.cluster,
             region: at.region,
         }
+    }
+
+    /// The volume's data in one of these zones.
+    fn moved(&self, culprit: &Bound<'_>, name: &str, zones: Vec<&str>) -> Moved {
+        Moved::of(self.snap, self.pod, culprit.volume, Placeholder::new(name).candidates(zones))
     }
 
     /// A subnet in the volume's zone, a private one first.

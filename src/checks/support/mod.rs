@@ -13,6 +13,7 @@ pub(crate) mod host_network;
 pub(crate) mod instance;
 pub(crate) mod kept;
 pub(crate) mod memory;
+pub(crate) mod moved;
 pub(crate) mod node_group;
 pub(crate) mod node_pool;
 pub(crate) mod operator;
