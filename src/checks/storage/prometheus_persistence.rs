@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::claims::block_class;
+use crate::checks::support::claims::{Served, block_class};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
@@ -62,8 +62,12 @@ struct At {
     managed_by: String,
     class: Placeholder,
     class_seen: bool,
+    /// Classes whose claims are not provisioned now, where the claim may be of one of them.
+    stuck: String,
 }
 
+/// Where a container writes that has no volume there.
+const IN_CONTAINER: &str = "the container's own file system";
 /// Seconds for which a pod must have been young beside its workload for data to be lost: a block is made every two hours.
 const LOST: i64 = 3 * 3600;
 
@@ -101,7 +105,7 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
     }
     let (on, limit) = match place(&spec.volumes, container, path) {
         Place::EmptyDir(limit) => ("an emptyDir", limit),
-        Place::Container => ("the container's own file system", None),
+        Place::Container => (IN_CONTAINER, None),
         Place::Claim(_) | Place::Other => return None,
     };
     let kept = Retention::of_server(snap, server).seconds;
@@ -111,8 +115,13 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         .as_ref()
         .map(|began| format!("; the pod is new since {began}, and what an earlier pod held is gone"))
         .unwrap_or_default();
+    // An emptyDir outlives its containers; what a container writes elsewhere does not outlive it.
+    let goes = match on {
+        IN_CONTAINER => "with the container, at each restart (out of memory, a failed probe) and with the pod",
+        _ => "with the pod, at each eviction, node change or update",
+    };
     let message = format!(
-        "{} in {} keeps {days} data in {on} ({path}): they go with the pod, at each eviction, node change or update{now}",
+        "{} in {} keeps {days} data in {on} ({path}): they go {goes}{now}",
         server.target(),
         server.namespace()
     );
@@ -167,12 +176,15 @@ fn fix(snap: &Snapshot, server: Server<'_>, path: &str, volume: Option<String>) 
         .map(|(intake, seconds)| intake.bytes(seconds) * 1.5 / 1_073_741_824.0);
     let size = format!("{}Gi", wanted.unwrap_or(50.0).ceil().max(10.0));
     let class = block_class(snap);
+    let mut stuck = Served::of(snap).stuck;
+    stuck.retain(|s| class.value().is_none_or(|c| c == s));
     let at = At {
         namespace: server.namespace().to_owned(),
         owner: server.target(),
         managed_by: managed_by(changed(snap, server)),
         class_seen: class.value().is_some(),
         class: class.clone(),
+        stuck: stuck.join(", "),
     };
     if let Some(object) = server.operator_resource() {
         let spec = serde_json::json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class.shown(), "resources": {"requests": {"storage": size}}});
@@ -260,6 +272,38 @@ mod tests {
         snap.storage_classes = Listing::cluster(vec![serde_json::from_value(class).expect("a class")]);
         let seen = steps(&findings(&PrometheusPersistence, &snap)[0]);
         assert!(seen.contains("fast") && !seen.contains("kubectl get storageclass"), "{seen}");
+    }
+
+    #[test]
+    fn what_no_volume_holds_goes_with_the_container() {
+        let other = findings(
+            &PrometheusPersistence,
+            &with(json!({"name": "d", "persistentVolumeClaim": {"claimName": "x"}}), "2026-11-01T00:00:00Z"),
+        );
+        assert!(other.is_empty());
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
+        let emptied = &findings(&PrometheusPersistence, &snap)[0].message;
+        assert!(emptied.contains("they go with the pod"), "{emptied}");
+        let spec = json!({"containers": [{"name": "prometheus", "image": "prom/prometheus:v3.5.0", "args": []}]});
+        let spec: PodSpec = serde_json::from_value(spec).expect("a spec");
+        let mut workload = snap.workloads.items().expect("read")[0].clone();
+        workload.spec.template.spec = spec.clone();
+        let mut pod = snap.pods.items().expect("read")[0].clone();
+        pod.spec = spec;
+        snap.workloads = Listing::cluster(vec![workload]);
+        snap.pods = Listing::cluster(vec![pod]);
+        let bare = &findings(&PrometheusPersistence, &snap)[0].message;
+        assert!(bare.contains("at each restart"), "{bare}");
+    }
+
+    #[test]
+    fn a_class_that_serves_no_claim_is_named() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
+        let claim = json!({"metadata": {"namespace": "monitoring", "name": "a", "uid": "u", "creationTimestamp": "2026-11-20T00:00:00Z",
+            "annotations": {"volume.kubernetes.io/selected-node": "n"}}, "spec": {"storageClassName": "slow"}, "status": {"phase": "Pending"}});
+        snap.persistent_volume_claims = Listing::cluster(vec![serde_json::from_value(claim).expect("a claim")]);
+        let told = steps(&findings(&PrometheusPersistence, &snap)[0]);
+        assert!(told.contains("of slow no claim is Bound") && told.contains("Claims of class slow"), "{told}");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Claims as evidence, and how the class of claims is changed where it is kept.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::kubernetes::chart::{installed, storage_values};
-use crate::domain::kubernetes::claims::{is_made_again, maker, users};
+use crate::domain::kubernetes::claims::{is_asked_for, is_made_again, maker, pending, provisioning_error, users};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::owner::operator_owner;
@@ -19,9 +21,44 @@ pub(crate) fn block_class(snap: &Snapshot) -> Placeholder {
     let all = snap.storage_classes().unwrap_or_default();
     let block = |p: &str| ["ebs.csi", "aws-ebs", "disk.csi", "pd.csi"].iter().any(|b| p.contains(b));
     let mut classes: Vec<_> = all.iter().filter(|c| block(&c.provisioner)).collect();
-    classes.sort_by_key(|c| (!c.is_default(), c.metadata.name != "gp3", c.metadata.name.clone()));
-    let class = Placeholder::new("storage-class").how("a class of `kubectl get storageclass` whose driver runs");
+    let served = Served::of(snap);
+    let is_stuck = |name: &str| served.stuck.iter().any(|s| s == name);
+    classes.sort_by_key(|c| {
+        let name = &c.metadata.name;
+        (is_stuck(name), !c.is_default(), name != "gp3", name.clone())
+    });
+    let seen = match (served.bound.as_slice(), served.stuck.as_slice()) {
+        ([], []) => String::new(),
+        ([], stuck) => format!("; of {} no claim is Bound", stuck.join(", ")),
+        (bound, _) => format!("; claims of {} are Bound", bound.join(", ")),
+    };
+    let how = format!("a class of `kubectl get storageclass` whose driver runs{seen}");
+    let class = Placeholder::new("storage-class").how(how);
     class.candidates(classes.first().map(|c| c.metadata.name.clone()))
+}
+
+/// What becomes of the claims of each class.
+pub(crate) struct Served {
+    /// Classes that have Bound claims.
+    pub(crate) bound: Vec<String>,
+    /// Classes of which no claim is Bound, and whose provisioner was asked in vain.
+    pub(crate) stuck: Vec<String>,
+}
+
+impl Served {
+    /// By the claims that could be read: it only sharpens advice.
+    pub(crate) fn of(snap: &Snapshot) -> Self {
+        journal::aside(|| {
+            let all = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+            let bound: BTreeSet<&str> = all.filter(|c| c.status.phase == "Bound").filter_map(|c| c.class()).collect();
+            let waiting = pending(snap).unwrap_or_default().into_iter();
+            let failing = waiting.filter(|c| provisioning_error(snap, c).is_some() || is_asked_for(snap, c));
+            let stuck: BTreeSet<&str> = failing.filter_map(|c| c.class()).filter(|c| !bound.contains(c)).collect();
+            let named =
+                |names: BTreeSet<&str>| names.into_iter().filter(|n| !n.is_empty()).map(str::to_owned).collect();
+            Self { bound: named(bound), stuck: named(stuck) }
+        })
+    }
 }
 
 /// A claim as evidence: what it asks for and its phase.

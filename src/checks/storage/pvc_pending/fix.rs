@@ -35,6 +35,12 @@ enum Way {
         candidate: String,
     },
     NoVolume {
+        /// A volume of the kind that is meant, which does not fit, and what one like it has to be.
+        like: Option<String>,
+        new_volume: String,
+        size: String,
+        class: String,
+        modes: String,
         candidate: String,
     },
     Released {
@@ -105,6 +111,10 @@ enum Way {
         #[serde(flatten)]
         driver: Driver,
         pvc: String,
+        /// Whose own log says more, where it is none of EBS or EFS.
+        provisioner: String,
+        /// It makes folders on nodes by helper pods.
+        local_path: bool,
     },
     NotProvisioned {
         class: String,
@@ -181,7 +191,7 @@ impl Case<'_> {
                     self.claims.iter().map(|c| Freed::of(misfit::former(self.snap, c)?)).collect();
                 match former {
                     Some(freed) => Way::Released { freed },
-                    None => Way::NoVolume { candidate: candidate(self.snap) },
+                    None => self.no_volume(class),
                 }
             }
             Cause::AccessMode(_) => self.access_mode(),
@@ -202,6 +212,19 @@ impl Case<'_> {
                     pod: pods.first().map(|p| p.metadata.name.clone()),
                 }
             }
+        }
+    }
+
+    fn no_volume(&self, class: String) -> Way {
+        let first = self.claims[0];
+        let like = misfit::unfit(self.snap, first).into_iter().next().map(|(v, _)| v.metadata.name.clone());
+        Way::NoVolume {
+            like,
+            new_volume: format!("{}-{}", first.metadata.namespace, first.metadata.name),
+            size: first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()),
+            class,
+            modes: json!(first.spec.access_modes).to_string(),
+            candidate: candidate(self.snap),
         }
     }
 
@@ -251,7 +274,11 @@ impl Case<'_> {
             Refusal::Silent => {
                 Way::ProvisionerSilent { driver: Driver::of(controller), apis: controller.map_or("", |c| c.apis) }
             }
-            Refusal::Other => Way::Provisioning { driver: Driver::of(controller), pvc },
+            Refusal::Other => {
+                let other = object.filter(|_| controller.is_none()).map(|c| c.provisioner.clone()).unwrap_or_default();
+                let local_path = other.ends_with("/local-path");
+                Way::Provisioning { driver: Driver::of(controller), pvc, provisioner: other, local_path }
+            }
             Refusal::Quota => Way::Quota { is_ebs, pvc, region: Place::of(self.snap).region },
             Refusal::Source => Way::Source { pvc },
             Refusal::Topology => Way::Topology { class },

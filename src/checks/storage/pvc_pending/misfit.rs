@@ -2,6 +2,7 @@
 
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::scheduling;
+use crate::model::Evidence;
 use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, StorageClass, annotation};
 use crate::snapshot::{Snapshot, parse_quantity};
 
@@ -13,11 +14,37 @@ pub(super) fn shared_mode(claim: &PersistentVolumeClaim, class: &StorageClass) -
     mode.filter(|_| ebs && !block).cloned()
 }
 
+/// The zones of a class's `allowedTopologies`.
+fn zones_of(class: &StorageClass) -> Vec<&str> {
+    let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
+    terms.filter(|r| scheduling::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect()
+}
+
+/// Where a class makes volumes, and where the nodes are.
+pub(super) fn topology_evidence(snap: &Snapshot, class: Option<&StorageClass>) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    if let Some(class) = class.filter(|c| !zones_of(c).is_empty()) {
+        let name = &class.metadata.name;
+        let mode = if class.waits_for_consumer() { "WaitForFirstConsumer" } else { "Immediate" };
+        let value = format!("allowedTopologies: {}; volumeBindingMode {mode}", zones_of(class).join(", "));
+        let show = "kubectl get storageclass {{ name }} -o yaml";
+        all.push(Evidence::new(format!("StorageClass {name}"), value, show).with("name", name));
+    }
+    let nodes = snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.is_fargate());
+    let nodes: Vec<String> = nodes
+        .take(20)
+        .map(|n| format!("{} in {}", n.metadata.name, scheduling::zone(n).unwrap_or("no zone")))
+        .collect();
+    if !nodes.is_empty() {
+        let show = "kubectl get nodes -L topology.kubernetes.io/zone";
+        all.push(Evidence::new("nodes and their zones", nodes.join("\n"), show));
+    }
+    all
+}
+
 /// `allowedTopologies` that no node meets.
 pub(super) fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String> {
-    let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
-    let zones: Vec<&str> =
-        terms.filter(|r| scheduling::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
+    let zones = zones_of(class);
     let all: Vec<&Node> = snap.nodes.items().ok()?.iter().filter(|n| !n.is_fargate()).collect();
     let present = scheduling::zones(all.into_iter());
     if zones.is_empty() || present.is_empty() || zones.iter().any(|z| present.contains(z)) {
@@ -67,6 +94,12 @@ pub(super) fn former<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> O
 
 /// What keeps the volumes made by hand from a claim, those first that come nearest.
 pub(super) fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
+    let told = unfit(snap, claim).into_iter().map(|(v, why)| format!("{}: {why}", v.metadata.name));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// The first volumes that were made by hand, with what keeps the claim from each.
+pub(super) fn unfit<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<(&'a PersistentVolume, String)> {
     let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
     // Volumes that a provisioner made belong to their claims.
     let by_hand = volumes
@@ -76,8 +109,18 @@ pub(super) fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String 
     };
     let mut all: Vec<&PersistentVolume> = by_hand.collect();
     all.sort_by_key(|v| (!same_class(v), v.metadata.name.clone()));
-    let told = all.into_iter().take(3).filter_map(|v| Some(format!("{}: {}", v.metadata.name, misfit(claim, v)?)));
-    told.collect::<Vec<_>>().join("; ")
+    all.into_iter().take(3).filter_map(|v| Some((v, misfit(claim, v)?))).collect()
+}
+
+/// The volumes that do not fit, as evidence.
+pub(super) fn unfit_evidence(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Vec<Evidence> {
+    let of = |(volume, why): (&PersistentVolume, String)| {
+        let (name, spec) = (&volume.metadata.name, &volume.spec);
+        let size = spec.capacity.get("storage").map_or("", String::as_str);
+        let value = format!("{size}, {}, {}: {why}", spec.access_modes.join(", "), volume.status.phase);
+        Evidence::new(format!("PersistentVolume {name}"), value, "kubectl get pv {{ name }} -o yaml").with("name", name)
+    };
+    unfit(snap, claim).into_iter().map(of).collect()
 }
 
 /// Which attribute of a volume does not fit a claim; `None` if it would bind.

@@ -6,7 +6,7 @@ mod misfit;
 use std::collections::BTreeMap;
 
 use fix::{Case, Fix};
-use misfit::{misfits, named_volume, shared_mode, unreachable_topology};
+use misfit::{misfits, named_volume, shared_mode, topology_evidence, unfit_evidence, unreachable_topology};
 
 use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::seen::event_evidence;
@@ -176,6 +176,11 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         if consumers.is_empty() {
             return Ok(Cause::NoConsumer);
         }
+        // The scheduler gives a pod no node that its volume could not be made for. Where nothing waits for a pod, the volume
+        // is made in those zones, nodes or not.
+        if let Some(text) = unreachable_topology(snap, class) {
+            return Ok(Cause::Topology(text));
+        }
         return Ok(Cause::WaitsForPod);
     }
     if class.provisioner == "kubernetes.io/no-provisioner" {
@@ -183,9 +188,6 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
     }
     if let Some(mode) = shared_mode(claim, class) {
         return Ok(Cause::AccessMode(mode));
-    }
-    if let Some(text) = unreachable_topology(snap, class) {
-        return Ok(Cause::Topology(text));
     }
     Ok(Cause::NotProvisioned(class.provisioner.clone()))
 }
@@ -300,6 +302,14 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     for resource in depends_on(snap, cause, claims, class_object(snap, class.as_deref())) {
         finding = finding.depends_on(resource);
     }
+    if matches!(cause, Cause::NoStaticVolume(_)) {
+        finding = unfit_evidence(snap, first).into_iter().fold(finding, Finding::evidence);
+    }
+    if matches!(cause, Cause::Topology(_) | Cause::ProvisioningFailed(Refusal::Topology)) {
+        for evidence in topology_evidence(snap, class_object(snap, class.as_deref())) {
+            finding = finding.evidence(evidence);
+        }
+    }
     let telling = |e: &&&crate::snapshot::kubernetes::Event| match cause {
         // What was said when it was made has nothing to do with it.
         Cause::Lost(_) => e.reason == "ClaimLost",
@@ -363,7 +373,7 @@ fn explain(cause: &Cause) -> String {
         Cause::AccessMode(mode) => {
             format!("it asks for {mode}, and an EBS volume can be attached to one node only")
         }
-        Cause::Topology(text) => format!("its class makes volumes {text}"),
+        Cause::Topology(text) => format!("its class makes volumes {text}: its pod can be given no node"),
         Cause::WaitsForPod => "its class binds when its pod is scheduled, and the pod is not".into(),
         Cause::NoConsumer => "its class binds when a pod uses it, and none does yet; this is normal".into(),
         Cause::ProvisioningFailed(_) => "provisioning fails".into(),
