@@ -107,6 +107,11 @@ impl Refusal {
     }
 }
 
+/// The network interface that a message speaks of.
+pub(crate) fn interface(message: &str) -> Option<&str> {
+    pattern!(r"\beni-[0-9a-f]{4,17}\b").find(message).map(|m| m.as_str())
+}
+
 /// All ids of a kind that a text names, each once.
 fn ids(text: &str, prefix: &str) -> Vec<String> {
     let id = pattern!(r"\b(?:subnet|sg)-[0-9a-f]{8,17}\b");

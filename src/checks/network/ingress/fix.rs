@@ -115,6 +115,8 @@ pub(super) enum Fix {
     NoGroup {
         #[serde(flatten)]
         of: Common,
+        /// The network interface that the controller looked at; empty where it does not say.
+        interface: String,
         group: Placeholder,
         cluster: String,
     },
@@ -176,6 +178,8 @@ pub(super) struct Common {
     region: String,
     /// The target group; empty where it is not known.
     target_group: String,
+    /// The TargetGroupBinding that the controller speaks of; empty where it speaks of none.
+    binding: String,
 }
 
 /// The same, with who keeps the object as it is.
@@ -310,6 +314,7 @@ impl<'a> Object<'a> {
             name: meta.name.clone(),
             region: Identity::of(snap).region.unwrap_or_default().to_owned(),
             target_group: String::new(),
+            binding: String::new(),
         }
     }
 }
@@ -323,6 +328,10 @@ impl Object<'_> {
 impl Common {
     pub(super) fn with_group(self, arn: &str) -> Self {
         Self { target_group: arn.to_owned(), ..self }
+    }
+
+    pub(super) fn with_binding(self, name: &str) -> Self {
+        Self { binding: name.to_owned(), ..self }
     }
 }
 

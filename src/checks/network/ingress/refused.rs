@@ -77,7 +77,12 @@ impl Told<'_> {
 
     /// The fix, the end of the sentence, and what several objects may share.
     fn explain(&self, refusal: &Refusal) -> (Fix, String, Option<Cause>) {
-        let of = self.object.common(self.snap);
+        let of = self.object.common(self.snap).with_binding(self.binding());
+        let said = self.said.message();
+        let named = self.wrong_name().filter(|(given, _)| said.contains(&format!("kubernetes.io/cluster/{given} ")));
+        if let (Refusal::SecurityGroups(_), Some((given, own))) = (refusal, named) {
+            return self.other_name(given, own, "it looks for security groups of another cluster");
+        }
         match refusal {
             Refusal::Subnets => self.subnets(),
             Refusal::SubnetFull(full) => {
@@ -137,24 +142,25 @@ impl Told<'_> {
             }
             Refusal::SecurityGroups(groups) if groups.is_empty() => {
                 let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
-                let why = format!("no security group of a node carries the tag kubernetes.io/cluster/{cluster}");
-                let group = Placeholder::new("security-group-id")
-                    .how("a group that all nodes have")
-                    .candidates(self.own_group());
-                let cause = Cause::keyed("no group", format!("{why}: load balancers cannot be opened to the nodes"));
-                (Fix::NoGroup { of, group, cluster }, why, Some(cause))
+                let interface = balancer::interface(self.said.message()).unwrap_or_default().to_owned();
+                let whose = if interface.is_empty() { "a target".to_owned() } else { interface.clone() };
+                let why = format!("no security group of {whose} carries the tag kubernetes.io/cluster/{cluster}");
+                let group = Placeholder::new("security-group-id").how("one of the groups that the first step shows");
+                let cause = Cause::keyed("no group", format!("{why}: load balancers cannot be opened to the targets"));
+                (Fix::NoGroup { of, interface, group, cluster }, why, Some(cause))
             }
             Refusal::SecurityGroups(groups) => {
                 let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
+                let whose = balancer::interface(self.said.message()).unwrap_or("a target");
                 let why = format!(
-                    "several security groups of a node carry the tag kubernetes.io/cluster/{cluster} ({})",
+                    "several security groups of {whose} carry the tag kubernetes.io/cluster/{cluster} ({})",
                     groups.join(", ")
                 );
                 let group = Placeholder::new("security-group-id")
                     .how("the group that the cluster did not make itself")
                     .candidates(groups.iter().filter(|g| Some(*g) != self.own_group().as_ref()).cloned());
                 let cause =
-                    Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the nodes"));
+                    Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the targets"));
                 (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
             }
             Refusal::Quota => {
@@ -168,6 +174,14 @@ impl Told<'_> {
             Refusal::Other | Refusal::Class | Refusal::Backend => {
                 (Fix::Look { of, by: Controller::found(self.snap) }, first_line(self.said.message()), None)
             }
+        }
+    }
+
+    /// The TargetGroupBinding that it is said of; empty where it is said of another object.
+    fn binding(&self) -> &str {
+        match self.said {
+            Said::Event(event) if event.involved_object.kind == "TargetGroupBinding" => &event.involved_object.name,
+            _ => "",
         }
     }
 
@@ -239,14 +253,11 @@ impl Told<'_> {
     }
 
     /// It takes the subnets for those of another cluster.
-    fn other_name(&self, given: &str, own: &str) -> (Fix, String, Option<Cause>) {
+    fn other_name(&self, given: &str, own: &str, effect: &str) -> (Fix, String, Option<Cause>) {
         let given = if given.is_empty() { "nothing" } else { given };
-        let why = format!(
-            "its controller runs with --cluster-name {given}, and the cluster is {own}: it takes the subnets for another cluster's"
-        );
-        let about = format!(
-            "the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}: it finds no subnets"
-        );
+        let why = format!("its controller runs with --cluster-name {given}, and the cluster is {own}: {effect}");
+        let about =
+            format!("the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}");
         let (of, by) = (self.object.common(self.snap), Installed::found(self.snap));
         (Fix::ClusterName { of, by, cluster: own.to_owned() }, why, Some(Cause::keyed("cluster-name", about)))
     }
@@ -256,7 +267,7 @@ impl Told<'_> {
             return self.other_vpc(&given, own);
         }
         if let Some((given, own)) = self.wrong_name() {
-            return self.other_name(given, own);
+            return self.other_name(given, own, "it takes the subnets for another cluster's");
         }
         let internal = self.object.is_internal();
         let tag = if internal { INTERNAL_TAG } else { PUBLIC_TAG };

@@ -84,10 +84,14 @@ enum Way {
         nodes_text: String,
     },
     ExternalSnat {
-        /// EKS keeps the CNI.
-        addon: bool,
-        /// The add-on's configuration does not set it.
-        by_hand: bool,
+        /// The add-on's configuration sets it; else it was set on the DaemonSet.
+        configured: bool,
+        /// A NAT gateway that works, outside of the table.
+        nat: Option<String>,
+        rtb: String,
+        dest: String,
+        /// The subnets that the table routes.
+        subnets: String,
         values: Option<String>,
         kept_role: Vec<String>,
     },
@@ -155,7 +159,7 @@ impl<'a> Writer<'a> {
         match trouble {
             Trouble::Routing { fault, table, family } => self.routing(fault, table, *family, affected),
             Trouble::NoPublicAddress { .. } => addresses(affected),
-            Trouble::ExternalSnat { .. } => self.external_snat(),
+            Trouble::ExternalSnat { table, .. } => self.external_snat(table, affected),
             Trouble::Acl { acl, dropped, vpc_cidr, family, .. } => self.acl(acl, dropped, vpc_cidr, *family),
             Trouble::SecurityGroup { groups } => {
                 Way::SecurityGroup { group: groups.first().cloned().unwrap_or_default() }
@@ -241,13 +245,25 @@ impl<'a> Writer<'a> {
     }
 
     /// What the add-on's configuration sets changes with it; what was set on the DaemonSet by hand would be preserved.
-    fn external_snat(&self) -> Way {
+    fn external_snat(&self, table: &str, affected: &Affected<'a>) -> Way {
         let cni = addon::named(self.survey.snap, "vpc-cni");
         let configured = cni.and_then(|a| a.configuration_values.as_deref()).is_some_and(|v| v.contains(EXTERNAL_SNAT));
+        let elsewhere = |nat: &&NatGateway| {
+            let own = self.survey.net.table_of(&nat.subnet_id);
+            own.is_some_and(|t| t.route_table_id != table)
+        };
+        let known = self.survey.table(table);
+        let routed = affected.subnets.iter().map(|s| s.subnet_id.clone());
+        let subnets: Vec<String> = routed.chain(self.survey.others(known, affected)).collect();
         Way::ExternalSnat {
-            addon: cni.is_some(),
-            by_hand: !configured,
-            values: cni.and_then(|a| with_values(Some(a), &json!({"env": {EXTERNAL_SNAT: "false"}}))),
+            configured,
+            nat: self.survey.nat_for(&affected.subnets).filter(elsewhere).map(|n| n.nat_gateway_id.clone()),
+            rtb: table.to_owned(),
+            dest: known.map_or(Family::V4.anywhere(), |t| Network::default_destination(t, Family::V4)).to_owned(),
+            subnets: subnets.join(", "),
+            values: cni
+                .filter(|_| configured)
+                .and_then(|a| with_values(Some(a), &json!({"env": {EXTERNAL_SNAT: "false"}}))),
             kept_role: addon::kept_role(cni),
         }
     }

@@ -185,6 +185,15 @@ impl<'a> Writer<'a> {
             finding = finding
                 .evidence(seen.with("region", self.region()).with("vpc", self.survey.net.vpc).with("rtb", table));
         }
+        if let Trouble::ExternalSnat { .. } = trouble {
+            let template =
+                "kubectl get daemonset aws-node -n kube-system -o jsonpath='{.spec.template.spec.containers[*].env}'";
+            finding = finding.evidence(Evidence::new(
+                "DaemonSet kube-system/aws-node, environment",
+                format!("{EXTERNAL_SNAT}=true"),
+                template,
+            ));
+        }
         if let Trouble::Acl { acl, dropped, .. } = trouble {
             let rules: Vec<String> =
                 dropped.iter().map(|d| format!("rule {} drops {}", d.rule, d.packet.words())).collect();
