@@ -57,7 +57,9 @@ enum Way {
         wanted: Vec<String>,
     },
     ScaledToZero {
+        api: String,
         workload: String,
+        wanted: Vec<String>,
     },
     NotReady {
         service: String,
@@ -141,6 +143,9 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
     let is_gone = release.as_ref().is_some_and(Release::is_gone);
     let why = match &silent.fault {
         Fault::NoService => format!("Service {namespace}/{service} does not exist"),
+        Fault::NoEndpoints(Some(Reason::ScaledToZero(workload))) => {
+            format!("{} {namespace}/{}, which serves it, is scaled to 0", workload.kind, workload.metadata.name)
+        }
         Fault::NoEndpoints(_) => format!("Service {namespace}/{service} has no ready endpoint"),
         Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => overlay.why(&format!("{namespace}/{service}")),
@@ -238,7 +243,9 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wan
         Fault::NoService | Fault::NoEndpoints(Some(Reason::NoWorkload)) => {
             Way::NoService { api, managed_by: managed_by(&silent.api.metadata), wanted }
         }
-        Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => Way::ScaledToZero { workload: owner(reason) },
+        Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => {
+            Way::ScaledToZero { api, workload: owner(reason), wanted }
+        }
         Fault::NoEndpoints(Some(reason)) => Way::NotReady {
             service,
             workload: owner(reason),

@@ -36,13 +36,12 @@ enum Fix {
     Silent(Way),
     Isolated {
         namespace: String,
-        service: String,
-        port: u16,
-        local: String,
-        part: String,
+        /// The options that name the local ports of `kdoctor connect`.
+        urls: Vec<String>,
         policies: Vec<String>,
-        /// What answers through the port-forward.
+        /// What answers at the first of them, and through the API server.
         answer: String,
+        path: String,
     },
     Refused {
         namespace: String,
@@ -138,8 +137,15 @@ fn finding(snap: &Snapshot, group: &[&Unreached<'_>]) -> Finding {
             made = one.hangs_on(snap).into_iter().fold(made, Finding::depends_on);
         }
     }
+    for policy in &policies {
+        let seen = "selects the pods, and no rule of it admits the API server";
+        let source = format!("NetworkPolicy {}", policy.name());
+        let shown = Evidence::new(source, seen, "kubectl get networkpolicy {{ policy }} -n {{ namespace }} -o yaml");
+        let namespace = first.at.map_or("", |at| at.namespace.as_str());
+        made = made.evidence(shown.with("policy", bare(policy)).with("namespace", namespace));
+    }
     made = policies.iter().cloned().fold(made, Finding::depends_on);
-    made.fix(fix(snap, first, &policies))
+    made.fix(fix(snap, group, &policies))
 }
 
 fn message(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> String {
@@ -210,7 +216,19 @@ fn evidence(one: &Unreached<'_>) -> Evidence {
         .with("url", one.url.unwrap_or_default())
 }
 
-fn fix(snap: &Snapshot, one: &Unreached<'_>, policies: &[ResourceRef]) -> Fix {
+/// Where `kdoctor connect` opens a port to it, unless that is taken.
+fn connected(one: &Unreached<'_>) -> Option<String> {
+    let at = one.at?;
+    let port = match one.name {
+        "Prometheus" => 9090,
+        "Alertmanager" => 9093,
+        _ => 3000,
+    };
+    Some(format!("{}://localhost:{port}{}", at.scheme, at.prefix))
+}
+
+fn fix(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> Fix {
+    let one = group[0];
     let part = one.name.to_ascii_lowercase();
     let Some(at) = one.at.filter(|_| one.why != Why::Given) else {
         return Fix::Url { name: one.name.to_owned(), part, url: one.url.unwrap_or_default().to_owned() };
@@ -243,15 +261,17 @@ fn fix(snap: &Snapshot, one: &Unreached<'_>, policies: &[ResourceRef]) -> Fix {
             };
             match policies {
                 [] => Fix::Silent(way),
-                _ => Fix::Isolated {
-                    answer: format!("{}{api_path}", way.local),
-                    namespace: way.namespace,
-                    service: way.service,
-                    port: way.port,
-                    local: way.local,
-                    part: way.part,
-                    policies: policies.iter().map(bare).collect(),
-                },
+                _ => {
+                    let url =
+                        |u: &&Unreached<'_>| Some([format!("--{}-url", u.name.to_ascii_lowercase()), connected(u)?]);
+                    Fix::Isolated {
+                        answer: format!("{}{api_path}", connected(one).unwrap_or(way.local)),
+                        namespace: way.namespace,
+                        urls: group.iter().filter_map(url).flatten().collect(),
+                        policies: policies.iter().map(bare).collect(),
+                        path: way.path,
+                    }
+                }
             }
         }
     }

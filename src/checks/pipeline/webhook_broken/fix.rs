@@ -14,7 +14,7 @@ use crate::domain::kubernetes::image;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
-use crate::domain::kubernetes::webhooks::{self, Fault, Told};
+use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Meta, WebhookConfiguration, Workload};
 use crate::snapshot::{Platform, Snapshot};
@@ -99,6 +99,7 @@ enum Way {
     },
     Timeout {
         namespace: String,
+        workload: String,
         slice_selector: String,
         target_port: String,
         is_eks: bool,
@@ -169,7 +170,8 @@ impl Way {
         let meta = &group.hooks[0].configuration.metadata;
         let named = release.map(|r| r.name.clone()).unwrap_or_default();
         let release_namespace = release.and_then(|r| r.namespace.clone()).unwrap_or_else(|| namespace.clone());
-        let stop_gap = StopGap { ignore: policies(group, "Ignore"), strict: policies(group, "Fail") };
+        let strict = strict_hooks(snap, group);
+        let stop_gap = StopGap { ignore: policies(&strict, "Ignore"), strict: policies(&strict, "Fail") };
         let workload = || workload(snap, group).as_ref().map(ResourceRef::kubectl_name).unwrap_or_default();
         let installed = release.filter(|_| is_installed(release));
         let home = |by: Option<&Release>| {
@@ -230,6 +232,7 @@ impl Way {
         let of_cluster = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
         Self::Timeout {
             namespace,
+            workload: workload(snap, group).as_ref().map(ResourceRef::kubectl_name).unwrap_or_default(),
             slice_selector: format!("kubernetes.io/service-name={service}"),
             target_port: target_port(snap, group).map_or_else(|| "<container-port>".into(), |p| p.to_string()),
             is_eks: snap.platform == Platform::Eks,
@@ -308,10 +311,29 @@ fn ports(fault: &Fault<'_>) -> Vec<String> {
     }
 }
 
-/// JSON patches that set the policy of every strict webhook of the group.
-fn policies(group: &Group<'_>, policy: &str) -> Vec<Patch> {
+/// The strict webhooks of the group, and those that call the same Service where nobody answers behind it: with the first ones
+/// let through, they would be the next to refuse.
+fn strict_hooks<'a>(snap: &'a Snapshot, group: &Group<'a>) -> Vec<Hook<'a>> {
+    let mut all: Vec<Hook<'a>> = group.hooks.iter().filter(|h| h.webhook.blocks()).copied().collect();
+    let unanswered = matches!(
+        group.fault,
+        Fault::NoEndpoints(..) | Fault::Told(CallFault::Timeout | CallFault::Refused | CallFault::NoEndpoints)
+    );
+    let at = |hook: &Hook<'_>| hook.service().map(|s| (s.namespace.clone(), s.name.clone()));
+    let called = at(&group.hooks[0]).filter(|_| unanswered);
+    for hook in webhooks::all(snap).filter(|h| h.webhook.blocks() && called.is_some() && at(h) == called) {
+        let is_known = |known: &Hook<'_>| known.reference() == hook.reference() && known.at == hook.at;
+        if !all.iter().any(is_known) {
+            all.push(hook);
+        }
+    }
+    all
+}
+
+/// JSON patches that set the policy of these webhooks.
+fn policies(hooks: &[Hook<'_>], policy: &str) -> Vec<Patch> {
     let mut all: Vec<(&WebhookConfiguration, Vec<serde_json::Value>)> = Vec::new();
-    for hook in group.hooks.iter().filter(|h| h.webhook.blocks()) {
+    for hook in hooks {
         let path = format!("/webhooks/{}/failurePolicy", hook.at);
         // The order of webhooks may have changed since: another one's policy must not be touched.
         let name = format!("/webhooks/{}/name", hook.at);
