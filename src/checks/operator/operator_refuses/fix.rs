@@ -39,6 +39,8 @@ pub(super) enum Fix {
         source: Source,
         #[serde(flatten)]
         operator: Operator,
+        #[serde(flatten)]
+        loaded: Loaded,
     },
     Key {
         #[serde(flatten)]
@@ -48,6 +50,8 @@ pub(super) enum Fix {
         key: String,
         #[serde(flatten)]
         operator: Operator,
+        #[serde(flatten)]
+        loaded: Loaded,
     },
     Rule {
         #[serde(flatten)]
@@ -66,6 +70,8 @@ pub(super) enum Fix {
         text: String,
         #[serde(flatten)]
         operator: Operator,
+        #[serde(flatten)]
+        loaded: Loaded,
     },
     ServerSecret {
         #[serde(flatten)]
@@ -161,8 +167,10 @@ pub(super) fn object(snap: &Snapshot, left: &Left<'_>) -> Fix {
     let text = left.text.trim().to_owned();
     let operator = Operator::of(snap);
     match (&left.reason, Source::of(&left.reason)) {
-        (Reason::KeyMissing { key, .. }, Some(source)) => Fix::Key { object, source, key: key.clone(), operator },
-        (_, Some(source)) => Fix::Missing { object, source, operator },
+        (Reason::KeyMissing { key, .. }, Some(source)) => {
+            Fix::Key { object, source, key: key.clone(), operator, loaded: loaded() }
+        }
+        (_, Some(source)) => Fix::Missing { object, source, operator, loaded: loaded() },
         (Reason::FileAccess(_), None) => Fix::FileAccess {
             object,
             account: format!("{}-scrape", meta.name),
@@ -181,7 +189,7 @@ pub(super) fn object(snap: &Snapshot, left: &Left<'_>) -> Fix {
                 loaded: loaded(),
             }
         }
-        _ => Fix::Object { object, text, operator },
+        _ => Fix::Object { object, text, operator, loaded: loaded() },
     }
 }
 
