@@ -8,11 +8,12 @@ use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
-use crate::domain::grafana::datasources;
 use crate::domain::grafana::ini;
 use crate::domain::grafana::part_log::{self, Part, Said};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::grafana::url::{self, Written};
+use crate::domain::grafana::{database, datasources};
+use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::owner::{operator_owner, workload};
@@ -42,6 +43,8 @@ struct Fix {
     grafana: String,
     container: String,
     detail: String,
+    /// What selects its pods.
+    selector: String,
     #[serde(flatten)]
     way: Way,
 }
@@ -53,6 +56,8 @@ enum Way {
     Secrets {
         key_set: bool,
         replicas: bool,
+        /// The database has no such data key: the secret_key decides nothing.
+        row_missing: bool,
     },
     LoginClient {
         client: String,
@@ -204,8 +209,11 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     let beside = || (said.part == Part::Rendering).then(|| notify_error::host(&said.line)).flatten();
     let host = notify_error::host(&said.error).or_else(beside).unwrap_or_default();
     let message = match said.part {
+        Part::Secrets if lacks_row(said) => format!(
+            "{who} cannot decrypt what it keeps in its database (passwords of datasources and contact points): the data key with which it was encrypted is not in that database ({error})"
+        ),
         Part::Secrets => format!(
-            "{who} cannot decrypt what it keeps in its database (passwords of datasources and contact points): it was encrypted with another secret_key, or the key of the data is gone ({error})"
+            "{who} cannot decrypt what it keeps in its database (passwords of datasources and contact points): it was encrypted with another secret_key ({error})"
         ),
         Part::LoginClient => format!(
             "nobody can log in to {who} by {}: the identity provider does not accept Grafana itself ({error})",
@@ -262,8 +270,13 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
         ),
         Part::Database => format!("the database of {who} takes no more connections ({error})"),
         Part::GatewayTimeout => format!(
-            "queries of datasource {} in {who} are cut off (504): what stands between the two gives up before the answer is there",
-            said.what
+            "queries of datasource {} in {who} are cut off (504): {} gives up before the answer is there",
+            said.what,
+            // Behind a Service may be a gateway, or the store itself.
+            asked(snap, instance, &said.what).map_or_else(
+                || "what stands between the two".to_owned(),
+                |s| format!("what answers behind Service {}/{}", s.metadata.namespace, s.metadata.name)
+            )
         ),
         Part::OwnTimeout => format!(
             "{who} gives up queries of datasource {} before they are answered: they take longer than it waits ({error})",
@@ -329,6 +342,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
         grafana: instance.kubectl_name(),
         container: instance.container.name.clone(),
         detail: redact(&said.error),
+        selector: instance.workload.spec.selector.as_ref().map(label_selector::words).unwrap_or_default(),
         way,
     })
 }
@@ -371,6 +385,11 @@ fn leads_there(snap: &Snapshot, instance: Instance<'_>, host: &str) -> bool {
     };
     // It only decides whether the fix names the address or leaves it open.
     journal::aside(|| snap.ingresses.items().unwrap_or_default().iter().any(leads))
+}
+
+/// The row of the data key is not there: the database is another one than that in which it was made.
+fn lacks_row(said: &Said<'_>) -> bool {
+    said.line.contains("data key not found")
 }
 
 fn named_or<'s>(text: &'s str, other: &'s str) -> &'s str {
@@ -439,7 +458,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
     match said.part {
         Part::Secrets => {
             let set = instance.container.env.iter().any(|e| e.name.starts_with("GF_SECURITY_SECRET_KEY"));
-            Way::Secrets { key_set: set, replicas }
+            Way::Secrets { key_set: set, replicas, row_missing: lacks_row(said) }
         }
         Part::LoginClient => Way::LoginClient { client: client(said).to_owned(), root_url },
         Part::LoginReach => Way::LoginReach { url: notify_error::origin(&said.error).unwrap_or_default() },
@@ -546,22 +565,15 @@ fn limit(snap: &Snapshot, service: &Service) -> Option<String> {
 fn keeps_sessions_apart(snap: &Snapshot, instance: Instance<'_>) -> bool {
     let pods = instance.pods(snap);
     let [first, _, ..] = pods.as_slice() else { return false };
-    let shared = |text: &str| {
-        let mut set = ["type", "url"].into_iter().filter_map(|key| ini::value(text, "database", key));
-        set.any(|value| ["mysql", "postgres"].iter().any(|t| value.contains(t)))
-    };
-    let set = |name: &str| instance.container.env.iter().any(|e| e.name == name);
-    let by_environment = ["GF_DATABASE_URL", "GF_DATABASE_HOST", "GF_DATABASE_TYPE"].into_iter().any(set);
     let files = Mounts::of_pod(snap, first, instance.container).files();
     let path = instance.container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana");
     let data = mounts::origin(snap, first, instance.container, path);
     // The claims of a StatefulSet are one for each pod.
     let of_all = matches!(data, Origin::Claim { .. }) && instance.workload.kind == "Deployment";
-    // A file or variables in a Secret could say anything.
+    // A file in a Secret could say anything.
     let reads_file =
         files.iter().any(|f| f.key == "grafana.ini") || instance.container.env("GF_PATHS_CONFIG").is_none();
-    let known = reads_file && instance.container.env_from.is_empty();
-    known && !by_environment && !of_all && !files.iter().any(|f| f.key.ends_with(".ini") && shared(f.text))
+    reads_file && !of_all && !database::may_be_on_server(snap, instance.workload, instance.container)
 }
 
 /// The unsigned plugins that are allowed today, and one more: the environment takes the place of what grafana.ini says.
@@ -630,6 +642,23 @@ mod tests {
             assert!(!steps(&found[0]).is_empty());
         }
         assert!(findings(&GrafanaPartFailing, &with("logger=x t=NOW level=error msg=y")).is_empty());
+        // That of a datasource is not Grafana's own.
+        let of_source =
+            "logger=tsdb.postgres t=NOW level=error msg=\"Query error\" error=\"pq: sorry, too many clients already\"";
+        assert!(findings(&GrafanaPartFailing, &with(of_source)).is_empty());
+    }
+
+    #[test]
+    fn a_data_key_that_is_not_there_is_no_matter_of_the_secret_key() {
+        let told = |error: &str| {
+            let line = format!("logger=secrets t=NOW level=error msg=\"Failed to decrypt secret\" error=\"{error}\"");
+            let found = findings(&GrafanaPartFailing, &with(&line));
+            format!("{} {}", found[0].message, steps(&found[0]))
+        };
+        let gone = told("data key not found");
+        assert!(gone.contains("not in that database") && !gone.contains("rollout restart"), "{gone}");
+        let other = told("cipher: message authentication failed");
+        assert!(other.contains("another secret_key") && other.contains("rollout restart"), "{other}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a step that replaces a Deployment's pods has to reckon with.
 
-use crate::domain::grafana::ini;
+use crate::domain::grafana::database;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
-use crate::domain::kubernetes::owner::{self, operator_owner};
+use crate::domain::kubernetes::owner::{operator_owner, self};
 use crate::domain::kubernetes::rollout::waits_for_itself;
 use crate::domain::prometheus::tsdb::{Place, place};
 use crate::model::Program;
@@ -128,17 +128,7 @@ fn lasts_elsewhere(snap: &Snapshot, workload: &Workload, container: &Container, 
             let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
             sends && sent || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
         }
-        Program::Grafana => {
-            let set = |name: &str| container.env.iter().any(|e| e.name == name);
-            let shared = |text: &str| {
-                let mut named = ["type", "url"].into_iter().filter_map(|key| ini::value(text, "database", key));
-                named.any(|value| ["mysql", "postgres"].iter().any(|t| value.contains(t)))
-            };
-            let files = Mounts::of(snap, workload, container).files();
-            ["GF_DATABASE_URL", "GF_DATABASE_HOST", "GF_DATABASE_TYPE"].into_iter().any(set)
-                || !container.env_from.is_empty()
-                || files.iter().any(|f| f.key.ends_with(".ini") && shared(f.text))
-        }
+        Program::Grafana => database::may_be_on_server(snap, workload, container),
     }
 }
 

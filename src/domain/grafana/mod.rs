@@ -1,6 +1,7 @@
 //! What Grafana is provisioned with, its dashboards, and where a datasource URL leads.
 
 pub(crate) mod dashboards;
+pub(crate) mod database;
 pub(crate) mod datasources;
 pub(crate) mod import;
 pub(crate) mod ini;

@@ -177,13 +177,17 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     ]) {
         return Some((Part::Secrets, String::new()));
     }
-    if has(&[
-        "sorry, too many clients already",
-        "remaining connection slots are reserved",
-        "Too many connections",
-        "Error 1040",
-        "Error 1203",
-    ]) {
+    // A datasource of the same kind of database is not Grafana's own.
+    let own_database = !logger.starts_with("tsdb.");
+    if own_database
+        && has(&[
+            "sorry, too many clients already",
+            "remaining connection slots are reserved",
+            "Too many connections",
+            "Error 1040",
+            "Error 1203",
+        ])
+    {
         return Some((Part::Database, String::new()));
     }
     if logger == "plugin.backgroundinstaller" && line.msg.starts_with("Failed to install plugin") {
