@@ -48,9 +48,9 @@ pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, str
     0
 }
 
-/// Not one check could be evaluated: nobody may take this for a pass.
+/// Not one check could be evaluated, and none found anything: nobody may take this for a pass.
 pub fn judged_nothing(report: &Report) -> bool {
-    report.runs.iter().all(|r| unseen(&r.outcome))
+    report.findings.is_empty() && report.runs.iter().all(|r| unseen(&r.outcome))
 }
 
 fn unseen(outcome: &Outcome) -> bool {

@@ -127,6 +127,9 @@ impl Out<'_> {
         }
         if alone && step.kind.is_shell() {
             self.block("sh", &step.command);
+            for placeholder in &step.placeholders {
+                self.placeholder(placeholder);
+            }
             return;
         }
         match first.brief() {

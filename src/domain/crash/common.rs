@@ -15,7 +15,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     let token = "/var/run/secrets/kubernetes.io/serviceaccount/token: no such file";
     if text.contains(token) {
-        let reason = "it is to ask the API server, and its pod mounts no token of its ServiceAccount";
+        let reason = "it needs the API server, and its pod mounts no token of its ServiceAccount";
         return Some(Crash::new(Class::NoToken, reason));
     }
     // The token of a role is no file of the program's own: who cannot read it gets no credentials.

@@ -121,7 +121,7 @@ pub(crate) enum Class {
     Metadata,
     /// It has no token of its ServiceAccount.
     NoToken,
-    /// It gets no further thread or process.
+    /// It cannot start another thread or process.
     Processes,
     /// The kernel maps no more memory for it.
     MemoryMap,

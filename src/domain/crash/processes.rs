@@ -1,4 +1,4 @@
-//! A program that gets no further thread or process: the limit of its pod or of its node is reached.
+//! A program that cannot start another thread or process: the limit of its pod or of its node is reached.
 
 use crate::domain::crash::{Class, Crash};
 use crate::domain::text::redact::redact;
@@ -9,11 +9,11 @@ const LAST: usize = 40;
 
 /// Reads a whole log, in the words of Go, glibc, Python, Java, Ruby and shells.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    let reason = "it gets no further thread or process: its pod or its node has as many as it may";
+    let reason = "it cannot start another thread or process: the pod or the node is at its PID limit";
     // Go ends at once, and writes its stacks behind.
     let go = pattern!(r"runtime: failed to create new OS thread \(have (\d+) already; errno=11\)");
     if let Some(found) = go.captures_iter(text).last() {
-        let reason = format!("{reason}, {} of its own run", &found[1]);
+        let reason = format!("{reason} (it runs {} threads itself)", &found[1]);
         return Some(Crash { said: found[0].to_owned(), ..Crash::new(Class::Processes, reason) });
     }
     let said = pattern!(

@@ -53,6 +53,9 @@ impl Out<'_> {
         }
         if alone && step.kind.is_shell() {
             self.page.command(3, &step.command, cyan());
+            for placeholder in &step.placeholders {
+                self.placeholder(3, placeholder);
+            }
             return;
         }
         match first.brief() {

@@ -46,7 +46,7 @@ impl<'a> View<'a> {
         let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
         let (mark, text, level) = match (report.roots.as_slice(), worst) {
             ([], _) | (_, None) if open > 0 => ("?", self.no_cause(), Some(Severity::Warning)),
-            ([], _) | (_, None) if unseen == report.runs.len() && unseen > 0 => {
+            ([], _) | (_, None) if unseen == report.runs.len() && unseen > 0 && report.findings.is_empty() => {
                 ("?", "nothing is known: not one check could be evaluated".to_owned(), Some(Severity::Warning))
             }
             ([], _) | (_, None) if unseen > 0 => {

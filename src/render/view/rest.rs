@@ -66,7 +66,15 @@ impl<'a> View<'a> {
         let findings = self.report.findings.iter().enumerate();
         let findings =
             findings.filter(|(at, f)| f.severity == Severity::Info && f.muted.is_none() && !told.contains(at));
-        let mut notes: Vec<String> = findings.map(|(_, f)| format!("{} ({})", f.message, f.check)).collect();
+        let mut notes: Vec<String> = Vec::new();
+        for (_, finding) in findings {
+            notes.push(format!("{} ({})", finding.message, finding.check));
+            // The message tells the first place of a file, and how many more there are.
+            if self.verbose && finding.locations.len() > 1 {
+                let others = finding.evidence.iter().skip(1);
+                notes.extend(others.map(|e| format!("{} ({})", e.source, finding.check)));
+            }
+        }
         let muted = self.report.findings.iter().filter_map(|f| Some((f, f.muted.as_ref()?)));
         let accepted = muted.filter(|_| self.verbose);
         notes.extend(accepted.map(|(f, muted)| format!("muted: {} ({}): {}", f.message, f.check, muted.reason)));

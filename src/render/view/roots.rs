@@ -55,7 +55,7 @@ pub(in crate::render) struct Rest {
 #[derive(Debug)]
 pub(in crate::render) struct Seen<'a> {
     pub(in crate::render) source: &'a str,
-    /// Empty where it was said already.
+    /// Empty where nothing is to be told of it.
     pub(in crate::render) value: String,
     pub(in crate::render) reproduce: &'a str,
 }
@@ -208,8 +208,8 @@ impl<'a> View<'a> {
         (!shown.is_empty()).then(|| format!("judged without {}{more}", shown.join(", ")))
     }
 
-    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again,
-    /// and what one command shows is one observation.
+    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again beside
+    /// other lines, and what one command shows is one observation.
     pub(in crate::render) fn evidence(self, finding: &'a Finding) -> (Vec<Seen<'a>>, usize) {
         let message = plain(&finding.message);
         let mut said: BTreeSet<String> = BTreeSet::new();
@@ -232,9 +232,13 @@ impl<'a> View<'a> {
             let same = |s: &&mut Seen<'_>| s.source == evidence.source && s.reproduce == evidence.reproduce;
             match all.iter_mut().find(same) {
                 Some(_) if value.is_empty() => {}
-                Some(seen) if seen.value.is_empty() => seen.value = value,
+                Some(seen) if seen.value.is_empty() || message.contains(&plain(&seen.value)) => seen.value = value,
                 Some(seen) => seen.value = format!("{}\n{value}", seen.value),
-                None => all.push(Seen { source: &evidence.source, value, reproduce: &evidence.reproduce }),
+                None => {
+                    // A source without a line would be no evidence.
+                    let value = if value.is_empty() { evidence.value.trim_end().to_owned() } else { value };
+                    all.push(Seen { source: &evidence.source, value, reproduce: &evidence.reproduce });
+                }
             }
         }
         let left = all.len().saturating_sub(self.up_to(EVIDENCE));

@@ -13,14 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::aws::scale_up;
+use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, foundation, ingress, unschedulable};
+use crate::domain::kubernetes::{coredns_log, foundation, ingress, mounts, unschedulable};
 use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Snapshot, journal};
 use case::Case;
+use cause::Cause;
 use failing::{Failing, failing};
 use fix::Fix;
 
@@ -173,8 +175,25 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
         let source = format!("log of container {} of Pod {}/{}", container.name, meta.namespace, meta.name);
         made = made.evidence(about(Evidence::new(source, said, show)).with("previous", previous));
     }
+    if let Some(sealed) = sealed(first) {
+        made = made.evidence(about(sealed));
+    }
     let fix = Fix::of(&case);
     case.finish(made).fix(fix)
+}
+
+/// What keeps a container from writing outside of its volumes, where that is what it stumbles over.
+fn sealed(failing: &Failing<'_>) -> Option<Evidence> {
+    let Cause::Said(crash, _) = &failing.cause else { return None };
+    let read_only = failing.container.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
+    let file = crash.file.as_deref().filter(|_| crash.class == Class::ReadOnly && read_only == Some(true))?;
+    if mounts::mount_of(failing.container, file).is_some() {
+        return None;
+    }
+    let (meta, name) = (&failing.pod.metadata, &failing.container.name);
+    let source = format!("Pod {}/{}, container {name}, securityContext", meta.namespace, meta.name);
+    let value = format!("readOnlyRootFilesystem: true, and no volume is mounted at {file}");
+    Some(Evidence::new(source, value, "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml"))
 }
 
 #[cfg(test)]
