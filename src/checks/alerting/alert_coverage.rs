@@ -122,7 +122,7 @@ fn uncovered(snap: &Snapshot, missing: &[Core]) -> Finding {
         unmeasured: unmeasured(snap, missing),
         api: Api::of(snap, RULES),
     };
-    let message = format!("no alert watches {}, by what the expressions read", names.join(", "));
+    let message = format!("no alert watches {}, judging by their expressions", names.join(", "));
     let seen = api_evidence(
         snap,
         "Prometheus /api/v1/rules?type=alert".to_owned(),

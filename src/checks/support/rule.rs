@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::origin::ConfigLine;
 use crate::checks::support::scrape::api_evidence;
+use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::origin;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
@@ -35,12 +36,19 @@ impl ChangeRule {
     pub(crate) fn of(snap: &Snapshot, group: &RuleGroup, rule: &str) -> Self {
         let file = group.file.rsplit('/').next().unwrap_or(&group.file).to_owned();
         let (prometheus_rule, rule_namespace) = origin::rule_object(snap, &group.file).unzip();
-        Self {
-            prometheus_rule,
-            rule_namespace,
-            line: ConfigLine::of(snap, origin::lines_in_file(snap, &file, rule)),
-            operated: group.file.contains("-rulefiles-"),
-            file,
+        let operated = group.file.contains("-rulefiles-");
+        let mut line = ConfigLine::of(snap, origin::lines_in_file(snap, &file, rule));
+        // Where the text was not seen, the mount still tells which object it is.
+        if line.config_map.is_none()
+            && !operated
+            && let Some((namespace, name, key)) = origin::map_of_file(snap, &group.file)
+        {
+            let map = snap.config_maps.find(&namespace, &name).ok().flatten();
+            line.managed_by = map.map(|m| managed_by(&m.metadata)).filter(|m| !m.is_empty());
+            line.config_map = Some(name);
+            line.config_namespace = Some(namespace);
+            line.config_key = Some(key);
         }
+        Self { prometheus_rule, rule_namespace, line, operated, file }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::{mounts, owner};
 use crate::domain::prometheus::targets::prometheus_pod;
+use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Service, Workload};
 
@@ -118,6 +119,16 @@ pub(crate) fn lines_in_file<'a>(snap: &'a Snapshot, file: &str, word: &str) -> O
     };
     let found = maps.filter(|m| snap.scope.is_stack(&m.metadata.namespace)).filter_map(of_map);
     found.min_by_key(|l| (mounted_by(snap, l.config_map).is_none(), l.config_map.metadata.name.clone()))
+}
+
+/// Namespace, ConfigMap and key of a file that Prometheus reads at a path, by its mounts.
+pub(crate) fn map_of_file(snap: &Snapshot, path: &str) -> Option<(String, String, String)> {
+    let pod = prometheus_pod(snap)?;
+    let container = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Prometheus))?;
+    match mounts::origin(snap, pod, container, path) {
+        mounts::Origin::ConfigMap { name, key } => Some((pod.metadata.namespace.clone(), name, key)),
+        _ => None,
+    }
 }
 
 /// A workload as kubectl names it, with what it takes to make it read its configuration again.

@@ -154,7 +154,7 @@ enum Way {
         /// Host and port, where they are others.
         final_target: Option<String>,
         #[serde(flatten)]
-        answer: Answer,
+        asked: Asked,
         #[serde(flatten)]
         logged: Logged,
         #[serde(flatten)]
@@ -165,7 +165,7 @@ enum Way {
         redirected_to: String,
         path: String,
         #[serde(flatten)]
-        answer: Answer,
+        asked: Asked,
         #[serde(flatten)]
         logged: Logged,
     },
@@ -237,6 +237,15 @@ enum Way {
 struct Answer {
     answer_path: Option<String>,
     url: String,
+}
+
+/// Where a redirect is seen: `kubectl get --raw` would follow it.
+#[derive(Serialize, JsonSchema)]
+struct Asked {
+    url: String,
+    /// Local and remote port of a port-forward to the pod, and the URL behind it.
+    forward: Option<String>,
+    local_url: String,
 }
 
 /// Whose log says more.
@@ -396,7 +405,7 @@ impl Site<'_> {
             return Way::RedirectWithoutTls {
                 redirected_to,
                 path: self.path().unwrap_or_else(|| "/metrics".to_owned()),
-                answer: self.answer(),
+                asked: self.asked(),
                 logged: self.logged(),
             };
         }
@@ -411,7 +420,7 @@ impl Site<'_> {
             final_path: of(Address::bare_path, "<path of the final URL>"),
             final_target: there.as_ref().filter(|_| !same_place).map(Address::host_port),
             redirected_to: to,
-            answer: self.answer(),
+            asked: self.asked(),
             logged: self.logged(),
             edit: self.edit(),
         }
@@ -492,6 +501,16 @@ impl Site<'_> {
     fn answer(&self) -> Answer {
         let answer_path = self.address().and_then(|a| targets::answer_path(self.snap, self.down.target, a));
         Answer { answer_path, url: self.down.target.scrape_url.clone() }
+    }
+
+    fn asked(&self) -> Asked {
+        const LOCAL: u16 = 18080;
+        let address = self.address();
+        Asked {
+            url: self.down.target.scrape_url.clone(),
+            forward: address.map(|a| format!("{LOCAL}:{}", a.port)),
+            local_url: address.map_or_else(String::new, |a| format!("{}://localhost:{LOCAL}{}", a.scheme, a.path)),
+        }
     }
 
     fn service(&self) -> Option<(String, String)> {
