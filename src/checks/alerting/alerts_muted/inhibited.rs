@@ -92,13 +92,13 @@ impl View<'_> {
             .evidence(self.alerts_seen(format!("{} inhibited by {}", join(&targets), join(&sources))));
         let (source, target) = if is_weaker { muting.by_severity() } else { muting.as_it_is() };
         let words = |matchers: Vec<Matcher>| matchers.iter().map(Matcher::to_string).collect();
-        let in_file = config::file(self.snap).map(rules);
+        let in_file = config::file(self.snap).filter(|_| config::Config::in_file(self.snap).is_some()).map(rules);
         let rule = InhibitRule {
             place: self.place(line),
             source: words(source),
             target: words(target),
             equal: muting.equal(),
-            gone: in_file.is_some_and(|all| !all.is_empty() && !all.iter().any(|r| r.is(&muting.rule))),
+            gone: in_file.is_some_and(|all| !all.iter().any(|r| r.is(&muting.rule))),
             edit: self.edit(),
         };
         finding.fix(self.fix(if is_weaker { Way::InhibitWeaker(rule) } else { Way::Inhibit(rule) }))

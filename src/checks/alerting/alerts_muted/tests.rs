@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::checks::support::testing::{self, steps};
 use crate::model::Severity;
 use crate::pages;
 use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus};
@@ -123,7 +124,7 @@ fn a_rule_that_compares_nothing_mutes_what_it_should_not() {
             "route:\n  receiver: slack\ninhibit_rules:\n  - source_matchers: [severity = critical]\n    target_matchers: [severity = warning]\n{equal}"
         )
     };
-    let with = |equal: &str, namespace: &str| {
+    let of = |equal: &str, namespace: &str| {
         let mut snap = snapshot(&route(equal), "{}", json!([]), json!([]));
         let alert = |name: &str, severity: &str, namespace: &str, by: serde_json::Value| {
             json!({"fingerprint": name, "startsAt": "2026-11-01T00:00:00Z", "labels": {"alertname": name, "severity": severity, "namespace": namespace},
@@ -135,11 +136,17 @@ fn a_rule_that_compares_nothing_mutes_what_it_should_not() {
         ];
         let groups = json!([{"receiver": {"name": "slack"}, "alerts": alerts}]);
         *snap.alertmanager_alerts = Ok(serde_json::from_value(groups).expect("groups"));
-        findings(&snap)
+        snap
     };
+    let with = |equal: &str, namespace: &str| findings(&of(equal, namespace));
     assert_eq!(with("    equal: [namespace]\n", "kube-system"), [], "a rule that compares what both have is meant");
     let found = with("", "shop");
     assert_eq!((found[0].0, found[0].1), (Severity::Warning, "inhibit"));
     assert!(found[0].2.contains("since 2026-11-01"), "{}", found[0].2);
     assert_eq!(with("    equal: [cluster]\n", "shop")[0].0, Severity::Warning, "two missing labels are equal");
+    // The rule is told whole: without its matchers it would mute everything.
+    let told = steps(&testing::findings(&AlertsMuted, &of("", "shop"))[0]);
+    for line in ["source_matchers:", "target_matchers:", "severity=", "- namespace"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }
