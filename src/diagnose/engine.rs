@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Grades, correlate, kept, redact, rollout};
+use super::{Grades, correlate, kept, logs, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Listing, Platform, Snapshot, journal};
@@ -171,10 +171,11 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
     if let Err(bug) = finish(meta, &mut findings) {
         return Ran::without_findings(Outcome::Failed(bug), all);
     }
-    findings.iter_mut().for_each(|f| {
-        rollout::guard(snap, f);
-        kept::tell(snap, f);
-    });
+    for finding in &mut findings {
+        rollout::guard(snap, finding);
+        kept::tell(snap, finding);
+        logs::widen(snap, finding);
+    }
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
     let outcome = match (faults, missing(snap, required, false).or_else(|| met.into_iter().next())) {
         // Nothing wrong in what was seen says nothing about the rest.

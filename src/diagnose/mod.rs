@@ -6,6 +6,7 @@ mod engine;
 mod gate;
 mod grades;
 mod kept;
+mod logs;
 mod merge;
 mod mute;
 mod redact;

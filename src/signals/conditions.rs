@@ -199,10 +199,14 @@ fn of_namespaces(snap: &Snapshot) -> Vec<Signal> {
         )
         .with("name", &meta.name);
         let subject = ResourceRef::kubernetes("", "Namespace", "", &meta.name);
-        let signal =
-            Signal::new(SignalKind::Condition, subject, format!("Namespace {} stays Terminating", meta.name), evidence)
-                .text(holds.map_or(String::new(), message))
-                .since(since);
+        let signal = Signal::new(
+            SignalKind::Condition,
+            subject,
+            format!("Namespace {} is stuck Terminating", meta.name),
+            evidence,
+        )
+        .text(holds.map_or(String::new(), message))
+        .since(since);
         Some(signal)
     })
     .collect()

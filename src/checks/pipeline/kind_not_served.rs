@@ -131,7 +131,7 @@ impl Case<'_> {
         let (message, fix, severity) = match old {
             Some((asked, removed)) => {
                 let message = format!(
-                    "{who} asks for {} of {}, which Kubernetes serves no more since 1.{}: image {} is too old for this cluster{}",
+                    "{who} asks for {} of {}, removed in Kubernetes 1.{}: image {} is too old for this cluster{}",
                     asked.kind,
                     asked.api_version(),
                     removed.since,
@@ -154,7 +154,7 @@ impl Case<'_> {
             }
             None => {
                 let message = format!(
-                    "{who} asks for {} of {}, and no such kind is there: its CustomResourceDefinition is not installed",
+                    "{who} asks for {} of {}, but the cluster has no such kind: its CustomResourceDefinition is not installed",
                     asked.kind,
                     asked.api_version()
                 );

@@ -121,9 +121,10 @@ impl Check for NamespaceTerminating {
 
 fn finding(snap: &Snapshot, namespace: &Namespace, held: &HeldUp) -> Finding {
     let name = &namespace.metadata.name;
-    let since = namespace.metadata.deletion_timestamp.map(|t| t.to_string()).unwrap_or_default();
+    let since = namespace.metadata.deletion_timestamp.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC")));
+    let since = since.unwrap_or_default();
     let severity = if snap.scope.is_stack(name) { Severity::Error } else { Severity::Warning };
-    let message = format!("Namespace {name} is Terminating since {since}: {}", why(held));
+    let message = format!("Namespace {name} is Terminating{since}: {}", why(held));
     let reference = ResourceRef::kubernetes("", "Namespace", "", name);
     let mut made = Finding::new(NamespaceTerminating::META.id, severity, reference, message)
         .fix(Fix { name: name.clone(), way: Way::of(snap, name, held) })

@@ -52,8 +52,9 @@ enum Way {
         /// Where both are configured, in words.
         here: String,
         there: String,
-        /// The address as relabelling takes it.
-        address_pattern: String,
+        /// The labels that tell the target, and their values as relabelling takes them.
+        source_labels: Vec<&'static str>,
+        pattern: String,
         monitor_list: Option<&'static str>,
         #[serde(flatten)]
         secret: Secret,
@@ -331,6 +332,26 @@ fn logged_twice(shared: &BTreeMap<String, Vec<String>>, job: &str, url: &str) ->
     Some(Twice { target, other, labels: None })
 }
 
+/// Labels that name the Service of a target and its port, and so outlast its address, with the pattern of their values.
+fn lasting(target: &ScrapeTarget) -> Option<(Vec<&'static str>, String)> {
+    const SETS: &[&[&str]] = &[
+        &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpointslice_port"],
+        &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpoint_port_name"],
+        &["__meta_consul_service", "__meta_consul_service_port"],
+    ];
+    SETS.iter().find_map(|labels| {
+        let values: Option<Vec<String>> =
+            labels.iter().map(|l| target.discovered_labels.get(*l).map(|v| literal(v))).collect();
+        Some((labels.to_vec(), values?.join(";")))
+    })
+}
+
+/// The pattern that matches a value alone.
+fn literal(value: &str) -> String {
+    let is_plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
+    if is_plain { value.replace('.', "\\.") } else { regex::escape(value) }
+}
+
 impl Twice {
     fn message(&self) -> String {
         let ((job, url), (other_job, other)) = (&self.target, &self.other);
@@ -362,13 +383,18 @@ impl Twice {
             made = made.also(ResourceRef::ScrapeJob { job: other.clone() });
         }
         made.key = format!("{job}/{other}/twice");
-        let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
+        let target = targets::all(snap).iter().find(|t| t.job() == job && t.scrape_url == *url);
+        let (source_labels, pattern) = target.and_then(lasting).unwrap_or_else(|| {
+            let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
+            (vec!["__address__"], literal(&host))
+        });
         let way = Way::Twice {
             other: other.clone(),
             same_job: job == other,
             here: whereabouts(snap, job),
             there: whereabouts(snap, other),
-            address_pattern: host.replace('.', "\\."),
+            source_labels,
+            pattern,
             monitor_list: monitor_list(job),
             secret: Secret::of(snap, job),
         };

@@ -23,7 +23,7 @@ const fn need(service: &'static str, why: &'static str, of_nodes: bool) -> Need 
 }
 
 const EC2: Need = need("ec2", "the VPC CNI attaches network interfaces with it", true);
-const ECR_API: Need = need("ecr.api", "nodes get their token for pulls from it", true);
+const ECR_API: Need = need("ecr.api", "nodes get their ECR pull token from it", true);
 const ECR_DKR: Need = need("ecr.dkr", "images come from it", true);
 const S3: Need = need("s3", "the layers of ECR's images lie there", true);
 const STS: Need = need("sts", "IAM roles of service accounts are assumed with it", true);

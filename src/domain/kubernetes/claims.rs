@@ -74,10 +74,14 @@ pub(crate) fn template_of<'a>(set: &'a Workload, claim: &str) -> Option<&'a Pers
     })
 }
 
-/// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
+/// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one; or it says so itself.
 pub(crate) fn is_asked_for(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    // Of a class that is missing, Kubernetes itself says ProvisioningFailed.
+    let tried = |message: &str| message.starts_with("failed to provision volume");
     claim.metadata.annotations.contains_key(annotation::SELECTED_NODE)
-        || events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
+        || events(snap, claim).iter().any(|e| {
+            e.reason == "ExternalProvisioning" || (e.reason == "ProvisioningFailed" && tried(e.message.trim()))
+        })
 }
 
 /// The claim names no volume of its own.

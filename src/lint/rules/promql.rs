@@ -233,7 +233,7 @@ fn duration_as_number(expr: &str, words: &[Word<'_>]) -> Option<String> {
     let found = words.iter().filter(|w| is_duration(w.text)).find(stands_alone)?;
     let seconds = crate::lint::go::duration(found.text).ok()? as f64 / 1000.0;
     Some(format!(
-        "bad number or duration syntax: a number is meant, so write {seconds} for {:?}, the same in seconds: only parsers of 2.54 and later read durations as numbers",
+        "bad number or duration syntax: {:?} stands where a number has to; only parsers of 2.54 and later read it, as {seconds} (seconds): write that, or the number that is meant",
         found.text
     ))
 }

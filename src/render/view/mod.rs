@@ -10,7 +10,7 @@ pub(super) use roots::{Brief, Entry, First, Rest};
 pub(super) use why::{mark, verdict_of};
 
 use super::words::{counted, plural};
-use crate::model::{ManifestCount, Outcome, Report, RootGroup, Severity, Signal};
+use crate::model::{ManifestCount, Outcome, Report, RootGroup, Severity, Signal, Weight};
 use crate::term::sanitize;
 
 /// Signals in the first line, and files that are named.
@@ -60,18 +60,8 @@ impl<'a> View<'a> {
                 ("?", format!("nothing wrong in what was judged; {them} could not be"), Some(Severity::Warning))
             }
             ([], _) | (_, None) => ("✓", "no problem found".to_owned(), None),
-            ([only], Some(severity)) => {
-                let root = &report.findings[only.root];
-                let explained = match self.symptoms(only) {
-                    0 => String::new(),
-                    n => format!(", which explains {}", plural(n, "symptom")),
-                };
-                ("✗", format!("1 root cause: {}{explained}", root.check), Some(severity))
-            }
-            (many, Some(severity)) => {
-                let names: Vec<String> = many.iter().map(|g| report.findings[g.root].check.to_string()).collect();
-                ("✗", format!("{}: {}", plural(many.len(), "root cause"), counted(&names)), Some(severity))
-            }
+            ([only], Some(severity)) => ("✗", self.one_cause(only), Some(severity)),
+            (_, Some(severity)) => ("✗", self.causes(), Some(severity)),
         };
         let rest = match open {
             n if n > 0 && !report.roots.is_empty() => format!("; {} unexplained", plural(n, "signal")),
@@ -83,6 +73,43 @@ impl<'a> View<'a> {
             n => format!("; {} muted", plural(n, "finding")),
         };
         Verdict { mark, text: format!("{text}{rest}{muted}"), level }
+    }
+
+    /// `1 root cause: pod-pending, which explains 2 symptoms`.
+    fn one_cause(self, only: &RootGroup) -> String {
+        let explained = match self.symptoms(only) {
+            0 => String::new(),
+            n => format!(", which explains {}", plural(n, "symptom")),
+        };
+        format!("1 root cause: {}{explained}", self.report.findings[only.root].check)
+    }
+
+    /// Several: what only may go wrong some day is no cause of what is wrong now.
+    fn causes(self) -> String {
+        let roots = self.report.roots.iter().enumerate();
+        let (mere, causes): (Vec<_>, Vec<_>) = roots.partition(|(at, group)| self.is_mere(*at, group));
+        let names = |groups: &[(usize, &RootGroup)]| {
+            let all: Vec<String> = groups.iter().map(|(_, g)| self.report.findings[g.root].check.to_string()).collect();
+            counted(&all)
+        };
+        let told = match causes.as_slice() {
+            [(_, only)] => self.one_cause(only),
+            many => format!("{}: {}", plural(many.len(), "root cause"), names(many)),
+        };
+        match (causes.len(), mere.len()) {
+            (_, 0) => told,
+            (0, n) => format!("{}: {}", plural(n, "root cause"), names(&mere)),
+            (_, n) => format!("{told}; {}: {}", plural(n, "warning"), names(&mere)),
+        }
+    }
+
+    /// A warning that breaks nothing, and by which nothing that was seen is explained.
+    fn is_mere(self, at: usize, group: &RootGroup) -> bool {
+        let root = &self.report.findings[group.root];
+        root.severity == Severity::Warning
+            && root.broken().is_empty()
+            && group.explains.is_empty()
+            && !self.report.signals.iter().any(|s| s.explained_by == Some(at) && s.weight > Weight::Nothing)
     }
 
     /// `no known cause for 2 signals: alert X, 14 errors in the log of prometheus-0`.

@@ -1,0 +1,92 @@
+//! Commands that read the log of a workload with several pods read all of them: of those that elect a leader it is the one, and
+//! of the others any, that says what is looked for. kubectl alone would choose one pod.
+
+use regex::Captures;
+
+use crate::model::Finding;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Workload;
+use crate::text::pattern::pattern;
+
+/// Lets the commands of a fix read the logs of all pods.
+pub(super) fn widen(snap: &Snapshot, finding: &mut Finding) {
+    // One call, up to the end of the command or of its part of a pipe.
+    let calls = pattern!(r"\bkubectl logs [^|;&\n]*");
+    for step in finding.remediation.all_steps_mut() {
+        if step.command.contains("kubectl logs ") {
+            step.command = calls.replace_all(&step.command, |call: &Captures<'_>| of_all(snap, &call[0])).into_owned();
+        }
+    }
+}
+
+fn of_all(snap: &Snapshot, call: &str) -> String {
+    widened(snap, call).unwrap_or_else(|| call.to_owned())
+}
+
+fn widened(snap: &Snapshot, call: &str) -> Option<String> {
+    let named =
+        pattern!(r" (deployment|daemonset|statefulset)(?:\.apps)?/([a-z0-9][a-z0-9.-]*)(?: |$)").captures(call)?;
+    let namespace = &pattern!(r" -n ([a-z0-9][a-z0-9-]*)(?: |$)").captures(call)?[1];
+    let (kind, name) = (&named[1], &named[2]);
+    let mut all = snap.workloads.items().unwrap_or_default().iter();
+    let workload = all
+        .find(|w| w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name)?;
+    let labels = selector(workload).filter(|_| workload.desired() > 1)?;
+    let word = named.get(0)?;
+    let end = if word.as_str().ends_with(' ') { " " } else { "" };
+    let prefix = if call.contains(" --prefix") { "" } else { " --prefix" };
+    // With labels kubectl gives ten lines of each pod.
+    let tail = if call.contains(" --tail") { "" } else { " --tail=-1" };
+    let (before, after) = (&call[..word.start()], &call[word.end()..]);
+    Some(format!("{before} -l {labels}{prefix}{tail}{end}{after}"))
+}
+
+/// The labels that find the pods of a workload; none where its selector says more than that.
+fn selector(workload: &Workload) -> Option<String> {
+    let selector = workload.spec.selector.as_ref()?;
+    if selector.match_expressions.as_ref().is_some_and(|e| !e.is_empty()) {
+        return None;
+    }
+    let labels = selector.match_labels.as_ref().filter(|l| !l.is_empty())?;
+    Some(labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::snapshot::Listing;
+
+    fn snapshot(replicas: u32) -> Snapshot {
+        let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
+        let mut workload: Workload = serde_json::from_value(json!({
+            "metadata": {"namespace": "kube-system", "name": "ebs-csi-controller"},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "ebs-csi-controller"}}}
+        }))
+        .expect("a workload");
+        workload.kind = "Deployment".into();
+        snap.workloads = Listing::cluster(vec![workload]);
+        snap
+    }
+
+    #[test]
+    fn the_logs_of_all_pods_are_read_where_there_are_several() {
+        let call = "kubectl logs -n kube-system deployment/ebs-csi-controller -c csi-attacher --since=5m ";
+        assert_eq!(
+            of_all(&snapshot(2), call),
+            "kubectl logs -n kube-system -l app=ebs-csi-controller --prefix --tail=-1 -c csi-attacher --since=5m "
+        );
+        assert_eq!(of_all(&snapshot(1), call), call);
+        let short = "kubectl logs --tail=50 -n kube-system deployment/ebs-csi-controller";
+        assert_eq!(
+            of_all(&snapshot(2), short),
+            "kubectl logs --tail=50 -n kube-system -l app=ebs-csi-controller --prefix"
+        );
+        for other in
+            ["kubectl logs -n kube-system deployment/other", "kubectl logs -n other deployment/ebs-csi-controller"]
+        {
+            assert_eq!(of_all(&snapshot(2), other), other);
+        }
+    }
+}
