@@ -68,9 +68,13 @@ pub(crate) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
         Some(name) => format!("storageClassName {name}"),
         None => "no storageClassName".to_owned(),
     };
+    let modes = match claim.spec.access_modes.as_slice() {
+        [] => String::new(),
+        modes => format!(", {}", modes.join(" and ")),
+    };
     Evidence::new(
         format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name),
-        format!("phase {}, {class}", claim.status.phase),
+        format!("phase {}, {class}{modes}", claim.status.phase),
         "kubectl get pvc {{ name }} -n {{ namespace }} -o yaml",
     )
     .with("namespace", &claim.metadata.namespace)

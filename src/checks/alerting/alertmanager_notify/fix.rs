@@ -8,10 +8,11 @@ use super::words::is_of_key;
 use crate::checks::support::services;
 use crate::domain::alertmanager::config::{Source, config_source, keeper, source_of};
 use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::host::Place;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Container, Pod};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -144,6 +145,12 @@ enum Way {
     Template {
         receiver: String,
         detail: String,
+        /// The template that nothing defines.
+        missing: Option<String>,
+        /// The files beside the configuration that could define it.
+        template_glob: String,
+        #[serde(flatten)]
+        config: Config,
     },
     ThroughProxy {
         receiver: String,
@@ -195,6 +202,25 @@ struct Config {
     managed: String,
 }
 
+impl Config {
+    fn of(snap: &Snapshot, at: Option<(&Pod, &Container)>) -> Self {
+        let found = at.and_then(|(p, c)| config_source(snap, p, c));
+        Self {
+            config_kind: found.as_ref().map_or("", |s| s.kind),
+            config_name: found.as_ref().map_or("<config-name>", |s| s.name.as_str()).to_owned(),
+            config_key: found.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()).to_owned(),
+            operator: at.is_some_and(|(p, _)| operator_resource(snap, p).is_some()),
+            managed: at.map(|(p, _)| keeper(snap, p, found.as_ref())).unwrap_or_default(),
+        }
+    }
+}
+
+/// Template files in the folder of the configuration.
+fn template_glob(container: Option<&Container>) -> String {
+    let folder = container.and_then(arguments::config_file).and_then(|path| path.rsplit_once('/'));
+    format!("{}/*.tmpl", folder.map_or("/etc/alertmanager", |(folder, _)| folder))
+}
+
 impl Fix {
     pub(super) fn of(case: &Case<'_>) -> Self {
         let sample = &case.group.sample;
@@ -208,13 +234,27 @@ impl Fix {
     }
 
     /// A template is not defined.
-    pub(super) fn template(snap: &Snapshot, pod: &Pod, container: &str, receiver: &str, detail: &str) -> Self {
+    /// Something uses a template that nothing defines.
+    pub(super) fn template(
+        snap: &Snapshot,
+        pod: &Pod,
+        container: &str,
+        (receiver, name): (&str, &str),
+        detail: &str,
+    ) -> Self {
+        let at = pod.spec.containers.iter().find(|c| c.name == container).map(|c| (pod, c));
         Self {
             namespace: pod.metadata.namespace.clone(),
             pod: pod.metadata.name.clone(),
             workload: snap.owner_ref(pod).kubectl_name(),
             container: container.to_owned(),
-            way: Way::Template { receiver: receiver.to_owned(), detail: detail.to_owned() },
+            way: Way::Template {
+                receiver: receiver.to_owned(),
+                detail: detail.to_owned(),
+                missing: Some(name.to_owned()),
+                template_glob: template_glob(at.map(|(_, c)| c)),
+                config: Config::of(snap, at),
+            },
         }
     }
 
@@ -269,7 +309,13 @@ impl Case<'_> {
                 Way::AwsDenied { detail, aws_role, of_key: is_of_key(&sample.cause) }
             }
             Reason::Payload => Way::Payload { receiver, detail, advice },
-            Reason::Template => Way::Template { receiver, detail },
+            Reason::Template => Way::Template {
+                receiver,
+                detail,
+                missing: None,
+                template_glob: template_glob(self.container),
+                config: self.config(),
+            },
             Reason::NotFound => Way::NotFound { receiver, integration, detail, advice },
             Reason::RateLimit => Way::RateLimit,
             Reason::Server => Way::Server { host: host(), url: self.url() },
@@ -312,14 +358,7 @@ impl Case<'_> {
     }
 
     fn config(&self) -> Config {
-        let found = self.pod.zip(self.container).and_then(|(p, c)| config_source(self.snap, p, c));
-        Config {
-            config_kind: found.as_ref().map_or("", |s| s.kind),
-            config_name: found.as_ref().map_or("<config-name>", |s| s.name.as_str()).to_owned(),
-            config_key: found.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()).to_owned(),
-            operator: self.is_operated(),
-            managed: self.pod.map(|p| keeper(self.snap, p, found.as_ref())).unwrap_or_default(),
-        }
+        Config::of(self.snap, self.pod.zip(self.container))
     }
 
     fn through_proxy(&self, proxy: &str) -> Way {

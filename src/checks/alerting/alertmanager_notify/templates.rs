@@ -1,4 +1,4 @@
-//! Templates that receivers use and no file defines: newer versions send the message without them, and say nothing.
+//! Templates that receivers use and no file defines: some integrations send the message without them, and say nothing.
 
 use std::collections::BTreeSet;
 
@@ -40,13 +40,17 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
             continue;
         }
         let setting = path.split_once('.').map_or(path.as_str(), |(_, setting)| setting);
-        let detail = format!("{setting} uses template {name:?}, which no file under `templates:` defines");
+        let nowhere = match globs.is_empty() {
+            true => "which nothing defines: the configuration has no `templates:`",
+            false => "which no file under `templates:` defines",
+        };
+        let detail = format!("{setting} uses template {name:?}, {nowhere}");
         let message =
-            format!("receiver {receiver}: {detail}; its notifications are empty from there on, or are not sent at all");
+            format!("receiver {receiver}: {detail}; its notifications are not sent, or are empty from there on");
         let url = snap.scope.alertmanager.as_ref().map(|c| proxy::of_component(c, "/api/v2/status"));
         let mut finding = Finding::new(id, Severity::Error, ResourceRef::Receiver { name: receiver.clone() }, message)
             .key(format!("{receiver}/template/{name}"))
-            .fix(Fix::template(snap, pod, container, &receiver, &detail));
+            .fix(Fix::template(snap, pod, container, (receiver.as_str(), name.as_str()), &detail));
         if let Some(path) = url {
             finding = finding.evidence(
                 Evidence::new("Alertmanager's configuration", detail, "kubectl get --raw {{ path }}")

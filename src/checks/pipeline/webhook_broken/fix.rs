@@ -16,7 +16,7 @@ use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Meta, WebhookConfiguration, Workload};
+use crate::snapshot::kubernetes::{HelmRelease, Meta, WebhookConfiguration, Workload};
 use crate::snapshot::{Platform, Snapshot};
 
 /// See the page's fixes.
@@ -39,6 +39,9 @@ enum Way {
         release_namespace: String,
         validating: Vec<String>,
         mutating: Vec<String>,
+        /// The one release that failed, which has to be repeated.
+        failed_release: Option<String>,
+        failed_namespace: Option<String>,
     },
     ServiceLost {
         service: String,
@@ -182,7 +185,17 @@ impl Way {
             _ if release.is_some_and(Release::is_gone) => {
                 let validating = group.of_kind("ValidatingWebhookConfiguration");
                 let mutating = group.of_kind("MutatingWebhookConfiguration");
-                Self::Leftover { release: named, release_namespace, validating, mutating }
+                let mut newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default());
+                newest.retain(|r| r.status == "failed");
+                let failed = if let [only] = newest.as_slice() { Some(*only) } else { None };
+                Self::Leftover {
+                    release: named,
+                    release_namespace,
+                    validating,
+                    mutating,
+                    failed_release: failed.map(|r| r.name.clone()),
+                    failed_namespace: failed.map(|r| r.metadata.namespace.clone()),
+                }
             }
             Fault::NoService | Fault::Told(CallFault::NoService) if installed.is_some() => {
                 let home = home(installed);
