@@ -26,8 +26,8 @@ fn of_all(snap: &Snapshot, call: &str) -> String {
 fn widened(snap: &Snapshot, call: &str) -> Option<String> {
     let named =
         pattern!(r" (deployment|daemonset|statefulset)(?:\.apps)?/([a-z0-9][a-z0-9.-]*)(?: |$)").captures(call)?;
-    let namespace = &pattern!(r" -n ([a-z0-9][a-z0-9-]*)(?: |$)").captures(call)?[1];
-    let (kind, name) = (&named[1], &named[2]);
+    let placed = pattern!(r" -n ([a-z0-9][a-z0-9-]*)(?: |$)").captures(call)?;
+    let (kind, name, namespace) = (&named[1], &named[2], &placed[1]);
     let mut all = snap.workloads.items().unwrap_or_default().iter();
     let workload = all
         .find(|w| w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name)?;

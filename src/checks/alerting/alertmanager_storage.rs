@@ -13,6 +13,7 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::Line;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
@@ -150,7 +151,7 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Fi
         [one] if one == "silences" => "its silences",
         _ => "its silences and its notification log",
     };
-    let last = seen.last.map(|t| format!(", last at {t:.0}")).unwrap_or_default();
+    let last = seen.last.map(|t| format!(", last at {}", minute(t))).unwrap_or_default();
     let message = format!(
         "Alertmanager {}/{} cannot save {what} to {at}: {}{last}; with a restart silences made since are lost, and notifications are sent again",
         meta.namespace,

@@ -12,6 +12,7 @@ use crate::domain::prometheus::operator::deployment::{self, version_text};
 use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
 use crate::domain::text::log_line::Line;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{MonitoringResource, Workload};
@@ -124,7 +125,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
     } else {
         "it cannot be changed in place"
     };
-    let since = seen.first.map(|t| format!(" since {t}")).unwrap_or_default();
+    let since = seen.first.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
     let message = format!(
         "the operator deletes StatefulSet {}/{set} of {} and makes it again, {} times{since}: {why}, every time",
         meta.namespace,

@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::releases;
 use crate::domain::kubernetes::webhooks::{self, Told};
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{HelmRelease, Job, Workload};
@@ -161,7 +162,7 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
         _ if of_stack => Severity::Error,
         _ => Severity::Warning,
     };
-    let since = release.changed_at.map(|t| format!(" since {t}")).unwrap_or_default();
+    let since = release.changed_at.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
     let effect = match (release.status.as_str(), back) {
         ("failed", Some(back)) => format!("; what revision {} made is still there", back.revision),
         ("failed", None) => "; it was never deployed, so parts of it may be missing".to_owned(),

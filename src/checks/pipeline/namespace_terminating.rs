@@ -7,6 +7,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::namespaces::{self, HeldUp};
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Namespace, Workload};
@@ -121,7 +122,7 @@ impl Check for NamespaceTerminating {
 
 fn finding(snap: &Snapshot, namespace: &Namespace, held: &HeldUp) -> Finding {
     let name = &namespace.metadata.name;
-    let since = namespace.metadata.deletion_timestamp.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC")));
+    let since = namespace.metadata.deletion_timestamp.map(|t| format!(" since {}", minute(t)));
     let since = since.unwrap_or_default();
     let severity = if snap.scope.is_stack(name) { Severity::Error } else { Severity::Warning };
     let message = format!("Namespace {name} is Terminating{since}: {}", why(held));

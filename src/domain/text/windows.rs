@@ -10,3 +10,8 @@ pub(crate) const STARTING: i64 = 60;
 pub(crate) const DAY: i64 = 24 * 3600;
 /// A week.
 pub(crate) const WEEK: i64 = 7 * DAY;
+
+/// A time as sentences say it: to the minute, in UTC.
+pub(crate) fn minute(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

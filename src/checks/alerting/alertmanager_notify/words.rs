@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::case::Case;
 use crate::domain::alertmanager::notify_error::Reason;
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
 
 impl Case<'_> {
     pub(super) fn message(&self, receiver: &str) -> String {
@@ -18,7 +19,7 @@ impl Case<'_> {
             1 => "1 notification was lost in the last hour".to_owned(),
             n => format!("{n} notifications were lost in the last hour"),
         };
-        let last = group.last.map(|t| format!(", last at {t:.0}")).unwrap_or_default();
+        let last = group.last.map(|t| format!(", last at {}", minute(t))).unwrap_or_default();
         format!("receiver {receiver}{integration}: {}; {count}{last}", self.why())
     }
 

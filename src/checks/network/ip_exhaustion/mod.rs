@@ -367,7 +367,7 @@ fn gives_back(snap: &Snapshot, subnet: &str) -> bool {
         let interfaces = &place.instance(n)?.network_interfaces;
         let addresses: usize = interfaces.iter().map(|i| i.private_ip_addresses.len().saturating_sub(1)).sum();
         (addresses > 0).then(|| {
-            let own = |p: &&Pod| p.spec.node_name.as_deref() == Some(&n.metadata.name) && !p.spec.host_network;
+            let own = |p: &&Pod| p.spec.node_name.as_deref() == Some(n.metadata.name.as_str()) && !p.spec.host_network;
             let used = snap.pods.items().unwrap_or_default().iter().filter(own).count();
             addresses > MINIMUM.max(used + WARM)
         })

@@ -17,6 +17,7 @@ use crate::domain::prometheus::operator::files;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, ConfigStatus, Meta, MonitoringResource};
@@ -329,14 +330,14 @@ fn missing_set(snap: &Snapshot, server: &MonitoringResource, fails: bool) -> Opt
 fn failed_seen(failed: &SyncFailed<'_>) -> Evidence {
     let mut seen = log_seen(failed.log, failed.line, "failed:");
     if failed.times > 1 {
-        let since = failed.first.map(|t| format!(" since {t}")).unwrap_or_default();
+        let since = failed.first.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
         seen.value.push_str(&format!("\n{} times{since}", failed.times));
     }
     seen
 }
 
 fn condition_seen(server: &MonitoringResource, condition: &Condition) -> Evidence {
-    let since = condition.last_transition_time.map(|t| format!(" since {t}")).unwrap_or_default();
+    let since = condition.last_transition_time.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
     let (reason, message) =
         (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default());
     Evidence::new(

@@ -7,6 +7,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::prometheus::tsdb::FAILURES;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -81,7 +82,7 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
         Origin::Claim { name, .. } => ResourceRef::pvc(&meta.namespace, name),
         _ => snap.owner_ref(pod),
     };
-    let last = seen.last.map(|t| format!(", last at {t:.0}")).unwrap_or_default();
+    let last = seen.last.map(|t| format!(", last at {}", minute(t))).unwrap_or_default();
     let times = if seen.times == 1 { "1 line".to_owned() } else { format!("{} lines", seen.times) };
     let at = match &origin {
         Origin::Claim { name, .. } => format!("PersistentVolumeClaim {name}"),
