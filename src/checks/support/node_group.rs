@@ -68,3 +68,27 @@ pub(crate) fn create(group: &Nodegroup, place: &Place, name: &str, subnets: &[St
     add("--taints", group.taints.iter().map(taint).collect());
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn a_group_whose_instances_are_nodes_is_not_deleted_for_it() {
+        let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
+        let groups = json!([
+            {"nodegroupName": "db", "status": "CREATE_FAILED"},
+            {"nodegroupName": "web", "status": "CREATE_FAILED"},
+            {"nodegroupName": "old", "status": "DEGRADED"},
+        ]);
+        let groups: Vec<Nodegroup> = serde_json::from_value(groups).expect("groups");
+        let node = json!([{"metadata": {"name": "n", "labels": {"eks.amazonaws.com/nodegroup": "db"}},
+            "status": {"conditions": [{"type": "Ready", "status": "False"}]}}]);
+        snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
+        let found: Vec<(String, bool)> = again(&snap, groups.iter()).into_iter().map(|g| (g.name, g.joined)).collect();
+        assert_eq!(found, [("db".to_owned(), true), ("web".to_owned(), false)]);
+    }
+}
