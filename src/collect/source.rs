@@ -304,6 +304,12 @@ impl Request {
                 let expression = percent_decode_str(expression).decode_utf8_lossy();
                 format!("prometheus{path}/{}", utf8_percent_encode(&expression, EXPRESSION))
             }
+            // What was dropped is an answer of its own.
+            Self::App { app: App::Prometheus, path, query, .. }
+                if path == "/api/v1/targets" && query.split('&').any(|pair| pair == "state=dropped") =>
+            {
+                format!("prometheus{path}.dropped")
+            }
             Self::App { app, path, .. } => format!("{}{path}", app.as_str()),
             Self::Exec { namespace, pod, container, command } => {
                 // One command is one file name.

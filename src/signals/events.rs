@@ -7,12 +7,14 @@ use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
 use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::unschedulable::{concerns, for_fargate};
+use crate::domain::prometheus::operator::log;
+use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::text::passing::is_of_the_asker;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Autoscaler, DisruptionBudget, Event, Pod, Workload};
+use crate::snapshot::kubernetes::{Autoscaler, DisruptionBudget, Event, Meta, Pod, Workload};
 
 /// Seconds within which an event is of now.
 const RECENT: i64 = 3600;
@@ -145,11 +147,30 @@ fn is_counted(budget: &DisruptionBudget) -> bool {
     allowed.is_some_and(|c| c.reason.as_deref() != Some("SyncFailed"))
 }
 
+/// What the operator takes is there, and refused by its log, where that was read: an event says only that it once was.
+fn is_refused(snap: &Snapshot, event: &Event, kind: Kind) -> bool {
+    let object = &event.involved_object;
+    let Ok(all) = selection::objects(snap, kind) else { return true };
+    let is_it = |m: &&Meta| m.namespace == object.namespace && m.name == object.name && is_same(event, &m.uid);
+    let is_there = all.iter().any(is_it);
+    let has_log = log::logs(snap).is_ok_and(|logs| !logs.is_empty());
+    let refused = || log::said(snap).unwrap_or_default().refused;
+    is_there
+        && (!has_log
+            || refused().iter().any(|r| r.kind == kind && r.namespace == object.namespace && r.name == object.name))
+}
+
+/// Two controllers made the same at once, and one of them found it made.
+fn is_race(event: &Event) -> bool {
+    event.reason.starts_with("FailedToCreateEndpoint") && event.message.contains("already exists")
+}
+
 /// An event tells of the past; what its object is now says whether it matters.
 fn weigh(snap: &Snapshot, event: &Event) -> Weight {
     let object = &event.involved_object;
     if !is_ours(snap, &object.namespace) && object.kind != "Node"
         || is_of_the_asker(&event.message, usize::try_from(event.times()).unwrap_or(usize::MAX))
+        || is_race(event)
     {
         return Weight::Note;
     }
@@ -191,7 +212,7 @@ fn weigh(snap: &Snapshot, event: &Event) -> Weight {
         "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass" => {
             fresh && snap.pods.items().unwrap_or_default().iter().any(|p| concerns(snap, p))
         }
-        _ => fresh,
+        other => fresh && Kind::parse(other).is_none_or(|kind| is_refused(snap, event, kind)),
     };
     if now { Weight::Weighs } else { Weight::Note }
 }
@@ -236,6 +257,18 @@ mod tests {
             "status": {"phase": "Pending"}}]);
         snap.pods = Listing::cluster(serde_json::from_value(waits).expect("pods"));
         assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+    }
+
+    #[test]
+    fn what_the_operator_refused_and_is_gone_is_a_note() {
+        let mut snap = snapshot();
+        snap.events = Listing::cluster(vec![with("PrometheusRule", "r", "2026-11-21T02:50:00Z", "invalid rule")]);
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs, "which rules there are was not read");
+        let rule = json!([{"metadata": {"name": "r", "namespace": "monitoring"}}]);
+        snap.prometheus_rule_names = Listing::cluster(serde_json::from_value(rule).expect("rules"));
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+        snap.prometheus_rule_names = Listing::cluster(Vec::new());
+        assert_eq!(read(&snap)[0].weight, Weight::Note);
     }
 
     /// A list that was read and does not hold the object says that it is gone.

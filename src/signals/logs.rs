@@ -9,7 +9,7 @@ use crate::domain::loki::agent::Agent;
 use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
 use crate::domain::loki::store_log::Store;
-use crate::domain::prometheus::exporter_log;
+use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
@@ -42,7 +42,8 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let mut owners: BTreeMap<String, BTreeMap<String, Said<'_>>> = BTreeMap::new();
     for log in current {
         let of_owner = owners.entry(format!("{} {}", subject(snap, log).key(), log.container)).or_default();
-        for group in groups(&metrics_server::without_gone_nodes(snap, log), snap.collected_at) {
+        let text = operator::log::without_the_past(snap, log, metrics_server::without_gone_nodes(snap, log));
+        for group in groups(&text, snap.collected_at) {
             let weight = weigh(snap, log, &group);
             if weight == Weight::Nothing {
                 continue;

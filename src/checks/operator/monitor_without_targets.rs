@@ -14,7 +14,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::selector::{self, Unmet};
 use crate::domain::prometheus::operator::chain::{self, End, Near};
 use crate::domain::prometheus::operator::selection::{self, Kind};
-use crate::domain::prometheus::operator::{deployment, log};
+use crate::domain::prometheus::operator::{deployment, kubelet_services, log};
 use crate::domain::prometheus::targets::is_control_plane_name;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Service};
@@ -59,6 +59,14 @@ enum Way {
         namespaces: Option<BTreeSet<String>>,
         selector: String,
     },
+    /// The Service of the kubelets, which the operator makes.
+    Kubelet {
+        /// `namespace/name` of the one that an operator is asked to keep.
+        asked: Option<String>,
+        #[serde(flatten)]
+        operator: Operator,
+        operator_managed: String,
+    },
     Namespace {
         #[serde(flatten)]
         service: Named,
@@ -85,6 +93,14 @@ enum Way {
         patch: Option<String>,
     },
     TargetPort,
+    /// The Service's own targetPort is no port of the containers.
+    ServiceTarget {
+        #[serde(flatten)]
+        service: Named,
+        service_managed: String,
+        /// Leads to the only port that the containers declare.
+        patch: Option<String>,
+    },
     Endpoints {
         service_namespace: Option<String>,
     },
@@ -262,7 +278,7 @@ impl<'a> View<'a> {
             .breaks(ResourceRef::ScrapeJob { job: job.clone() })
             .depends_on(subject)
             .depends_on(ResourceRef::ScrapeJob { job: job.clone() });
-        made = self.dependencies(&fault, server).into_iter().fold(made, Finding::depends_on);
+        made = self.dependencies(&fault, monitor, server).into_iter().fold(made, Finding::depends_on);
         if matches!(words.way, Way::Paused(_)) {
             let text = format!(
                 "{} is paused: what its monitors ask for is not written into its configuration",
@@ -311,12 +327,15 @@ impl<'a> View<'a> {
         }
     }
 
-    fn dependencies(&self, fault: &Fault<'_>, server: &MonitoringResource) -> Vec<ResourceRef> {
+    fn dependencies(&self, fault: &Fault<'_>, monitor: &Monitor, server: &MonitoringResource) -> Vec<ResourceRef> {
         let services = |all: &[&Service]| {
             all.iter().map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)).collect::<Vec<_>>()
         };
         match fault {
             Fault::Walk(End::NoEndpoints(all)) => services(all),
+            Fault::Walk(End::NoService(None)) if kubelet_services::is_meant(monitor) => {
+                deployment::operators(self.snap).iter().map(|o| o.workload.reference()).collect()
+            }
             Fault::NotLoaded => {
                 let operators = deployment::operators(self.snap);
                 let mut all: Vec<ResourceRef> = operators.iter().map(|o| o.workload.reference()).collect();
@@ -402,6 +421,11 @@ fn words<'a>(
     let of = |way, why: String, services: Vec<&'a Service>| Words { way, why, services };
     let port = endpoint.port.as_deref().unwrap_or_default();
     match fault {
+        Fault::Walk(End::NoService(None))
+            if kubelet_services::is_meant(monitor) && !deployment::operators(snap).is_empty() =>
+        {
+            no_kubelets(snap, server, monitor)
+        }
         Fault::Walk(End::NoService(near)) => no_service(server, monitor, near.as_ref()),
         Fault::Walk(End::NoPort { services, meant, numeric }) => {
             let names: BTreeSet<&str> =
@@ -428,6 +452,22 @@ fn words<'a>(
                 known.join(", ")
             );
             of(Way::TargetPort, why, services.clone())
+        }
+        Fault::Walk(End::NoNamedTarget { service, at, target, known, meant }) => {
+            let declare = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let why = format!(
+                "Service {} leads its port {port:?} to a port of the containers that is named {target:?}, and they declare {declare}: its addresses carry no port",
+                named(service)
+            );
+            let way = Way::ServiceTarget {
+                service: Named::of(service),
+                service_managed: managed_by(&service.metadata),
+                patch: meant.map(|port| {
+                    let path = format!("/spec/ports/{at}/targetPort");
+                    serde_json::json!([{"op": "replace", "path": path, "value": port}]).to_string()
+                }),
+            };
+            of(way, why, vec![*service])
         }
         Fault::Walk(End::NoEndpoints(services)) => {
             let service_namespace = services.first().map(|s| s.metadata.namespace.clone());
@@ -498,6 +538,24 @@ fn no_service<'a>(server: &MonitoringResource, monitor: &Monitor, near: Option<&
         }
     };
     Words { way, why, services }
+}
+
+/// The operator makes the Service of the kubelets, where it is asked to, and makes it again where it is gone.
+fn no_kubelets<'a>(snap: &Snapshot, server: &MonitoringResource, monitor: &Monitor) -> Words<'a> {
+    let asked = kubelet_services::kept(snap).into_iter().next();
+    let looked = where_looked(server, monitor);
+    let wants = selector::text(&monitor.spec.selector);
+    let why = match &asked {
+        Some(name) => format!(
+            "no Service in {looked} has {wants}: the operator is asked to keep Service {name} for the kubelets, and has not made it"
+        ),
+        None => format!(
+            "no Service in {looked} has {wants}: the operator makes it, where --kubelet-service asks for it, and no operator has that flag"
+        ),
+    };
+    let operators = deployment::operators(snap);
+    let operator_managed = operators.first().map(|o| managed_by(&o.workload.metadata)).unwrap_or_default();
+    Words { way: Way::Kubelet { asked, operator: Operator::of(snap), operator_managed }, why, services: Vec::new() }
 }
 
 /// The patch by which the monitor asks for what a Service has, where it asks for the same labels with other values.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Api, wanted};
 use crate::collect::Plan;
+use crate::domain::prometheus::operator::deployment::{Version, version};
 use crate::domain::prometheus::tsdb::FAILURES;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::Reading;
@@ -62,16 +63,45 @@ pub(super) async fn targets(api: &Api<'_>) -> Result<Targets, Gap> {
     #[serde(rename_all = "camelCase")]
     struct Answer {
         active_targets: Vec<ScrapeTarget>,
-        // Since 2.49. Dropped targets themselves are not asked for: a large cluster has tens of thousands.
         dropped_target_counts: Option<BTreeMap<String, u64>>,
     }
     let answer: Answer = api.data("/api/v1/targets", "state=active").await?;
-    let dropped = answer.dropped_target_counts.ok_or_else(|| {
-        let gap = Gap::new("prometheus dropped targets", GapCause::NotCollected, "this Prometheus does not count them");
-        gap.hint("Prometheus 2.49 and later do")
-    });
+    let dropped = match answer.dropped_target_counts {
+        Some(counts) => Ok(counts),
+        None => dropped(api).await,
+    };
     Ok((answer.active_targets, dropped))
 }
+
+/// The counts come only beside the dropped targets themselves, of which a large cluster has tens of thousands: a pool that
+/// does not exist has none, and the counts are those of all pools.
+const COUNTS_ALONE: &str = "state=dropped&scrapePool=-";
+
+/// How many relabelling dropped of each pool. What does not count them would answer with all of them: it is not asked.
+async fn dropped(api: &Api<'_>) -> Result<BTreeMap<String, u64>, Gap> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        dropped_target_counts: Option<BTreeMap<String, u64>>,
+    }
+    let unknown = || {
+        let gap = Gap::new("prometheus dropped targets", GapCause::NotCollected, "this Prometheus does not count them");
+        gap.hint("Prometheus 2.49 and later do")
+    };
+    let build = api.data::<PrometheusRuntime>("/api/v1/status/buildinfo", "").await.map_err(|_| unknown())?;
+    if version(&build.version).is_none_or(|v| v < COUNTS_SINCE) {
+        return Err(unknown());
+    }
+    match api.data::<Answer>("/api/v1/targets", COUNTS_ALONE).await {
+        Ok(answer) => answer.dropped_target_counts.ok_or_else(unknown),
+        // A bundle of before the counts were asked for.
+        Err(gap) if gap.cause == GapCause::NotCollected => Err(unknown()),
+        Err(gap) => Err(gap),
+    }
+}
+
+/// It counts what it drops since then.
+const COUNTS_SINCE: Version = (2, 49, 0);
 
 /// One query for all targets: what came, target by target, says more than a filtered answer that is empty.
 pub(super) async fn scrape_samples(api: &Api<'_>) -> Result<BTreeMap<String, Vec<TargetSamples>>, Gap> {

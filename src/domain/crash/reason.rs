@@ -56,10 +56,14 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
     }
     let found = pattern!(r"field (\S+) not found in type ([^\n]+)").captures(text)?;
     let (name, kept) = (&found[1], &found[2]);
-    let all: Vec<String> = pattern!(r"field (\S+) not found in type")
-        .captures_iter(text)
-        .map(|c| format!("field {} not found", &c[1]))
-        .collect();
+    // The same field may stand in many sections.
+    let mut all: Vec<String> = Vec::new();
+    for c in pattern!(r"field (\S+) not found in type").captures_iter(text) {
+        let said = format!("field {} not found", &c[1]);
+        if !all.contains(&said) {
+            all.push(said);
+        }
+    }
     let crash = Crash { reason: all.join(", "), ..crash }.what(name).detail(Detail::UnknownField);
     let fields = match kind {
         File::Prometheus => known::PROMETHEUS.to_vec(),
@@ -78,6 +82,14 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
     }
     if kind == File::Prometheus && known::PROMETHEUS_TOP.contains(&name) && kept.contains("config.") {
         return Some(crash.advice(format!("{name} is a top-level key of prometheus.yml: correct its indentation.")));
+    }
+    let discovery = name.strip_suffix("_sd_configs").filter(|_| fields.contains(&name));
+    let section = kept.split(['\\', ' ', '"', '\n']).next().unwrap_or_default().trim_end_matches('.');
+    let takes_it = ["config.ScrapeConfig", "config.AlertmanagerConfig"].contains(&section);
+    if let (File::Prometheus, Some(discovery), true) = (kind, discovery, takes_it) {
+        return Some(crash.advice(format!(
+            "{name} is right here: this build of Prometheus has no discovery of {discovery} (some distributions leave discoveries out). Use the image of the Prometheus project."
+        )));
     }
     if fields.contains(&name) {
         return Some(crash.advice(format!(

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::text::log_line::is_older;
+use crate::domain::text::log_line::{age, is_older};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
 
 /// Seconds for which a line tells of now.
 const RECENT: i64 = 3600;
+/// What is listed and watched is asked for again within less than this: where the refusals end, it is allowed.
+const RETRIED: i64 = 300;
 
 /// A ServiceAccount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,9 +91,10 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Forbidden<'_>> {
     let logs = logs.filter(|l| !l.previous && !l.image.contains("k8s-sidecar"));
     let mut found: BTreeMap<Account, Forbidden<'_>> = BTreeMap::new();
     for log in logs {
+        let over = allowed_since(snap, log);
         for line in log.text.lines() {
             let Some((account, act)) = read(line) else { continue };
-            if is_older(line, snap.collected_at, RECENT) {
+            if is_older(line, snap.collected_at, RECENT) || over.contains(&(account.clone(), act.clone())) {
                 continue;
             }
             // Side-cars of Grafana are judged with what they load. What one program says of another's account is no business of its own.
@@ -107,9 +110,64 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Forbidden<'_>> {
     found.into_values().collect()
 }
 
+/// What a program was refused several times while it watched, and is no longer: silent for longer than it ever was between.
+fn allowed_since(snap: &Snapshot, log: &ContainerLog) -> BTreeSet<(Account, Act)> {
+    let mut ages: BTreeMap<(Account, Act), Vec<i64>> = BTreeMap::new();
+    for line in log.text.lines().filter(|l| is_of_watch(l)) {
+        let Some((refused, ago)) = read(line).zip(age(line, snap.collected_at)) else { continue };
+        ages.entry(refused).or_default().push(ago);
+    }
+    let is_over = |ages: &[i64]| {
+        let pause = ages.windows(2).map(|two| two[0] - two[1]).max();
+        ages.last().zip(pause).is_some_and(|(silent, pause)| *silent > RETRIED.max(3 * pause))
+    };
+    ages.into_iter().filter(|(_, ages)| is_over(ages)).map(|(refused, _)| refused).collect()
+}
+
+/// A watch of client-go, which never gives up.
+fn is_of_watch(line: &str) -> bool {
+    line.contains("reflector") && line.to_ascii_lowercase().contains("failed to ")
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::testing::snapshot;
+
+    fn watching(times: &[&str]) -> usize {
+        let mut snap = snapshot(json!({}));
+        let line = |at: &&str| {
+            format!(
+                r#"time=2026-11-21T{at}Z level=ERROR source=reflector.go:227 msg="Failed to watch" err="failed to list *v1.Pod: pods is forbidden: User \"system:serviceaccount:monitoring:ksm\" cannot list resource \"pods\" in API group \"\" at the cluster scope""#
+            )
+        };
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            text: times.iter().map(line).collect::<Vec<_>>().join("\n"),
+            ..ContainerLog::default()
+        }]);
+        all(&snap).len()
+    }
+
+    #[test]
+    fn a_watch_that_is_no_longer_refused_is_allowed() {
+        let now = snapshot(json!({})).collected_at;
+        let at = |ago: i64| {
+            let time = jiff::Timestamp::from_second(now.as_second() - ago).expect("a time").to_string();
+            time[11..19].to_owned()
+        };
+        let times = |ages: &[i64]| ages.iter().map(|a| at(*a)).collect::<Vec<_>>();
+        let found = |ages: &[i64]| {
+            let times = times(ages);
+            watching(&times.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(found(&[150, 90, 20]), 1, "goes on");
+        assert_eq!(found(&[800, 760, 700]), 0, "silent for minutes");
+        assert_eq!(found(&[700]), 1, "once says nothing of how often it asks");
+        assert_eq!(found(&[1500, 1000, 700]), 1, "it was as silent before");
+    }
 
     #[test]
     fn reads_who_may_not_do_what() {

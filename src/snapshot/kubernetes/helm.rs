@@ -33,8 +33,9 @@ impl HelmRelease {
         let (name, status) = (metadata.label("name")?.to_owned(), metadata.label("status")?.to_owned());
         let revision = metadata.label("version")?.parse().ok()?;
         let seconds = |label: &str| metadata.label(label)?.parse::<i64>().ok();
-        let changed_at = seconds("modifiedAt").or(seconds("createdAt")).and_then(|s| Timestamp::from_second(s).ok());
-        let changed_at = changed_at.or(metadata.creation_timestamp);
+        // Some versions of Helm hand the labels of one revision on to the next: none is older than its object.
+        let labels = [seconds("modifiedAt"), seconds("createdAt")].into_iter().flatten();
+        let changed_at = labels.filter_map(|s| Timestamp::from_second(s).ok()).chain(metadata.creation_timestamp).max();
         Some(Self { name, revision, status, changed_at, kept_in, metadata })
     }
 

@@ -88,6 +88,10 @@ pub(super) fn ends(b: &mut Builder<'_>, monitor: &Monitor) {
             End::NoTargetPort { services, .. } => {
                 broken(format!("no container behind {} has that target port", names(&services))).with(shown)
             }
+            End::NoNamedTarget { service, target, .. } => {
+                let name = &service.metadata.name;
+                broken(format!("{name} leads to a port named {target}, which no container has")).with(shown)
+            }
             End::NoEndpoints(services) => broken(format!("{} has no address", names(&services))).with(shown),
             End::NoPod => broken("no pod meets its selector").with(shown),
             End::NoPodPort { .. } => broken("no container of its pods has a port of that name").with(shown),

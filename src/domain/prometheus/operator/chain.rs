@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::domain::kubernetes::selector::{self, Unmet};
+use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::lint::yaml::{self, Node};
 use crate::snapshot::Snapshot;
@@ -76,6 +77,8 @@ pub(crate) enum End<'a> {
     NoPort { services: Vec<&'a Service>, meant: Option<String>, numeric: bool },
     /// No container of the pods behind has that port.
     NoTargetPort { services: Vec<&'a Service>, known: Vec<String> },
+    /// Its port of a Service leads to a port by a name that no container of the pods behind has: the addresses carry no port.
+    NoNamedTarget { service: &'a Service, at: usize, target: &'a str, known: Vec<String>, meant: Option<u16> },
     /// The Services have no address at all.
     NoEndpoints(Vec<&'a Service>),
     /// No pod meets the selector (PodMonitor).
@@ -152,7 +155,7 @@ fn port<'a>(
         let has = |s: &&&Service| s.spec.ports.iter().any(|p| p.name.as_deref() == Some(name));
         let with: Vec<&Service> = services.iter().filter(has).copied().collect();
         if !with.is_empty() {
-            return Ok(with);
+            return unnamed_target(snap, name, &with).map_or(Ok(with), Err);
         }
         let number: Option<u16> = name.parse().ok();
         let ports = || services.iter().flat_map(|s| &s.spec.ports);
@@ -180,6 +183,25 @@ fn port<'a>(
         return Ok(services.to_vec());
     }
     Err(End::NoTargetPort { services: services.to_vec(), known })
+}
+
+/// None of the Services leads anywhere by their port of a name.
+fn unnamed_target<'a>(snap: &'a Snapshot, name: &str, services: &[&'a Service]) -> Option<End<'a>> {
+    let mut first = None;
+    for &service in services {
+        let (at, port) = service.spec.ports.iter().enumerate().find(|(_, p)| p.name.as_deref() == Some(name))?;
+        let target = port.target_port.as_str()?;
+        let pods: Vec<&Pod> = snap.pods_of_service(service).collect();
+        let led = pods.iter().any(|p| service_port::named(p, target).is_some());
+        if pods.is_empty() || led || !snap.pods.covers(&service.metadata.namespace) {
+            return None;
+        }
+        let ports: BTreeSet<u16> =
+            pods.iter().flat_map(|p| &p.spec.containers).flat_map(|c| &c.ports).map(|p| p.container_port).collect();
+        let meant = ports.first().copied().filter(|_| ports.len() == 1);
+        first.get_or_insert(End::NoNamedTarget { service, at, target, known: container_ports(&pods), meant });
+    }
+    first
 }
 
 /// `8080` and `"8080"`.

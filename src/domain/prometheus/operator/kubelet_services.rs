@@ -7,7 +7,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::{managed, releases};
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::targets;
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::{Monitor, Service};
 use crate::snapshot::monitoring::ScrapeTarget;
 use crate::snapshot::{Snapshot, journal};
 
@@ -24,6 +24,13 @@ pub(crate) struct Left<'a> {
 pub(crate) fn kept(snap: &Snapshot) -> BTreeSet<String> {
     let operators = deployment::operators(snap);
     operators.iter().filter_map(|o| arguments::flag(o.container, "kubelet-service")).map(str::to_owned).collect()
+}
+
+/// Whether a monitor asks for such a Service: by the labels that the operator gives it, old or new.
+pub(crate) fn is_meant(monitor: &Monitor) -> bool {
+    let wanted = monitor.spec.selector.match_labels.as_ref();
+    let has = |key: &str| wanted.and_then(|l| l.get(key)).is_some_and(|v| v == "kubelet");
+    monitor.kind == "ServiceMonitor" && (has("k8s-app") || has("app.kubernetes.io/name"))
 }
 
 /// Those that are left of an operator that is gone. Empty where it is not known what the operators keep.

@@ -4,6 +4,7 @@
 //! `object` since; `Sync "ns/name" failed` by klog, by logfmt and by JSON. Each reconciliation says again what is still wrong,
 //! so that a later one without the complaint ends it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -83,14 +84,14 @@ pub(crate) struct Said<'a> {
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn logs(snap: &Snapshot) -> Fetched<Vec<&ContainerLog>> {
-    let of_operator = |log: &&ContainerLog| {
-        let container = Container { image: log.image.clone(), ..Container::default() };
-        !log.previous && (is_operator(&container) || log.container.ends_with("prometheus-operator"))
-    };
-    // The chart names the container after itself; the image may be a copy under another name.
-    let by_text = |log: &&ContainerLog| log.text.contains("component=prometheus") && log.text.contains("operator.go");
-    let all = snap.part_logs()?;
-    Ok(all.iter().filter(|l| of_operator(l) || !l.previous && by_text(l)).collect())
+    Ok(snap.part_logs()?.iter().filter(|l| is_of_operator(l)).collect())
+}
+
+/// By its image, or by its words: the chart names the container after itself, and the image may be a copy under another name.
+fn is_of_operator(log: &ContainerLog) -> bool {
+    let container = Container { image: log.image.clone(), ..Container::default() };
+    let by_text = || log.text.contains("component=prometheus") && log.text.contains("operator.go");
+    !log.previous && (is_operator(&container) || log.container.ends_with("prometheus-operator") || by_text())
 }
 
 /// What is still wrong by the logs.
@@ -158,6 +159,32 @@ fn read<'a>(log: &'a ContainerLog, now: Timestamp, said: &mut Said<'a>) {
     }));
 }
 
+/// A log without what an operator complained of and does no longer: later reconciliations passed without it. Any other log
+/// as it is.
+pub(crate) fn without_the_past<'a>(snap: &Snapshot, log: &'a ContainerLog, text: Cow<'a, str>) -> Cow<'a, str> {
+    if !is_of_operator(log) {
+        return text;
+    }
+    let mut said = Said::default();
+    read(log, snap.collected_at, &mut said);
+    let is_refused = |kind: Kind, namespace: &str, name: &str| {
+        said.refused.iter().any(|r| r.kind == kind && r.namespace == namespace && r.name == name)
+    };
+    let stands = |raw: &&str| {
+        let line = Line::parse(raw);
+        if line.msg == "invalid rule" {
+            let object = (line.get("prometheusrule-namespace"), line.get("prometheusrule"));
+            return is_refused(Kind::PrometheusRule, object.0, object.1);
+        }
+        if let Some((kind, namespace, name)) = skipped(&line) {
+            return is_refused(kind, &namespace, &name);
+        }
+        let Some(((namespace, name), _)) = sync_failed(&line) else { return true };
+        said.failed.iter().any(|f| f.namespace == namespace && f.name == name)
+    };
+    Cow::Owned(text.lines().filter(stands).collect::<Vec<_>>().join("\n"))
+}
+
 /// The kind of the server whose reconciliation begins.
 fn server_of_sync(message: &str) -> Option<&'static str> {
     Some(match message {
@@ -204,7 +231,10 @@ fn sync_failed(line: &Line<'_>) -> Option<((String, String), String)> {
 
 /// What the operator's words mean.
 pub(crate) fn reason(kind: Kind, text: &str) -> Reason {
-    let key = pattern!(r#"key "([^"]+)" in (secret|configmap) "?([^"\s]+)"? not found"#);
+    let keys = [
+        pattern!(r#"key "([^"]+)" in (secret|configmap) "?([^"\s]+)"? not found"#),
+        pattern!(r#"key "?([^"\s]+)"? could not be found in (secret|configmap) "?([^"\s]+)"?"#),
+    ];
     let gone =
         pattern!(r#"(?:unable to get|failed to get)? ?\b(secrets?|configmaps?) "?([^"\s:]+)"?(?:: [^:]*)? not found"#);
     let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
@@ -212,7 +242,7 @@ pub(crate) fn reason(kind: Kind, text: &str) -> Reason {
         let field = if text.contains("tls config") { "tlsConfig" } else { "bearerTokenFile" };
         return Reason::FileAccess(field);
     }
-    if let Some(found) = key.captures(text) {
+    if let Some(found) = keys.iter().find_map(|pattern| pattern.captures(text)) {
         let kind = if &found[2] == "secret" { "Secret" } else { "ConfigMap" };
         return Reason::KeyMissing { kind, name: bare(&found[3]), key: found[1].to_owned() };
     }

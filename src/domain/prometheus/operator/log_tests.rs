@@ -52,10 +52,24 @@ fn reads_each_wording_of_an_object_left_out() {
 }
 
 #[test]
+fn a_key_that_the_servers_resource_names_wrongly_is_known() {
+    let text = "creating config failed: loading additional scrape configs from Secret failed: key extra.yaml could not be found in secret extra-scrape";
+    let key = Reason::KeyMissing { kind: "Secret", name: "extra-scrape".into(), key: "extra.yaml".into() };
+    assert_eq!(reason(Kind::ServiceMonitor, text), key);
+}
+
+#[test]
 fn a_later_reconciliation_without_the_complaint_ends_it() {
     let skip = r#"level=warn ts=2026-11-21T01:00:01Z msg="skipping servicemonitor" error="x" servicemonitor=a/m namespace=monitoring prometheus=k8s"#;
     let sync = |at: &str, who: &str| format!(r#"level=info ts={at} msg="sync prometheus" key=monitoring/{who}"#);
-    let left = |text: &str| said(&of(text)).expect("logs").refused.len();
+    let left = |text: &str| {
+        let snap = of(text);
+        let log = &snap.part_logs().expect("logs")[0];
+        let kept = without_the_past(&snap, log, (&log.text).into());
+        let refused = said(&snap).expect("logs").refused.len();
+        assert_eq!(kept.matches("skipping").count(), refused, "what is over is no sign of now");
+        refused
+    };
     assert_eq!(left(&format!("{}\n{skip}", sync("2026-11-21T01:00:00Z", "k8s"))), 1);
     assert_eq!(left(&format!("{skip}\n{}", sync("2026-11-21T01:30:00Z", "k8s"))), 0);
     assert_eq!(left(&format!("{skip}\n{}", sync("2026-11-21T01:30:00Z", "other"))), 1);
