@@ -1,11 +1,8 @@
 //! Init containers that others put into pods, and what keeps them waiting: the agent of Vault, the helper of Velero.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, annotation};
+use crate::text::pattern::pattern;
 
 /// Why such a container does not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +56,10 @@ pub(crate) fn read(snap: &Snapshot, pod: &Pod, container: &Container, text: &str
 
 /// The last error of Vault's answer: its URL, its code, and the sentence below it.
 fn vault(pod: &Pod, text: &str) -> Option<Helper> {
-    static ANSWER: OnceLock<Option<Regex>> = OnceLock::new();
-    let answer = ANSWER.get_or_init(|| {
-        Regex::new(
-            r"URL: (?:PUT|POST|GET) \S+?/v1/(\S+)\s+\|?\s*Code: (?:403|400|404)\. Errors:\s+(?:\|\s*)*\* ([^\n]+)",
-        )
-        .ok()
-    });
-    let found = answer.as_ref()?.captures_iter(text).last()?;
+    let answer = pattern!(
+        r"URL: (?:PUT|POST|GET) \S+?/v1/(\S+)\s+\|?\s*Code: (?:403|400|404)\. Errors:\s+(?:\|\s*)*\* ([^\n]+)",
+    );
+    let found = answer.captures_iter(text).last()?;
     // It went on after that.
     let (_, after) = text.split_at(found.get(0)?.end());
     if after.contains("authentication successful") || after.contains("rendered ") {
