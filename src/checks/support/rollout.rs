@@ -3,7 +3,6 @@
 use crate::domain::grafana::database;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{self, operator_owner};
 use crate::domain::kubernetes::rollout::waits_for_itself;
 use crate::domain::prometheus::tsdb::{Place, place};
