@@ -194,6 +194,11 @@ fn weigh(snap: &Snapshot, event: &Event) -> Weight {
             Ok(scaler) => fresh && scaler.is_some_and(|s| is_same(event, &s.metadata.uid) && !scales(s)),
             Err(_) => fresh,
         },
+        // One that is gone or has ended well has no trouble of now.
+        "Job" => match snap.jobs.find(&object.namespace, &object.name) {
+            Ok(job) => fresh && job.is_some_and(|j| is_same(event, &j.metadata.uid) && j.status.succeeded == 0),
+            Err(_) => fresh,
+        },
         "PodDisruptionBudget" => match snap.disruption_budgets.find(&object.namespace, &object.name) {
             Ok(budget) => fresh && budget.is_some_and(|b| is_same(event, &b.metadata.uid) && !is_counted(b)),
             Err(_) => fresh,

@@ -121,7 +121,7 @@ fn unready<'a>(snap: &'a Snapshot, release: &HelmRelease) -> Vec<&'a Workload> {
 }
 
 /// Jobs of the release that have not ended well: Helm waits for those of its hooks.
-fn open_jobs(snap: &Snapshot, release: &HelmRelease) -> Vec<ResourceRef> {
+fn open_jobs<'a>(snap: &'a Snapshot, release: &HelmRelease) -> Vec<&'a Job> {
     let home = &release.metadata.namespace;
     let is_own = |job: &&Job| {
         // What a hook makes bears labels alone, or only the name.
@@ -132,7 +132,20 @@ fn open_jobs(snap: &Snapshot, release: &HelmRelease) -> Vec<ResourceRef> {
     let jobs = snap.jobs.items().unwrap_or_default().iter().filter(is_own);
     // One whose pods are refused has neither active nor failed ones.
     let open = jobs.filter(|j| j.status.succeeded == 0 && j.status.completion_time.is_none() && !j.spec.suspend);
-    open.map(|j| ResourceRef::kubernetes("batch", "Job", home, &j.metadata.name)).collect()
+    open.collect()
+}
+
+/// What its pods say that failed: Helm waits for such a Job until its time is over, and tells of that alone.
+fn job_seen(job: &Job) -> Evidence {
+    let (namespace, name) = (&job.metadata.namespace, &job.metadata.name);
+    let pods = if job.status.failed == 1 { "1 pod".to_owned() } else { format!("{} pods", job.status.failed) };
+    Evidence::new(
+        format!("Job {namespace}/{name} of the release"),
+        format!("{pods} failed, none ended well"),
+        "kubectl logs -n {{ namespace }} {{ job }} --tail=50",
+    )
+    .with("namespace", namespace)
+    .with("job", format!("job/{name}"))
 }
 
 /// Calls of webhooks that failed while Helm worked, as far as a record of its output tells.
@@ -190,7 +203,12 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
     if release.status == "uninstalling" && of_stack && gone() {
         made = made.depends_on(ResourceRef::crd(prometheuses));
     }
-    made = open_jobs(snap, release).into_iter().fold(made, Finding::depends_on);
+    for job in open_jobs(snap, release) {
+        made = made.depends_on(ResourceRef::kubernetes("batch", "Job", namespace, &job.metadata.name));
+        if job.status.failed > 0 {
+            made = made.evidence(job_seen(job));
+        }
+    }
     if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {
         made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
     }
