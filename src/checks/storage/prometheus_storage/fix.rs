@@ -43,6 +43,8 @@ enum Way {
         /// The segment that is damaged.
         damaged: Option<String>,
         wal_aside: String,
+        /// How much of the volume is left, where an alert says that it fills up.
+        left: Option<String>,
         #[serde(flatten)]
         larger: Larger,
         #[serde(flatten)]
@@ -99,6 +101,7 @@ impl Fix {
             Trouble::Wal => Way::Wal {
                 damaged: damaged(&seen.text),
                 wal_aside: inside("wal.damaged"),
+                left: left(snap, &meta.namespace, origin),
                 larger: Larger::of(snap, &meta.namespace, origin),
                 repair: repair(),
             },
@@ -125,4 +128,16 @@ impl Fix {
             way,
         }
     }
+}
+
+/// What kube-prometheus' alert says is left of a claim's volume.
+fn left(snap: &Snapshot, namespace: &str, origin: &Origin) -> Option<String> {
+    let Origin::Claim { name, .. } = origin else { return None };
+    let filling = snap.prometheus_alerts.iter().flatten().find(|a| {
+        a.name() == "KubePersistentVolumeFillingUp"
+            && a.label("namespace") == namespace
+            && a.label("persistentvolumeclaim") == name.as_str()
+    })?;
+    let left: f64 = filling.value.parse().ok()?;
+    (0.0..=1.0).contains(&left).then(|| format!("{:.1} %", left * 100.0))
 }

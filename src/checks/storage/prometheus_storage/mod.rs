@@ -20,7 +20,7 @@ check! {
         id: "prometheus-storage", suite: Storage, severity: Error,
         title: "Prometheus cannot keep what it collects",
         requires: [Pods, ComponentLogs],
-        uses: [PrometheusMetrics, PersistentVolumeClaims, StorageClasses, Workloads, EksAddons, MonitoringResources],
+        uses: [PrometheusAlerts, PrometheusMetrics, PersistentVolumeClaims, StorageClasses, Workloads, EksAddons, MonitoringResources],
         fix: Fix,
     }
 }
