@@ -65,7 +65,7 @@ fn a_later_reconciliation_without_the_complaint_ends_it() {
     let left = |text: &str| {
         let snap = of(text);
         let log = &snap.part_logs().expect("logs")[0];
-        let kept = without_the_past(&snap, log, (&log.text).into());
+        let kept = without_the_past(&snap, log, (&*log.text).into());
         let refused = said(&snap).expect("logs").refused.len();
         assert_eq!(kept.matches("skipping").count(), refused, "what is over is no sign of now");
         refused
