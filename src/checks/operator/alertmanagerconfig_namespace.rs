@@ -132,7 +132,7 @@ fn asked<'a>(route: &'a Value, own: &str, mut way: Way<'a>, out: &mut Vec<Asked<
     let matchers = route.get("matchers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     way.labels.extend(matchers.iter().filter_map(equality));
     way.others
-        .extend(matchers.iter().filter(|m| !equality(m).is_some_and(|(n, _)| n == "namespace")).filter_map(matcher));
+        .extend(matchers.iter().filter(|m| equality(m).is_none_or(|(n, _)| n != "namespace")).filter_map(matcher));
     if let Some(namespace) = way.labels.get("namespace").copied().filter(|n| *n != own) {
         out.push(Asked { receiver: way.receiver, namespace, labels: way.labels, others: way.others });
         return;

@@ -145,7 +145,7 @@ mod tests {
         };
         *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
-            text: times.iter().map(line).collect::<Vec<_>>().join("\n"),
+            text: times.iter().map(line).collect::<Vec<_>>().join("\n").into(),
             ..ContainerLog::default()
         }]);
         all(&snap).len()

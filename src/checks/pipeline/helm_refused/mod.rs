@@ -118,7 +118,7 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
 fn of_records(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
     let name = place.name.as_deref()?;
     let newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
-    let kept = newest.filter(|r| r.name == name && r.metadata.namespace == place.home).last();
+    let kept = newest.filter(|r| r.name == name && r.metadata.namespace == place.home).next_back();
     let release = place.release();
     let (text, fix) = match refusal {
         // Deployed by now, or gone: the operation that was in its way has ended. Else the release is told as stuck.
