@@ -117,8 +117,8 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
 /// What Helm's own records of the release are to blame for. Where they can be read they say it themselves, and better.
 fn of_records(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
     let name = place.name.as_deref()?;
-    let newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
-    let kept = newest.filter(|r| r.name == name && r.metadata.namespace == place.home).next_back();
+    let mut newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
+    let kept = newest.rfind(|r| r.name == name && r.metadata.namespace == place.home);
     let release = place.release();
     let (text, fix) = match refusal {
         // Deployed by now, or gone: the operation that was in its way has ended. Else the release is told as stuck.
