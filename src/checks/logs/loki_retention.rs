@@ -7,8 +7,8 @@ use crate::checks::support::helm::Release;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::loki::retention::{Unenforced, unenforced};
-use crate::domain::loki::store_log::Store;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 

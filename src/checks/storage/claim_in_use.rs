@@ -150,7 +150,10 @@ fn way(snap: &Snapshot, pod: &Pod, holder: &Pod) -> Way {
     let scales = can_scale(holder, &other);
     if owner != other {
         let bare = is_kind(&other, &["Pod"]);
-        let waiting_scales = can_scale(pod, &owner);
+        // One that has other pods serves with those.
+        let is_alone = workload(snap, &owner).is_some_and(|w| w.desired() <= 1)
+            && (!is_kind(&owner, &["StatefulSet"]) || pod.metadata.name.ends_with("-0"));
+        let waiting_scales = is_alone && can_scale(pod, &owner);
         return Way::Holder { holder_owner: other.kubectl_name(), waiting_scales, scales, bare };
     }
     let made_by = |p: &Pod| p.metadata.controller().map(|o| o.name.clone());

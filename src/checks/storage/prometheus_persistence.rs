@@ -303,7 +303,7 @@ mod tests {
             "annotations": {"volume.kubernetes.io/selected-node": "n"}}, "spec": {"storageClassName": "slow"}, "status": {"phase": "Pending"}});
         snap.persistent_volume_claims = Listing::cluster(vec![serde_json::from_value(claim).expect("a claim")]);
         let told = steps(&findings(&PrometheusPersistence, &snap)[0]);
-        assert!(told.contains("of slow no claim is Bound") && told.contains("Claims of class slow"), "{told}");
+        assert!(told.contains("Claims of class slow are Pending, and none is Bound"), "{told}");
     }
 
     #[test]

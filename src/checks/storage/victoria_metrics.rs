@@ -33,7 +33,6 @@ check! {
 struct Fix {
     namespace: String,
     pod: String,
-    owner: String,
     container: String,
     managed_by: String,
     #[serde(flatten)]
@@ -129,7 +128,6 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
         container: log.container.clone(),
-        owner: owner.kubectl_name(),
         managed_by: pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default(),
         way: way(snap, failing, pod),
     })

@@ -352,6 +352,7 @@ mod tests {
             "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}},
                 {"name": "own", "persistentVolumeClaim": {"claimName": "by-hand"}}]}});
         snap = snapshot(json!({}));
+        snap.workloads = Snapshot::empty(snap.collected_at).workloads;
         snap.pods = Listing::cluster(vec![parsed(pod)]);
         assert!(is_made_again(&snap, &claim("data-db-0")));
         assert!(!is_made_again(&snap, &claim("by-hand")));

@@ -53,17 +53,18 @@ fn is_done(line: &str) -> bool {
 }
 
 fn read<'a>(line: &'a str, host: &str) -> Option<(Why, &'a str)> {
-    if !names(line, host) {
-        return None;
-    }
     if line.contains("no hosted zone matching record DNS Name was detected") {
-        return Some((Why::NoZone, "no hosted zone matching record DNS Name was detected"));
+        return names(line, host).then_some((Why::NoZone, "no hosted zone matching record DNS Name was detected"));
     }
     if Line::parse(line).level != Level::Error {
         return None;
     }
     let said = line.split_once("InvalidChangeBatch: ")?.1;
     let said = said.split("\\n\\tstatus code").next().unwrap_or(said).trim_end_matches(['"', '}']);
+    // The zone is named, too: what is refused stands in what the DNS service said, before it.
+    if !names(said.split(" in zone ").next().unwrap_or(said), host) {
+        return None;
+    }
     let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
     if has(&["creates a CNAME or alias loop"]) {
         return Some((Why::Loop, said));

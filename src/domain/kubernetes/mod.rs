@@ -71,6 +71,7 @@ pub(crate) mod service_port;
 pub(crate) mod skew;
 pub(crate) mod start_error;
 pub(crate) mod starting;
+pub(crate) mod store;
 pub(crate) mod system;
 pub(crate) mod unschedulable;
 pub(crate) mod volumes;

@@ -180,6 +180,9 @@ mod tests {
         let mut snap =
             with(json!({"type": "ReadonlyFilesystem", "status": "True", "lastTransitionTime": "2026-11-21T09:00:00Z"}));
         let node = snap.nodes.items().expect("read")[0].clone();
+        let mut ready = snap.pods.items().expect("read").to_vec();
+        ready[0].status.conditions = serde_json::from_value(json!([{"type": "Ready", "status": "True"}])).expect("one");
+        snap.pods = crate::snapshot::Listing::cluster(ready);
         assert!(of(&snap, &node)[0].is_disproved(&snap));
         let refused = json!({"metadata": {"name": "grafana", "namespace": "monitoring", "creationTimestamp": "2026-11-21T11:00:00Z"},
             "spec": {"nodeName": "node-a"}, "status": {"phase": "Failed", "reason": "UnexpectedAdmissionError",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::loki::store_log::Store;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::text::lasting::{Lasting, RECENT};
 use crate::domain::text::log_line;
 use crate::model::Gap;

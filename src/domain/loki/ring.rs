@@ -2,7 +2,7 @@
 
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{Mounts, Seen};
-use crate::domain::loki::store_log::Store;
+use crate::domain::kubernetes::store::Store;
 use crate::lint::yaml::{self, Node};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Workload};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::aws::credentials::Fault;
 use crate::domain::aws::denied::Denied;
-use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
@@ -245,60 +245,14 @@ pub(crate) struct Failing {
     pub(crate) container: String,
 }
 
-/// A store that is built as Loki is: a ring of ingesters before an object store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Store {
-    Loki,
-    Mimir,
-    Tempo,
-}
-
-impl Store {
-    /// By an image.
-    pub(crate) fn of_image(image: &str) -> Option<Self> {
-        match base_of(image) {
-            "loki" | "enterprise-logs" => Some(Self::Loki),
-            "mimir" | "enterprise-metrics" => Some(Self::Mimir),
-            "tempo" | "enterprise-traces" => Some(Self::Tempo),
-            _ => None,
-        }
-    }
-
-    /// Its name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Loki => "Loki",
-            Self::Mimir => "Mimir",
-            Self::Tempo => "Tempo",
-        }
-    }
-
-    /// The port of its HTTP API, unless it is told otherwise.
-    pub(crate) fn port(self) -> u16 {
-        match self {
-            Self::Loki => 3100,
-            Self::Mimir => 8080,
-            Self::Tempo => 3200,
-        }
-    }
-
-    /// The page with the members of its ring of ingesters.
-    pub(crate) fn ring_page(self) -> &'static str {
-        match self {
-            Self::Loki => "/ring",
-            Self::Mimir | Self::Tempo => "/ingester/ring",
-        }
-    }
-
-    /// Other limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
-    fn tells(self, trouble: Trouble, text: &str) -> bool {
-        // MinIO's client says no more than that it is denied.
-        let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
-            || matches!(trouble, Trouble::Store(StoreFailure::Denied) | Trouble::Key) && Denied::read(text).is_some();
-        let own =
-            trouble == Trouble::Traces && self == Self::Tempo || trouble == Trouble::QueryLimit && self == Self::Mimir;
-        self == Self::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
-    }
+/// Other limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
+fn tells(store: Store, trouble: Trouble, text: &str) -> bool {
+    // MinIO's client says no more than that it is denied.
+    let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
+        || matches!(trouble, Trouble::Store(StoreFailure::Denied) | Trouble::Key) && Denied::read(text).is_some();
+    let own =
+        trouble == Trouble::Traces && store == Store::Tempo || trouble == Trouble::QueryLimit && store == Store::Mimir;
+    store == Store::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
 }
 
 /// What the stores fail at now.
@@ -314,7 +268,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
             let bad = matches!(line.level, Level::Warning | Level::Error);
             let old = line.is_older(snap.collected_at, RECENT);
             let text = line.text();
-            let Some(trouble) = trouble(&text).filter(|t| bad && !old && store.tells(*t, &text)) else { continue };
+            let Some(trouble) = trouble(&text).filter(|t| bad && !old && tells(store, *t, &text)) else { continue };
             if is_of_the_pod(snap, &text) {
                 continue;
             }
@@ -550,7 +504,7 @@ mod tests {
             assert_eq!((found.field, found.now.as_str()), (field, now), "{text}");
             assert_eq!(trouble(text), Some(Trouble::Traces), "{text}");
         }
-        assert!(!Store::Loki.tells(Trouble::Traces, "") && Store::Tempo.tells(Trouble::Traces, ""));
+        assert!(!Store::tells(Loki, Trouble::Traces, "") && Store::tells(Tempo, Trouble::Traces, ""));
     }
 
     #[test]

@@ -420,7 +420,7 @@ mod tests {
             assert!(fault(expr, Some((2, 53)), None).is_some(), "{expr}");
         }
         let (message, _) = fault("time() - x > 100d", Some((2, 53)), None).expect("a fault");
-        assert!(message.contains("write 8640000 for \"100d\""), "{message}");
+        assert!(message.contains("read it, as 8640000 (seconds)"), "{message}");
         for expr in ["rate(x[5m]) > 1", "x offset 5m > 1", "x offset -5m", "max_over_time(x[1h:5m])", "x{job=\"5m\"}"] {
             assert_eq!(fault(expr, Some((2, 53)), None), None, "{expr}");
         }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::loki::ring;
-use crate::domain::loki::store_log::{self, Failing, Store, Trouble};
+use crate::domain::loki::store_log::{self, Failing, Trouble};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};

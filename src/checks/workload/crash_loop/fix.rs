@@ -25,7 +25,7 @@ use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::loki::store_log::Store;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;

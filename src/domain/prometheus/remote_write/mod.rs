@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::loki::store_log::Store;
+use crate::domain::kubernetes::store::Store;
 use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::log_line::Line;
