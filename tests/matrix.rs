@@ -442,7 +442,10 @@ fn every_command_is_complete() {
                     shlex::split(command).unwrap_or_else(|| panic!("{fixture}: not a shell command: {command}"));
                 assert!(!words.is_empty(), "{fixture}: {} has an empty command", finding.check);
                 assert!(!command.contains("{{") && !command.contains("{%"), "{fixture}: template left in {command}");
-                assert!(!words.iter().any(String::is_empty), "{fixture}: empty value in {command}");
+                // The group of Services is the empty one.
+                let empty = command.replace("group: \"\"", "group: core");
+                let empty = shlex::split(&empty).unwrap_or_default();
+                assert!(!empty.iter().any(String::is_empty), "{fixture}: empty value in {command}");
                 assert!(!words.iter().any(|w| w.starts_with("<-")), "{fixture}: an option is no value: {command}");
                 assert!(!words.iter().any(|w| w.ends_with("/") && w.contains("configmap/")), "{fixture}: {command}");
                 assert_eq!(open_pattern(command), None, "{fixture}: zsh looks for files of this name: {command}");

@@ -22,7 +22,7 @@ check! {
         id: "prometheus-overloaded", suite: Scrape, severity: Warning,
         title: "Prometheus has more to do than it can",
         requires: [PrometheusMetrics],
-        uses: [Pods, Workloads],
+        uses: [Pods, Services, Workloads],
         fix: Fix,
     }
 }

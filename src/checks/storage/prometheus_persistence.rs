@@ -20,7 +20,10 @@ check! {
         id: "prometheus-persistence", suite: Storage, severity: Warning,
         title: "Prometheus' data goes with its pod",
         requires: [Workloads],
-        uses: [Pods, StorageClasses, PrometheusMetrics, PrometheusConfig, PrometheusRuntime, MonitoringResources],
+        uses: [
+            Pods, StorageClasses, PersistentVolumeClaims, Events, PrometheusMetrics, PrometheusConfig, PrometheusRuntime,
+            MonitoringResources,
+        ],
         fix: Fix,
     }
 }

@@ -192,6 +192,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "FOLDER"
                         | "NAMESPACE"
                         | "RESOURCE"
+                        | "REQ_URL"
                         | "ENABLE_PREFIX_DELEGATION"
                         | "WARM_PREFIX_TARGET"
                         | "WARM_ENI_TARGET"

@@ -156,7 +156,9 @@ impl Way {
     pub(super) fn mountpoint(case: &Case<'_>) -> Self {
         Self::MountpointPod {
             pod: case.pod.metadata.name.clone(),
-            helper: between(&case.message, "Mountpoint Pod \"", "\"").unwrap_or_default().to_owned(),
+            helper: between(case.event.map_or(case.message.as_str(), |e| &e.message), "Mountpoint Pod \"", "\"")
+                .unwrap_or_default()
+                .to_owned(),
             node: case.pod.spec.node_name.clone().unwrap_or_default(),
         }
     }
