@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::fix::{Case, Fix, Verdict};
+use super::case::{Case, Verdict};
+use super::fix::Fix;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;

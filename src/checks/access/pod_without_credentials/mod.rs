@@ -1,9 +1,11 @@
 //! A program gets no AWS credentials, or those of a role that may not do what it does.
 
+mod case;
 mod exchange;
 mod fix;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +17,8 @@ use crate::model::{CheckMeta, Diagnosis, Gap, Program, ResourceRef};
 use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
-use fix::{Case, Fix, Said};
+use case::{Case, Said};
+use fix::Fix;
 
 /// Lines of a log without times that are of now.
 const LATEST: usize = 60;
@@ -55,13 +58,13 @@ impl Check for PodWithoutCredentials {
                 continue;
             }
             let owner = snap.owner_ref(pod);
-            let key = (owner.clone(), fix::kind(&fault));
+            let key = (owner.clone(), case::kind(&fault));
             let said = Said::Log(log, line);
             cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
         }
         for (pod, event, fault) in told_by_events(snap) {
             let owner = snap.owner_ref(pod);
-            let key = (owner.clone(), fix::kind(&fault));
+            let key = (owner.clone(), case::kind(&fault));
             let said = Said::Event(event);
             cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
         }
@@ -129,10 +132,10 @@ fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a st
     // How many lines say the same, and the age of the last of them.
     let mut same: BTreeMap<&'static str, (usize, Option<i64>)> = BTreeMap::new();
     for (_, fault, seconds) in &recent {
-        same.entry(fix::kind(fault)).or_insert((0, *seconds)).0 += 1;
+        same.entry(case::kind(fault)).or_insert((0, *seconds)).0 += 1;
     }
     let goes_on = |fault: &Fault| {
-        same.get(fix::kind(fault))
+        same.get(case::kind(fault))
             .is_some_and(|(often, seconds)| *often >= OFTEN && seconds.is_none_or(|s| s <= LASTING))
     };
     let stopped = log.previous || !pod.is_ready();

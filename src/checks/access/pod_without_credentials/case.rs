@@ -1,0 +1,287 @@
+//! A program without credentials: its pods, what it says, and the finding made of it.
+
+use super::PodWithoutCredentials;
+use super::fix::{Fix, InCluster, Of};
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
+use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::aws::denied::Denied;
+use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::ingress;
+use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::monitoring::ContainerLog;
+use serde_json::{Value, json};
+
+/// What of a fault makes two lines the same.
+pub(super) fn kind(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::None => "none",
+        Fault::NotTrusted => "not-trusted",
+        Fault::NoProvider(_) => "no-provider",
+        Fault::Audience => "audience",
+        Fault::NotAssumed => "not-assumed",
+        Fault::Agent => "agent",
+        // The end of the search for credentials says less of the same.
+        Fault::Sdk => "none",
+        Fault::Thumbprint => "thumbprint",
+        Fault::Unreadable(_) => "unreadable",
+        Fault::Endpoint(_) => "endpoint",
+        Fault::Sts(_) => "sts",
+        Fault::Denied(_) => "denied",
+    }
+}
+
+/// The pods of one owner that say the same.
+pub(super) struct Case<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) owner: ResourceRef,
+    pub(super) pods: Vec<&'a Pod>,
+    pub(super) said: Said<'a>,
+    pub(super) fault: Fault,
+}
+
+/// What tells of it.
+#[derive(Clone, Copy)]
+pub(super) enum Said<'a> {
+    Log(&'a ContainerLog, &'a str),
+    Event(&'a Event),
+}
+
+impl<'a> Said<'a> {
+    /// The container that says it; an event tells of the pod alone.
+    pub(super) fn container(self) -> Option<&'a str> {
+        match self {
+            Self::Log(log, _) => Some(&log.container),
+            Self::Event(_) => None,
+        }
+    }
+
+    pub(super) fn evidence(self) -> Evidence {
+        match self {
+            Self::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()),
+            Self::Event(event) => event_evidence(event),
+        }
+    }
+}
+
+/// What is concluded.
+pub(super) struct Verdict {
+    pub(super) fix: Fix,
+    pub(super) why: String,
+    pub(super) evidence: Option<Evidence>,
+    /// The role that is at fault.
+    pub(super) role: Option<String>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn add(&mut self, pod: &'a Pod) {
+        self.pods.push(pod);
+    }
+
+    pub(super) fn pod(&self) -> &'a Pod {
+        self.pods[0]
+    }
+
+    pub(super) fn account(&self) -> &'a str {
+        self.pod().spec.account()
+    }
+
+    pub(super) fn who(&self) -> String {
+        format!("ServiceAccount {}/{}", self.pod().metadata.namespace, self.account())
+    }
+
+    pub(super) fn finding(&self) -> Finding {
+        let Verdict { fix, why, evidence, role } = self.verdict();
+        let needs_agent = self.fault == Fault::Agent || matches!(fix, Fix::Sdk { without_agent: true, .. });
+        let is_cut_off = matches!(self.fault, Fault::Sts(_));
+        let namespace = &self.pod().metadata.namespace;
+        let account = ResourceRef::service_account(namespace, self.account());
+        let mut made = Finding::new(
+            PodWithoutCredentials::META.id,
+            Severity::Error,
+            self.owner.clone(),
+            format!("{} {why}{}", self.owner, self.effect()),
+        )
+        .key(format!("{} {}", self.owner.key(), kind(&self.fault)))
+        .breaks(self.owner.clone())
+        .breaks(account)
+        .fix(fix)
+        .evidence(self.said.evidence());
+        for pod in &self.pods {
+            made = made.breaks(ResourceRef::pod(namespace, &pod.metadata.name));
+        }
+        if let Some(role) = role {
+            made = made.breaks(ResourceRef::aws("iam", "role", role));
+        }
+        if matches!(self.fault, Fault::NoProvider(_) | Fault::Audience)
+            && self.other_issuer().is_none()
+            && let Ok(cluster) = self.snap.eks_cluster()
+        {
+            made = made.depends_on(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
+        }
+        if needs_agent {
+            made = made.depends_on(ResourceRef::aws("eks", "addon", POD_IDENTITY_AGENT));
+        }
+        if is_cut_off {
+            let place = Placement::new(self.snap);
+            for subnet in self.pods.iter().filter_map(|p| place.of_pod(p)) {
+                made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
+            }
+            made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));
+        }
+        made.evidence_all(evidence).evidence(self.account_evidence())
+    }
+
+    /// The ARN of the cluster's OIDC provider in IAM.
+    pub(super) fn provider(&self) -> Option<String> {
+        let cluster = self.snap.eks_cluster().ok()?;
+        Some(Place::of(self.snap).provider_arn(cluster.issuer_host_path()))
+    }
+
+    pub(super) fn account_evidence(&self) -> Evidence {
+        let value = match credentials::source(self.snap, self.pod()) {
+            Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),
+            Source::Irsa { role, injected: false } => format!("role {role} (IRSA), and the pod has no AWS_ROLE_ARN"),
+            Source::PodIdentity { role: Some(role), .. } => format!("Pod Identity association, role {role}"),
+            Source::PodIdentity { role: None, .. } => "Pod Identity association".to_owned(),
+            Source::Node => "no role of its own: the node's is left".to_owned(),
+        };
+        Evidence::new(self.who(), value, "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml")
+            .with("namespace", &self.pod().metadata.namespace)
+            .with("name", self.account())
+    }
+
+    /// What of the stack suffers, where that is another thing than the program itself.
+    pub(super) fn effect(&self) -> String {
+        if !self.is_program("external-dns") {
+            return String::new();
+        }
+        let ingresses =
+            ingress::of_stack(self.snap).map(|i| format!("Ingress {}/{}", i.metadata.namespace, i.metadata.name));
+        let services =
+            ingress::balanced(self.snap).map(|s| format!("Service {}/{}", s.metadata.namespace, s.metadata.name));
+        match ingresses.chain(services).take(3).collect::<Vec<_>>() {
+            named if named.is_empty() => String::new(),
+            named => format!("; DNS records of {} are not kept", named.join(", ")),
+        }
+    }
+
+    /// It runs an image of this name.
+    pub(super) fn is_program(&self, name: &str) -> bool {
+        self.pod().spec.containers.iter().any(|c| base_of(&c.image) == name)
+    }
+
+    /// What its documentation asks for as a whole: one action after the other would be refused otherwise.
+    pub(super) fn documented(&self) -> Option<Value> {
+        let allow = |actions: &[&str], on: &str| json!({"Effect": "Allow", "Action": actions, "Resource": on});
+        if self.is_program("external-dns") {
+            let zones = format!("arn:{}:route53:::hostedzone/*", Place::of(self.snap).partition);
+            return Some(json!([
+                allow(
+                    &[
+                        "route53:ChangeResourceRecordSets",
+                        "route53:ListResourceRecordSets",
+                        "route53:ListTagsForResources"
+                    ],
+                    &zones
+                ),
+                allow(&["route53:ListHostedZones"], "*"),
+            ]));
+        }
+        let tag = format!("aws:ResourceTag/k8s.io/cluster-autoscaler/{}", Place::of(self.snap).cluster);
+        self.is_program("cluster-autoscaler").then(|| {
+            json!([
+                allow(&[
+                    "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeLaunchConfigurations", "autoscaling:DescribeScalingActivities",
+                    "autoscaling:DescribeTags", "ec2:DescribeImages", "ec2:DescribeInstanceTypes",
+                    "ec2:DescribeLaunchTemplateVersions", "ec2:GetInstanceTypesFromInstanceRequirements",
+                    "eks:DescribeNodegroup",
+                ], "*"),
+                {"Effect": "Allow", "Resource": "*",
+                    "Action": ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"],
+                    "Condition": {"StringEquals": {tag: "owned"}}},
+            ])
+        })
+    }
+
+    pub(super) fn of(&self) -> Of {
+        Of { namespace: self.pod().metadata.namespace.clone(), workload: self.owner.kubectl_name() }
+    }
+
+    pub(super) fn in_cluster(&self) -> InCluster {
+        let place = Place::of(self.snap);
+        InCluster { of: self.of(), cluster: place.cluster, region: place.region }
+    }
+
+    pub(super) fn own_role(&self, policy: String, instance: &str) -> Fix {
+        Fix::OwnRole {
+            of: self.in_cluster(),
+            account: self.account().to_owned(),
+            policy,
+            without_agent: lacks_agent(self.snap),
+            instance: instance.to_owned(),
+        }
+    }
+
+    /// The issuer of the token, where it is not the cluster's.
+    pub(super) fn other_issuer(&self) -> Option<&str> {
+        let Fault::NoProvider(Some(issuer)) = &self.fault else { return None };
+        let own = self.snap.eks_cluster().ok()?.issuer_host_path();
+        (!own.is_empty() && own != issuer).then_some(issuer)
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        let source = credentials::source(self.snap, self.pod());
+        match (&self.fault, source) {
+            (Fault::Denied(denied), source) => self.denied(denied, &source),
+            (Fault::NotAssumed, source) => {
+                let name = source.role().and_then(|r| r.rsplit('/').next());
+                let role = Placeholder::new("role-name")
+                    .how("the role of the association")
+                    .candidates(name.map(str::to_owned));
+                let why = format!(
+                    "gets no credentials: EKS Pod Identity may not assume the role of the association of {}",
+                    self.who()
+                );
+                self.plain(Fix::Associated { of: self.in_cluster(), account: self.account().to_owned(), role }, why)
+            }
+            (Fault::Audience, _) => self.plain(
+                Fix::Audience {
+                    of: self.of(),
+                    account: self.account().to_owned(),
+                    provider: self.provider().unwrap_or_else(|| "<provider-arn>".to_owned()),
+                },
+                format!(
+                    "gets no credentials: the cluster's OIDC provider does not take the audience of its token ({})",
+                    self.who()
+                ),
+            ),
+            (Fault::NoProvider(_), _) => self.issuer(),
+            (Fault::Thumbprint, _) => self.thumbprint(),
+            (Fault::Unreadable(file), _) => self.unreadable(file),
+            (Fault::Endpoint(host), _) => self.endpoint(host.as_deref()),
+            (Fault::Sts(host), _) => self.sts(host),
+            (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
+                let role = source.role().unwrap_or("of its association");
+                let why = format!(
+                    "runs without the role that {} names ({role}): its pods get it only when they are made",
+                    self.who()
+                );
+                self.plain(Fix::Restart { of: self.of() }, why)
+            }
+            (Fault::Agent, _) => self.agent(),
+            (Fault::Sdk, _) | (Fault::None, Source::PodIdentity { .. }) => self.sdk(),
+            (Fault::NotTrusted | Fault::None, Source::Irsa { role, .. }) => self.role(&role),
+            (Fault::None | Fault::NotTrusted, _) => self.node(),
+        }
+    }
+
+    pub(super) fn plain(&self, fix: Fix, why: String) -> Verdict {
+        Verdict { fix, why, evidence: None, role: None }
+    }
+}
