@@ -6,7 +6,6 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
 use crate::domain::aws::credentials::{self, Fault, Source};
-use crate::domain::aws::denied::Denied;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::ingress;

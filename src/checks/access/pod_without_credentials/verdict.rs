@@ -10,7 +10,6 @@ use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::model::{Evidence, Placeholder};
 use crate::snapshot::aws::{Instance, Role};
-use crate::snapshot::kubernetes::Pod;
 use crate::text::glob::fits;
 use serde_json::{Value, json};
 
