@@ -48,9 +48,9 @@ pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, str
     0
 }
 
-/// Not one check could be evaluated, and none found anything: nobody may take this for a pass.
+/// Not one check could be evaluated, and none found anything wrong: nobody may take this for a pass. A note is no judgement.
 pub fn judged_nothing(report: &Report) -> bool {
-    report.findings.is_empty() && report.runs.iter().all(|r| unseen(&r.outcome))
+    !report.findings.iter().any(|f| f.severity > Severity::Info) && report.runs.iter().all(|r| unseen(&r.outcome))
 }
 
 fn unseen(outcome: &Outcome) -> bool {
@@ -71,5 +71,10 @@ mod tests {
         assert!(judged_nothing(&report));
         assert_eq!(exit_code(&report, &BTreeSet::new(), FailOn::Error, false), 2);
         assert_eq!(exit_code(&report, &BTreeSet::new(), FailOn::Error, true), 2);
+        // A note is no judgement.
+        let mut noted = report;
+        let about = crate::model::ResourceRef::pod("monitoring", "prometheus-0");
+        noted.findings.push(crate::model::Finding::new(noted.runs[0].check, Severity::Info, about, "a note"));
+        assert_eq!(exit_code(&noted, &BTreeSet::new(), FailOn::Error, false), 2);
     }
 }

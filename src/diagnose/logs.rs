@@ -8,6 +8,11 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
 use crate::text::pattern::pattern;
 
+/// Pods of a Deployment or StatefulSet up to which all are read: of more nobody reads what comes.
+const MANY: u32 = 10;
+/// The same of a DaemonSet, which has one on each node.
+const MANY_NODES: u32 = 5;
+
 /// Lets the commands of a fix read the logs of all pods.
 pub(super) fn widen(snap: &Snapshot, finding: &mut Finding) {
     // One call, up to the end of the command or of its part of a pipe.
@@ -24,6 +29,10 @@ fn of_all(snap: &Snapshot, call: &str) -> String {
 }
 
 fn widened(snap: &Snapshot, call: &str) -> Option<String> {
+    // Of most pods there is no log of a container before.
+    if call.contains(" --previous") || call.contains(" -p ") {
+        return None;
+    }
     let named =
         pattern!(r" (deployment|daemonset|statefulset)(?:\.apps)?/([a-z0-9][a-z0-9.-]*)(?: |$)").captures(call)?;
     let placed = pattern!(r" -n ([a-z0-9][a-z0-9-]*)(?: |$)").captures(call)?;
@@ -31,14 +40,17 @@ fn widened(snap: &Snapshot, call: &str) -> Option<String> {
     let mut all = snap.workloads.items().unwrap_or_default().iter();
     let workload = all
         .find(|w| w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name)?;
-    let labels = selector(workload).filter(|_| workload.desired() > 1)?;
+    let most = if kind == "daemonset" { MANY_NODES } else { MANY };
+    let labels = selector(workload).filter(|_| (2..=most).contains(&workload.desired()))?;
     let word = named.get(0)?;
     let end = if word.as_str().ends_with(' ') { " " } else { "" };
     let prefix = if call.contains(" --prefix") { "" } else { " --prefix" };
     // With labels kubectl gives ten lines of each pod.
     let tail = if call.contains(" --tail") { "" } else { " --tail=-1" };
+    // One pod that has no log yet is not to hide the others.
+    let errors = if call.contains(" --ignore-errors") { "" } else { " --ignore-errors" };
     let (before, after) = (&call[..word.start()], &call[word.end()..]);
-    Some(format!("{before} -l {labels}{prefix}{tail}{end}{after}"))
+    Some(format!("{before} -l {labels}{prefix}{tail}{errors}{end}{after}"))
 }
 
 /// The labels that find the pods of a workload; none where its selector says more than that.
@@ -75,14 +87,17 @@ mod tests {
         let call = "kubectl logs -n kube-system deployment/ebs-csi-controller -c csi-attacher --since=5m ";
         assert_eq!(
             of_all(&snapshot(2), call),
-            "kubectl logs -n kube-system -l app=ebs-csi-controller --prefix --tail=-1 -c csi-attacher --since=5m "
+            "kubectl logs -n kube-system -l app=ebs-csi-controller --prefix --tail=-1 --ignore-errors -c csi-attacher --since=5m "
         );
         assert_eq!(of_all(&snapshot(1), call), call);
         let short = "kubectl logs --tail=50 -n kube-system deployment/ebs-csi-controller";
         assert_eq!(
             of_all(&snapshot(2), short),
-            "kubectl logs --tail=50 -n kube-system -l app=ebs-csi-controller --prefix"
+            "kubectl logs --tail=50 -n kube-system -l app=ebs-csi-controller --prefix --ignore-errors"
         );
+        assert_eq!(of_all(&snapshot(11), call), call, "too many");
+        let before = "kubectl logs -n kube-system deployment/ebs-csi-controller --previous --tail=50";
+        assert_eq!(of_all(&snapshot(2), before), before);
         for other in
             ["kubectl logs -n kube-system deployment/other", "kubectl logs -n other deployment/ebs-csi-controller"]
         {

@@ -1,6 +1,7 @@
 //! Errors in the logs of the stack and of what it stands on, those that say the same together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::{around, is_ours, seconds_ago};
 use crate::domain::aws::node_pool_said;
@@ -141,24 +142,31 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
         || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
 }
 
-/// Logins to Grafana that fail for a wrong name or password, by none of the stack's own programs: somebody who is not to come
-/// in, or who mistyped.
+/// Logins to Grafana that fail for a wrong name or password, by none of the cluster's own programs: somebody who is not to come
+/// in, or who mistyped. Who it was has to be known.
 fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
-    const FAILED: &[&str] = &[
-        "nvalid username or password",
-        "password-auth.",
-        "too many consecutive incorrect login attempts",
-        "user not found",
-    ];
-    let is_login = |text: &str| FAILED.iter().any(|w| text.contains(w));
+    const FAILED: &[&str] =
+        &["nvalid username or password", "password-auth.", "too many consecutive incorrect login attempts"];
+    const UNKNOWN: &str = "user not found";
+    let is_login = |line: &str| {
+        let asked = || line.contains("status=401") || line.contains("authn");
+        FAILED.iter().any(|w| line.contains(w)) || line.contains(UNKNOWN) && asked()
+    };
+    let of_login = || log.text.lines().any(|line| line.contains(UNKNOWN) && is_login(line));
+    if !is_login(text) && !(text.contains(UNKNOWN) && of_login()) {
+        return false;
+    }
+    let Some(pods) = snap.pods.items().ok().filter(|_| snap.pods.is_whole()) else { return false };
+    let addresses: BTreeSet<IpAddr> =
+        pods.iter().filter(|p| !p.spec.host_network).filter_map(|p| p.status.pod_ip.as_deref()?.parse().ok()).collect();
     let own = |line: &str| {
         let address = line.split_once("remote_addr=").and_then(|(_, rest)| rest.split_whitespace().next())?;
-        let address: std::net::IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-        let pod = snap.pod_by_ip(&address.to_string());
-        Some(address.is_loopback() || pod.is_some_and(|p| snap.scope.is_stack(&p.metadata.namespace)))
+        let address: IpAddr = address.trim_matches(['[', ']', '"']).parse().ok()?;
+        Some(address.is_loopback() || addresses.contains(&address))
     };
-    let refused = |line: &&str| is_login(line) || line.contains("status=401");
-    is_login(text) && !log.text.lines().filter(refused).any(|l| own(l) == Some(true))
+    let refused = log.text.lines().filter(|line| is_login(line) || line.contains("status=401"));
+    let known: Vec<bool> = refused.filter_map(own).collect();
+    !known.is_empty() && !known.contains(&true)
 }
 
 /// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,
@@ -318,6 +326,7 @@ mod tests {
         assert_eq!(weight("203.0.113.9"), Weight::Note);
         assert_eq!(weight("127.0.0.1"), Weight::Weighs, "a side-car of its own");
         assert_eq!(weight("[::1]"), Weight::Weighs);
+        assert_eq!(weight(""), Weight::Weighs, "nobody knows who it was");
     }
 
     #[test]

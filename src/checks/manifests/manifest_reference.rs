@@ -25,7 +25,7 @@ check! {
         id: "manifest-reference", suite: Manifests, severity: Warning,
         title: "manifests that belong together do not find each other",
         requires: [Manifests],
-        uses: [],
+        uses: [Namespaces],
         fix: Fix,
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
-use crate::snapshot::kubernetes::{Meta, MonitoringResource, Workload};
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, Service, Webhook, Workload};
 use crate::snapshot::{Snapshot, journal};
 
 check! {
@@ -23,7 +23,7 @@ check! {
         id: "operators-compete", suite: Operator, severity: Error,
         title: "two operators work on the same resources",
         requires: [MonitoringResources, Workloads],
-        uses: [OtherServers, PartLogs, Pods, Services],
+        uses: [OtherServers, PartLogs, Pods, Services, Webhooks],
         fix: Fix,
     }
 }
@@ -37,6 +37,11 @@ enum Fix {
         keep_namespace: String,
         keep_why: &'static str,
         others: Vec<Deployment>,
+        /// The webhook configurations that call the others alone.
+        validating: Vec<String>,
+        mutating: Vec<String>,
+        /// They could not be read.
+        webhooks_unread: bool,
         /// Who keeps the first of the others.
         managed: String,
         /// The same keeps the one to keep.
@@ -127,14 +132,15 @@ fn finding(snap: &Snapshot, operators: &[&Operator<'_>], servers: &[&MonitoringR
         .also_all(others.iter().skip(1).map(|o| o.workload.reference()))
         .also(keep.workload.reference())
         .key("compete")
-        .fix(fix(keep, &others, servers));
+        .fix(fix(snap, keep, &others, servers));
     made.breaks = Some(if signs.is_empty() { Vec::new() } else { broken(snap, servers) });
     made.evidence.extend(std::iter::once(keep).chain(others.iter().copied()).map(|o| operator_seen(o)));
     made.evidence.extend(signs);
     made
 }
 
-fn fix(keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringResource]) -> Fix {
+fn fix(snap: &Snapshot, keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringResource]) -> Fix {
+    let hooks = |kind: &str| hooks(snap, kind, keep.workload, others);
     let deployment = |o: &&Operator<'_>| {
         let meta = &o.workload.metadata;
         Deployment { name: meta.name.clone(), namespace: meta.namespace.clone() }
@@ -148,6 +154,9 @@ fn fix(keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringReso
         keep_namespace: keep.workload.metadata.namespace.clone(),
         keep_why: if ours { "the chart that made the servers made it too" } else { "it is the newer one" },
         others: others.iter().map(deployment).collect(),
+        validating: hooks("ValidatingWebhookConfiguration"),
+        mutating: hooks("MutatingWebhookConfiguration"),
+        webhooks_unread: !snap.webhooks.is_whole() || !snap.services.is_whole(),
         together: !managed.is_empty() && managed == managed_by(&keep.workload.metadata),
         managed,
         leftover: leftover(extra, &keep.workload.metadata),
@@ -155,6 +164,27 @@ fn fix(keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringReso
         release_namespace: release.map(|(_, namespace)| namespace.to_owned()),
         server_namespaces: servers.iter().map(|s| s.metadata.namespace.clone()).collect(),
     }
+}
+
+/// The configurations of a kind all of whose webhooks call Services of the others: while those are away, nothing that the
+/// webhooks are asked about could be written.
+fn hooks(snap: &Snapshot, kind: &str, keep: &Workload, others: &[&Operator<'_>]) -> Vec<String> {
+    let services = snap.services.items().unwrap_or_default();
+    let is_of = |service: &Service, workload: &Workload| {
+        let labels = &workload.spec.template.metadata.labels;
+        service.metadata.namespace == workload.metadata.namespace
+            && !service.spec.selector.is_empty()
+            && service.spec.selector.iter().all(|(name, value)| labels.get(name) == Some(value))
+    };
+    let is_others = |webhook: &Webhook| {
+        let called = webhook.client_config.service.as_ref();
+        let found = called
+            .and_then(|c| services.iter().find(|s| s.metadata.namespace == c.namespace && s.metadata.name == c.name));
+        found.is_some_and(|s| !is_of(s, keep) && others.iter().any(|o| is_of(s, o.workload)))
+    };
+    let all = snap.webhooks.items().unwrap_or_default().iter();
+    let theirs = all.filter(|c| c.kind == kind && !c.webhooks.is_empty() && c.webhooks.iter().all(is_others));
+    theirs.map(|c| c.metadata.name.clone()).collect()
 }
 
 fn leftover(extra: &Meta, keep: &Meta) -> Option<Leftover> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::given::objects;
 use super::references::is_near;
 use crate::lint::Problem;
-use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
+use crate::snapshot::{Snapshot, journal};
 
 /// So many objects of a file tell where it belongs.
 const MANY: usize = 3;
@@ -16,14 +16,17 @@ pub(crate) struct Namespaces<'a> {
     by_file: BTreeMap<&'a str, BTreeMap<&'a str, usize>>,
     /// Objects of all files by their namespace.
     all: BTreeMap<&'a str, usize>,
-    /// Namespaces that the files make.
+    /// Namespaces that the files make, and those that are there.
     made: BTreeSet<&'a str>,
 }
 
 impl<'a> Namespaces<'a> {
     /// Of all files.
     pub(crate) fn of(snap: &'a Snapshot) -> Self {
-        let mut found = Self { by_file: BTreeMap::new(), all: BTreeMap::new(), made: BTreeSet::new() };
+        // Without a cluster the files alone tell.
+        let there = journal::aside(|| snap.namespaces.items().unwrap_or_default());
+        let made = there.iter().map(|n| n.metadata.name.as_str()).collect();
+        let mut found = Self { by_file: BTreeMap::new(), all: BTreeMap::new(), made };
         for (file, object) in objects(snap) {
             if object.kind == "Namespace" && object.group().is_empty() {
                 found.made.insert(&object.name);
@@ -84,6 +87,10 @@ mod tests {
             &["team1", "team1", "team1", "team2"],
             &["shop", "shop", "shop", "kube-system"],
             &["dev", "dev", "dev", "de"],
+            &["team-a", "team-a", "team-a", "team-b"],
+            &["x-tenant-a", "x-tenant-a", "x-tenant-a", "y-tenant-a"],
+            &["test", "test", "test", "tests"],
+            &["teama", "teama", "teama", "teamb"],
         ] {
             assert_eq!(slips(quiet, ""), [], "{quiet:?}");
         }

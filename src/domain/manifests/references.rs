@@ -272,7 +272,24 @@ impl<'a> References<'a> {
 /// Two namespaces that differ by a letter, of which one is most likely meant for the other.
 pub(super) fn is_near(one: &str, other: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    one.len().min(other.len()) > 3 && digits(one) == digits(other) && is_slip(one, other, 1)
+    one.len().min(other.len()) > 3 && digits(one) == digits(other) && is_slip(one, other, 1) && !is_counted(one, other)
+}
+
+/// Names of a series: `team-a` and `team-b`, `test` and `tests`. A letter at the end that is there twice is a slip.
+fn is_counted(one: &str, other: &str) -> bool {
+    let differ = one.split('-').zip(other.split('-')).find(|(a, b)| a != b);
+    let Some((short, long)) = differ.map(|(a, b)| if a.len() <= b.len() { (a, b) } else { (b, a) }) else {
+        return false;
+    };
+    let Some(last) = long.chars().last() else { return false };
+    match long.len() - short.len() {
+        0 => {
+            short.chars().count() > 0
+                && short[..short.len() - short.chars().last().map_or(0, char::len_utf8)]
+                    == long[..long.len() - last.len_utf8()]
+        }
+        _ => long.strip_suffix(last) == Some(short) && !short.ends_with(last),
+    }
 }
 
 fn pairs(labels: Option<&Node>) -> Vec<Pair<'_>> {

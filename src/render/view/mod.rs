@@ -35,6 +35,11 @@ pub(super) struct Verdict {
     pub(super) level: Option<Severity>,
 }
 
+/// Something is wrong; a note alone is no judgement.
+fn has_found(report: &Report) -> bool {
+    report.findings.iter().any(|f| f.severity > Severity::Info)
+}
+
 impl<'a> View<'a> {
     /// The first line.
     pub(super) fn verdict(self) -> Verdict {
@@ -46,7 +51,7 @@ impl<'a> View<'a> {
         let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
         let (mark, text, level) = match (report.roots.as_slice(), worst) {
             ([], _) | (_, None) if open > 0 => ("?", self.no_cause(), Some(Severity::Warning)),
-            ([], _) | (_, None) if unseen == report.runs.len() && unseen > 0 && report.findings.is_empty() => {
+            ([], _) | (_, None) if unseen == report.runs.len() && unseen > 0 && !has_found(report) => {
                 ("?", "nothing is known: not one check could be evaluated".to_owned(), Some(Severity::Warning))
             }
             ([], _) | (_, None) if unseen > 0 => {

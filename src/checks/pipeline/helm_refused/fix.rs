@@ -70,6 +70,8 @@ pub(super) enum Fix {
         release: Of,
     },
     NoDeployed {
+        /// Helm's records were read, and none of them is deployed.
+        forget: bool,
         #[serde(flatten)]
         release: Of,
     },

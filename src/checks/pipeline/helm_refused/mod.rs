@@ -128,7 +128,10 @@ fn of_records(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Reso
             Fix::AtWork { release },
         ),
         _ if kept.is_some_and(|r| r.status != "uninstalled" && r.status != "unknown") => return None,
-        _ => ("has no revision that was deployed, and Helm has nothing to upgrade", Fix::NoDeployed { release }),
+        _ => (
+            "has no revision that was deployed, and Helm has nothing to upgrade",
+            Fix::NoDeployed { forget: kept.is_some_and(|r| r.status == "uninstalled"), release },
+        ),
     };
     Some((release_ref(&place.home, name), format!("Helm release {}/{name} {text}", place.home), fix))
 }

@@ -10,6 +10,7 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::image;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
@@ -17,6 +18,7 @@ use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{HelmRelease, Meta, WebhookConfiguration, Workload};
+use crate::snapshot::manifests::HelmCall;
 use crate::snapshot::{Platform, Snapshot};
 
 /// See the page's fixes.
@@ -39,7 +41,7 @@ enum Way {
         release_namespace: String,
         validating: Vec<String>,
         mutating: Vec<String>,
-        /// The one release that failed, which has to be repeated.
+        /// The one release that these webhooks let fail, which has to be repeated.
         failed_release: Option<String>,
         failed_namespace: Option<String>,
     },
@@ -166,6 +168,32 @@ pub(super) fn of(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>) 
     }
 }
 
+/// The release that failed because a webhook of the group could not be called: a record of Helm's output says so. What Flux
+/// or Argo CD keeps they try again by themselves.
+fn refused<'a>(snap: &'a Snapshot, group: &Group<'_>) -> Option<&'a HelmRelease> {
+    let files = snap.manifests.items().unwrap_or_default();
+    let told = group.calls.iter().filter_map(|(_, told)| match told {
+        Told::Record(path, line) => {
+            let mut errors = files.iter().filter(|f| f.path == *path).flat_map(|f| &f.errors);
+            errors.find(|e| e.line == *line)?.helm.as_ref()
+        }
+        _ => None,
+    });
+    let called: Vec<&HelmCall> = told.collect();
+    let is_called = |release: &HelmRelease| {
+        called
+            .iter()
+            .any(|c| c.release == release.name && c.namespace.as_ref().is_none_or(|n| *n == release.metadata.namespace))
+    };
+    let kept = |release: &HelmRelease| {
+        let objects = snap.git_ops.items().unwrap_or_default();
+        objects.iter().any(|o| gitops::release(o) == (release.metadata.namespace.clone(), release.name.clone()))
+    };
+    let mut newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default());
+    newest.retain(|r| r.status == "failed" && is_called(r) && !kept(r));
+    if let [only] = newest.as_slice() { Some(*only) } else { None }
+}
+
 impl Way {
     fn of(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>) -> Self {
         let called = group.hooks[0].service();
@@ -185,9 +213,7 @@ impl Way {
             _ if release.is_some_and(Release::is_gone) => {
                 let validating = group.of_kind("ValidatingWebhookConfiguration");
                 let mutating = group.of_kind("MutatingWebhookConfiguration");
-                let mut newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default());
-                newest.retain(|r| r.status == "failed");
-                let failed = if let [only] = newest.as_slice() { Some(*only) } else { None };
+                let failed = refused(snap, group);
                 Self::Leftover {
                     release: named,
                     release_namespace,
