@@ -22,7 +22,7 @@ impl Call {
         if step.kind != StepKind::Command {
             return Vec::new();
         }
-        step.command.split(['\n', '&', '|', ';']).filter_map(Self::of).collect()
+        parts(&step.command).into_iter().filter_map(Self::of).collect()
     }
 
     fn of(line: &str) -> Option<Self> {
@@ -33,10 +33,8 @@ impl Call {
             ["kubectl", verb, rest @ ..] => ((*verb).to_owned(), rest),
             _ => return None,
         };
-        let after = rest.iter().position(|w| *w == "-n").and_then(|at| rest.get(at + 1));
-        // Pairs are what is set, not what it is set on.
-        let objects = rest.iter().take_while(|w| !w.starts_with('-')).filter(|w| !w.contains('=')).copied();
-        let objects: Vec<&str> = objects.collect();
+        let after = rest.iter().position(|w| matches!(*w, "-n" | "--namespace")).and_then(|at| rest.get(at + 1));
+        let objects = objects(rest);
         let (kind, names) = match objects.as_slice() {
             [one, ..] if one.contains('/') => {
                 let kind = one.split_once('/')?.0;
@@ -48,7 +46,7 @@ impl Call {
         };
         Some(Self {
             verb,
-            kind: kind.to_ascii_lowercase(),
+            kind: normal(kind),
             namespace: after.map(|n| (*n).to_owned()).unwrap_or_default(),
             names,
             stops: rest.contains(&"--replicas=0"),
@@ -79,9 +77,96 @@ impl Call {
     }
 }
 
+/// Flags that have their value behind them.
+const VALUED: &[&str] = &[
+    "-n",
+    "--namespace",
+    "-c",
+    "--container",
+    "-f",
+    "--filename",
+    "-l",
+    "--selector",
+    "-o",
+    "--output",
+    "-p",
+    "--patch",
+    "--type",
+    "--replicas",
+    "--timeout",
+    "--context",
+    "--to-revision",
+];
+
+/// What a call names: without flags, and without pairs and removals, which are what is set, not what it is set on.
+fn objects<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    let mut words = words.iter().copied().take_while(|w| *w != "--");
+    while let Some(word) = words.next() {
+        if VALUED.contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') && !word.contains('=') && !word.ends_with('-') {
+            found.push(word);
+        }
+    }
+    found
+}
+
+/// The commands of a text: what stands in quotes is one word of theirs.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut found, mut begin, mut quote, mut escaped) = (Vec::new(), 0, None, false);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (None | Some('"'), '\\') => escaped = true,
+            (Some(open), _) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '\n' | '&' | '|' | ';') => {
+                found.push(&text[begin..at]);
+                begin = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    found.push(&text[begin..]);
+    found
+}
+
+/// A kind in the singular, without its group: `deployments.apps` and `deploy` are `deployment`.
+fn normal(kind: &str) -> String {
+    let kind = kind.to_ascii_lowercase();
+    let bare = kind.split('.').next().unwrap_or_default();
+    let full = match bare {
+        "po" => "pod",
+        "deploy" => "deployment",
+        "sts" => "statefulset",
+        "ds" => "daemonset",
+        "cm" => "configmap",
+        "svc" => "service",
+        "sa" => "serviceaccount",
+        "quota" => "resourcequota",
+        "netpol" | "networkpolicies" => "networkpolicy",
+        "sc" | "storageclasses" => "storageclass",
+        "horizontalpodautoscaler" | "horizontalpodautoscalers" => "hpa",
+        "prometheuses" => "prometheus",
+        "prometheus" => bare,
+        _ => bare.strip_suffix('s').filter(|one| !one.ends_with('s')).unwrap_or(bare),
+    };
+    full.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_quoted_does_not_end_a_call() {
+        let text = "kubectl patch cm a -n m -p '{\"x\": \"a | b; c\"}' && kubectl get pods\nkubectl scale sts b";
+        let found: Vec<&str> = parts(text).into_iter().map(str::trim).filter(|p| !p.is_empty()).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].ends_with("c\"}'"), "{found:?}");
+        assert_eq!(Call::of(found[2]).map(|c| c.kind).as_deref(), Some("statefulset"));
+    }
 
     #[test]
     fn a_call_names_its_objects() {
@@ -90,6 +175,7 @@ mod tests {
             ("kubectl rollout restart deployment/grafana -n m", "rollout restart", "deployment", vec!["grafana"]),
             ("kubectl set image deployment/grafana c=x:1 -n m", "set image", "deployment", vec!["grafana"]),
             ("kubectl label configmap a grafana_dashboard=1 -n m --overwrite", "label", "configmap", vec!["a"]),
+            ("kubectl patch --type merge -p '{\"a\": 1}' deployments.apps x -n m", "patch", "deployment", vec!["x"]),
             ("kubectl edit prometheus k8s -n m", "edit", "prometheus", vec!["k8s"]),
         ] {
             let call = Call::of(line).expect("a call");

@@ -172,8 +172,9 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
         return Ran::without_findings(Outcome::Failed(bug), all);
     }
     for finding in &mut findings {
-        rollout::guard(snap, finding);
+        // Before other notes are added, which may speak of who keeps something else.
         kept::tell(snap, finding);
+        rollout::guard(snap, finding);
         logs::widen(snap, finding);
     }
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();

@@ -74,7 +74,7 @@ mod tests {
         // A note is no judgement.
         let mut noted = report;
         let about = crate::model::ResourceRef::pod("monitoring", "prometheus-0");
-        noted.findings.push(crate::model::Finding::new(noted.runs[0].check, Severity::Info, about, "a note"));
+        noted.findings.push(crate::model::Finding::new(noted.runs[0].check.id, Severity::Info, about, "a note"));
         assert_eq!(exit_code(&noted, &BTreeSet::new(), FailOn::Error, false), 2);
     }
 }

@@ -81,12 +81,12 @@ fn started(step: &Step) -> Vec<Started> {
         verb => verb.starts_with("set "),
     };
     let objects = |call: Call| {
-        let Call { kind, namespace, names, .. } = call;
+        let Call { kind, namespace, names, stops, .. } = call;
         names.into_iter().filter_map(move |name| {
             let (kind, namespace) = (kind.clone(), namespace.clone());
             match kind.as_str() {
                 "pod" => Some(Started::Pod { namespace, name }),
-                "deployment" | "statefulset" | "daemonset" => Some(Started::Workload { kind, namespace, name }),
+                "deployment" | "statefulset" | "daemonset" => Some(Started::Workload { kind, namespace, name, stops }),
                 "prometheus" | "alertmanager" => Some(Started::Operated { kind, namespace, name }),
                 _ => None,
             }

@@ -144,7 +144,7 @@ fn of_monitors(snap: &Snapshot) -> Vec<Signal> {
 /// Routes to the stack that a Gateway does not take or that lead nowhere, and Gateways that do not serve them.
 fn of_routes(snap: &Snapshot) -> Vec<Signal> {
     let mut all = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: Vec<(&str, &str)> = Vec::new();
     for route in gateway::of_stack(snap) {
         for parent in gateway::parents(route) {
             if let Some(Fault::NotAccepted(c) | Fault::Unresolved(c)) = gateway::fault(snap, route, parent) {
@@ -152,10 +152,11 @@ fn of_routes(snap: &Snapshot) -> Vec<Signal> {
             }
             let namespace = gateway::namespace_of(parent.namespace.as_deref(), &route.metadata);
             let Ok(Some(own)) = gateway::find(snap, "Gateway", namespace, &parent.name) else { continue };
-            if seen.contains(&own.metadata.uid.as_str()) {
+            let named = (own.metadata.namespace.as_str(), own.metadata.name.as_str());
+            if seen.contains(&named) {
                 continue;
             }
-            seen.push(&own.metadata.uid);
+            seen.push(named);
             if let Some(GatewayFault::Condition(c) | GatewayFault::Listener(_, c)) = gateway::gateway_fault(snap, own) {
                 all.push(of_object(gateway::GROUP, &own.kind, "gateways", &own.metadata, c));
             }

@@ -46,6 +46,8 @@ enum Fix {
         #[serde(flatten)]
         at: At,
         managed_by: String,
+        /// The chart calls its headless Service after it.
+        workload: String,
     },
     Rule {
         #[serde(flatten)]
@@ -125,7 +127,11 @@ fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
         "each of the {ready} replicas of Grafana ({}) sends every alert of its own rules: they do not know each other (no ha_peers)",
         instance.kubectl_name()
     );
-    let fix = Fix::Replicas { at: at(instance, &log.container), managed_by: managed_by(&instance.workload.metadata) };
+    let fix = Fix::Replicas {
+        at: at(instance, &log.container),
+        managed_by: managed_by(&instance.workload.metadata),
+        workload: instance.workload.metadata.name.clone(),
+    };
     let made = Finding::new(GrafanaAlerting::META.id, Severity::Warning, instance.reference(), message)
         .key(format!("replicas {}", instance.reference().key()))
         .breaks_nothing();

@@ -38,6 +38,8 @@ pub(crate) enum Started {
         kind: String,
         namespace: String,
         name: String,
+        /// All replicas end at once.
+        stops: bool,
     },
     /// A resource of the operator, by its kind as kubectl takes it.
     Operated {
@@ -56,7 +58,7 @@ impl Started {
     fn workload<'a>(&self, snap: &'a Snapshot) -> Option<&'a Workload> {
         let mut all = snap.workloads.items().ok()?.iter();
         match self {
-            Self::Workload { kind, namespace, name } => all.find(|w| {
+            Self::Workload { kind, namespace, name, .. } => all.find(|w| {
                 w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == *namespace && w.metadata.name == *name
             }),
             Self::Operated { kind, namespace, name } => all.find(|w| {
@@ -112,16 +114,24 @@ pub(crate) fn loss(snap: &Snapshot, started: &Started, sends: bool) -> Option<Lo
     let mut pods = snap.pods_of_workload(workload).filter(|p| started.ends(p)).peekable();
     let ran = pods.peek().is_none()
         || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
-    if !ran || lasts_elsewhere(snap, workload, container, program, sends) {
+    if !ran || lasts_elsewhere(snap, started, workload, container, program, sends) {
         return None;
     }
     Some(Loss { program, text: format!("Its data lies in {place}: {what} gone with the pod.") })
 }
 
 /// Another place has the data as well: a database, other members, or whom Prometheus sends its samples to.
-fn lasts_elsewhere(snap: &Snapshot, workload: &Workload, container: &Container, program: Program, sends: bool) -> bool {
+fn lasts_elsewhere(
+    snap: &Snapshot,
+    started: &Started,
+    workload: &Workload,
+    container: &Container,
+    program: Program,
+    sends: bool,
+) -> bool {
     match program {
-        // The members of a cluster tell each other.
+        // The members of a cluster tell each other, while one of them runs.
+        Program::Alertmanager if matches!(started, Started::Workload { stops: true, .. }) => false,
         Program::Alertmanager => workload.kind == "StatefulSet" && workload.spec.replicas.is_some_and(|n| n > 1),
         Program::Prometheus => {
             let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
@@ -146,7 +156,12 @@ mod tests {
                 "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]}]}}}});
         let workload: Workload = serde_json::from_value(made).expect("a workload");
         snap.workloads = Listing::cluster(vec![Workload { kind: "Deployment".into(), ..workload }]);
-        let started = Started::Workload { kind: "deployment".into(), namespace: "m".into(), name: "grafana".into() };
+        let started = Started::Workload {
+            kind: "deployment".into(),
+            namespace: "m".into(),
+            name: "grafana".into(),
+            stops: false,
+        };
         loss(&snap, &started, true)
     }
 

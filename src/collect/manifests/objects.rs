@@ -1,7 +1,7 @@
 //! What keeps a document from being an object of a cluster at all, and values that it cannot have.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 
 use crate::domain::manifests::given::is_encrypted;
 use crate::lint::kubernetes;
@@ -44,6 +44,10 @@ pub(super) fn half(document: &Node) -> Option<String> {
     }
 }
 
+/// As the API server decodes: bits behind the last byte are left alone.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// Values of Secrets that an API server cannot decode. What something else fills in is left alone.
 pub(super) fn not_encoded(documents: &[Node]) -> Vec<NotEncoded> {
     let mut found = Vec::new();
@@ -62,7 +66,7 @@ pub(super) fn not_encoded(documents: &[Node]) -> Vec<NotEncoded> {
             let is_name = bare.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
             let is_reference = bare.contains(':') && !bare.contains("://") && bare == text;
             let filled_in = bare.contains(['$', '{', '<', '[', '*']) || is_name || is_reference;
-            if !filled_in && STANDARD.decode(&bare).is_err() {
+            if !filled_in && LENIENT.decode(&bare).is_err() {
                 found.push(NotEncoded { secret: name.to_owned(), key: key.to_owned(), place: value.place });
             }
         }
@@ -105,6 +109,7 @@ mod tests {
             not_encoded(&[secret]).into_iter().map(|n| n.key).collect::<Vec<_>>()
         };
         assert_eq!(of("a: aGVsbG8=, b: hello there, c: ''"), ["b"]);
+        assert_eq!(of("a: aGVsbG9="), Vec::<String>::new(), "bits that nobody reads");
         assert_eq!(of("a: API_TOKEN, b: \"vault:2:x\", c: \"https://example.org/x\""), ["c"]);
         assert_eq!(of("a: \"${PASSWORD}\", b: \"<path:x#y>\", c: \"ENC[AES256_GCM]\", d: '***'"), Vec::<String>::new());
     }

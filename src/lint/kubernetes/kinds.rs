@@ -43,8 +43,15 @@ fn may_be(object: &Node, name: &str) -> bool {
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let within = |c: char| ends(c) || matches!(c, '-' | '.');
     // `shell-HOSTNAME` is for a script that writes another word there.
-    let is_placeholder = |word: &str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let is_placeholder = |word: &str| {
+        word.len() > 3
+            && word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    // `@NAME@` and `<name>` are as well.
+    let is_marked = name.contains('<') && name.contains('>') || name.matches('@').count() > 1;
     of_roles
+        || is_marked
         || name.split(['-', '.']).any(is_placeholder)
         || (name.len() <= 253 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within))
 }
