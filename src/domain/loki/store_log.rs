@@ -504,7 +504,7 @@ mod tests {
             assert_eq!((found.field, found.now.as_str()), (field, now), "{text}");
             assert_eq!(trouble(text), Some(Trouble::Traces), "{text}");
         }
-        assert!(!Store::tells(Loki, Trouble::Traces, "") && Store::tells(Tempo, Trouble::Traces, ""));
+        assert!(!tells(Store::Loki, Trouble::Traces, "") && tells(Store::Tempo, Trouble::Traces, ""));
     }
 
     #[test]
