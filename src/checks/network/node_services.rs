@@ -64,10 +64,10 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
     let proxy = proxy(snap, name);
     let system = other_system(snap, cut.node);
     let why = match (proxy, &system) {
-        (None, _) => "; no kube-proxy is seen there".to_owned(),
+        (None, _) if lacks_proxy(snap, cut.node) => "; no kube-proxy is seen there".to_owned(),
         (Some(p), _) if !p.is_ready() => format!("; its kube-proxy ({}) is not ready", p.metadata.name),
-        (Some(_), Some(system)) => format!("; it runs {system}, unlike the nodes where they do"),
-        (Some(_), None) => String::new(),
+        (_, Some(system)) => format!("; it runs {system}, unlike the nodes where they do"),
+        (_, None) => String::new(),
     };
     let pods: Vec<String> =
         cut.silent.iter().map(|s| format!("{}/{}", s.pod.metadata.namespace, s.pod.metadata.name)).collect();
@@ -115,6 +115,16 @@ fn proxy<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
     let pods = snap.pods.items().unwrap_or_default().iter();
     pods.filter(|p| p.spec.node_name.as_deref() == Some(node))
         .find(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy") || c.name == "kube-proxy"))
+}
+
+/// No kube-proxy runs on a node, while others have one; EKS Auto Mode keeps it in the node's own system.
+fn lacks_proxy(snap: &Snapshot, node: &Node) -> bool {
+    let nodes = snap.nodes.items().unwrap_or_default().iter();
+    let mut others = nodes.filter(|n| n.metadata.name != node.metadata.name);
+    snap.pods.covers("kube-system")
+        && !node.is_auto_mode()
+        && proxy(snap, &node.metadata.name).is_none()
+        && others.any(|n| proxy(snap, &n.metadata.name).is_some())
 }
 
 /// The system of a node, where no other node runs it.

@@ -12,7 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
 use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE, is_expired};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::{age, is_now};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::monitoring::ContainerLog;
@@ -50,6 +50,8 @@ enum Fix {
 
 /// Seconds for which a line of metrics-server's log tells of now.
 const NOW: i64 = 180;
+/// The same of an agent that ends over it: it waits for five minutes between two runs.
+const ENDED: i64 = 900;
 
 impl Check for KubeletCertificate {
     fn meta(&self) -> &'static CheckMeta {
@@ -111,7 +113,7 @@ impl<'a> Seen<'a> {
             snap.pods.find(&log.namespace, &log.pod).ok().flatten().is_some_and(|pod| !pod.is_ready())
         };
         let mut ended = logs.filter(is_down).filter_map(|log| {
-            let line = log.text.lines().rev().find(|l| is_kubelet(l))?;
+            let line = log.text.lines().rev().find(|l| is_kubelet(l) && is_now(log, l, snap.collected_at, ENDED))?;
             Some((log.namespace.as_str(), log.pod.as_str(), log.container.as_str(), log.previous, line))
         });
         Self {
@@ -129,7 +131,7 @@ impl<'a> Seen<'a> {
     /// It shows a certificate, whose time is over.
     fn is_expired(&self) -> bool {
         let said = self.targets.iter().map(|(_, error)| *error).chain(self.metrics_server.map(|(.., line)| line));
-        said.into_iter().any(is_expired)
+        said.chain(self.ended.map(|(.., line)| line)).any(is_expired)
     }
 
     fn victims(&self) -> String {

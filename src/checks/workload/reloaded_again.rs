@@ -94,7 +94,7 @@ impl Check for ReloadedAgain {
 }
 
 fn finding(snap: &Snapshot, workload: &Workload, watched: Watched, events: &[&Event]) -> Option<Finding> {
-    let times: u32 = events.iter().map(|e| e.times()).sum();
+    let times: u32 = events.iter().map(|e| e.times_within(WINDOW, snap.collected_at)).sum();
     let newest = events.iter().max_by_key(|e| e.last_seen())?;
     if times < OFTEN || !newest.is_within(GOES_ON, snap.collected_at) {
         return None;

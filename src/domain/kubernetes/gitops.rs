@@ -246,7 +246,7 @@ fn syncs_begun(snap: &Snapshot, object: &GitOpsObject) -> u64 {
     let begun = format!("Initiated automated sync to '{revision}'");
     let told = snap.events_about("Application", &object.metadata, RECENT).into_iter();
     let same = told.filter(|e| e.reason == "OperationStarted" && !revision.is_empty() && e.message.contains(&begun));
-    same.map(|e| u64::from(e.times())).sum()
+    same.map(|e| u64::from(e.times_within(RECENT, snap.collected_at))).sum()
 }
 
 /// Two applications have one object; or each sync succeeds, and what was synced differs again.

@@ -17,6 +17,8 @@ use crate::text::pattern::pattern;
 const NOW: i64 = 900;
 /// Seconds between the clocks of two machines that are no fault.
 const SKEW: i64 = 120;
+/// Seconds between the time that a line bears and the one that it names, where both are of one clock.
+const SAME_CLOCK: i64 = 60;
 
 /// A node whose clock is off.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
-        if let Some((line, behind)) = log.text.lines().rev().find_map(|l| Some((l, early(snap, pod, l)?))) {
+        if let Some((line, behind)) = log.text.lines().rev().find_map(|l| Some((l, early(snap, node, pod, l)?))) {
             let off = entry(&mut found, node);
             off.seconds = off.seconds.or(Some(-behind));
             off.early.push((pod, log, line));
@@ -120,12 +122,22 @@ fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
 
 /// `x509: certificate has expired or is not yet valid: current time 2026-11-20T11:02:10Z is before 2026-11-20T23:14:05Z`, at a
 /// time of before the API server made the pod that says it: the clock of its node is behind by at least these seconds. The
-/// certificate is valid by now.
-fn early(snap: &Snapshot, pod: &Pod, line: &str) -> Option<i64> {
+/// certificate is valid by now. A pod that is ready has got over it, a line may quote what another machine said, and a kubelet
+/// whose heartbeats are of now has the right time.
+fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str) -> Option<i64> {
     let before = pattern!(r"current time (\S+Z) is before (\S+Z)");
     let found = before.captures(line)?;
     let (own, valid): (Timestamp, Timestamp) = (found[1].parse().ok()?, found[2].parse().ok()?);
+    let parsed = Line::parse(line);
+    let other = |at: Timestamp| (at.as_second() - own.as_second()).abs() >= SAME_CLOCK;
+    if pod.is_ready() || parsed.is_record() || parsed.written_at(snap.collected_at).is_some_and(other) {
+        return None;
+    }
     let behind = pod.metadata.creation_timestamp?.as_second() - own.as_second();
+    let heartbeat = node.status.conditions.iter().filter_map(|c| c.last_heartbeat_time).max();
+    if heartbeat.is_some_and(|t| snap.seconds_since(t) < behind - SKEW) {
+        return None;
+    }
     (behind >= SKEW && valid <= snap.collected_at).then_some(behind)
 }
 
@@ -145,16 +157,25 @@ mod tests {
         let pod: Pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "p", "namespace": "m",
             "creationTimestamp": "2026-11-21T02:41:25Z"}}))
         .expect("a pod");
-        let said = |own: &str, valid: &str| {
-            early(
-                &snap,
-                &pod,
-                &format!("x509: certificate has expired or is not yet valid: current time {own} is before {valid}"),
-            )
+        let node = |heartbeat: &str| -> Node {
+            let conditions = serde_json::json!([{"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat}]);
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": conditions}}))
+                .expect("a node")
         };
+        let behind = node("2026-11-20T02:59:00Z");
+        let text = |own: &str, valid: &str| {
+            format!("x509: certificate has expired or is not yet valid: current time {own} is before {valid}")
+        };
+        let said = |own: &str, valid: &str| early(&snap, &behind, &pod, &text(own, valid));
         assert_eq!(said("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z"), Some(86400));
         assert_eq!(said("2026-11-21T02:45:00Z", "2026-11-21T02:46:00Z"), None, "after the pod was made");
         assert_eq!(said("2026-11-20T02:41:25Z", "2027-11-20T23:14:05Z"), None, "the certificate is of a time to come");
+        let line = text("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z");
+        assert_eq!(early(&snap, &node("2026-11-21T02:58:00Z"), &pod, &line), None, "the kubelet's clock is right");
+        let quoted = format!("2026-11-21T02:50:00Z {line}");
+        assert_eq!(early(&snap, &behind, &pod, &quoted), None, "another machine said it");
+        let own = format!("2026-11-20T02:41:26Z {line}");
+        assert_eq!(early(&snap, &behind, &pod, &own), Some(86400));
     }
 
     #[test]

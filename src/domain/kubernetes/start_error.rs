@@ -51,11 +51,13 @@ impl NodeLimit {
         if has("session key") && has("quota exceeded") {
             return Some(Self::Keys);
         }
-        if has("cgroup") && has("no space left on device") {
+        // Writing into one that exists fails likewise where a number of processors is wrong.
+        if has("mkdir /sys/fs/cgroup") && has("no space left on device") {
             return Some(Self::Cgroups);
         }
-        let forks = has("fork") || has("clone") || has("OS thread") || has("pthread_create");
-        (forks && has("resource temporarily unavailable")).then_some(Self::Processes)
+        let forks = ["fork/exec", "clone(", "failed to create new OS thread", "pthread_create"].iter().any(|f| has(f));
+        let full = has("resource temporarily unavailable") || has("Resource temporarily unavailable");
+        (forks && full).then_some(Self::Processes)
     }
 }
 
@@ -111,6 +113,14 @@ impl Fault {
             return Some(Self::Command { name });
         }
         Some(if has("deadline exceeded") { Self::Slow } else { Self::Other })
+    }
+
+    /// What kept a container from beginning that ended before its program ran, by the reason and message of its end. Where
+    /// nothing is told, it is an end like others.
+    pub(crate) fn of_end(reason: &str, message: &str) -> Option<Self> {
+        let never_ran = matches!(reason, "StartError" | "ContainerCannotRun");
+        let fault = Self::of(message).filter(|_| never_ran)?;
+        matches!(fault, Self::MountType { .. } | Self::WorkDir { .. }).then_some(fault)
     }
 
     /// The name of the container is held by an attempt of before, which has not come to its end. `of` says nothing of it: it
@@ -247,6 +257,12 @@ mod tests {
         ] {
             assert_eq!(Fault::of(cwd), Some(Fault::WorkDir { path: "/home/nonroot".into() }), "{cwd}");
         }
+        let gone = r#"chdir to cwd ("/data") set in config.json failed: no such file or directory: unknown"#;
+        assert_eq!(Fault::of_end("StartError", gone), None, "it is none of its rights");
+        let quota = r#"failed to write "0-7" to /sys/fs/cgroup/cpuset/kubepods/x/cpuset.cpus: no space left on device"#;
+        assert_eq!(Fault::of(quota), Some(Fault::Other));
+        let pulled = "failed to clone repository: resource temporarily unavailable";
+        assert_eq!(Fault::of(pulled), Some(Fault::Other));
         let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
         assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));
         let sub_path = r#"failed to create subPath directory for volumeMount "storage" of container "grafana""#;

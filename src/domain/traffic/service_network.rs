@@ -13,6 +13,15 @@ use crate::snapshot::monitoring::ContainerLog;
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
 
+/// Seconds that a new node may take to write its rules.
+const SETTLES: i64 = 900;
+
+/// Seconds within which one of the pods has to say it again: one that ends over it waits for five minutes between two runs.
+const GOES_ON: i64 = 360;
+
+/// The same of a pod that is ready: it may have met an API server that was updated a while ago.
+const READY: i64 = 120;
+
 /// Workloads whose pods have to say so on one node: one alone may have a fault of its own.
 const WORKLOADS: usize = 2;
 
@@ -51,11 +60,14 @@ pub(crate) fn cut_off(snap: &Snapshot) -> Vec<Cut<'_>> {
         return Vec::new();
     }
     let nodes = snap.nodes.items().unwrap_or_default();
-    let known = |name: &str| nodes.iter().find(|n| n.metadata.name == name && n.is_ready() && !n.is_fargate());
+    let settled = |n: &Node| n.is_ready() && !n.is_fargate() && snap.age_seconds(&n.metadata) >= SETTLES;
+    let known = |name: &str| nodes.iter().find(|n| n.metadata.name == name && settled(n));
     let mut found = Vec::new();
     for (name, silent) in by_node {
         // Pods that are all ready have only met an API server that was updated, a while ago.
-        let lasts = silent.values().any(|s| !s.pod.is_ready());
+        let ages: Vec<i64> = silent.values().filter_map(|s| age(s.line, snap.collected_at)).collect();
+        let goes_on = ages.is_empty() || ages.iter().any(|seconds| *seconds <= GOES_ON);
+        let lasts = goes_on && silent.values().any(|s| !s.pod.is_ready());
         if let Some(node) = known(name).filter(|_| lasts && silent.len() >= WORKLOADS) {
             found.push(Cut { node, silent: silent.into_values().collect(), address: address.clone() });
         }
@@ -80,8 +92,10 @@ fn api_address(snap: &Snapshot) -> Option<String> {
 /// The last line of now in which the API's address is silent.
 fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod, address: &str) -> Option<&'a str> {
     let of_now = |line: &&str| {
-        let undated = || age(line, snap.collected_at).is_none() && !pod.is_ready();
-        is_now(log, line, snap.collected_at, NOW) || undated()
+        if pod.is_ready() {
+            return !log.previous && is_now(log, line, snap.collected_at, READY);
+        }
+        is_now(log, line, snap.collected_at, NOW) || age(line, snap.collected_at).is_none()
     };
     log.text.lines().rev().filter(|line| is_silent(line, address)).find(of_now)
 }

@@ -65,4 +65,37 @@ impl Event {
     pub fn times(&self) -> u32 {
         self.series.as_ref().map(|s| s.count).or(self.count).unwrap_or(1).max(1)
     }
+
+    /// How often it was seen in the last `seconds` before `now`: the share of them, where it has been counted for longer.
+    pub fn times_within(&self, seconds: i64, now: Timestamp) -> u32 {
+        let begun = self.first_timestamp.or(self.event_time).or(self.metadata.creation_timestamp);
+        let Some((first, last)) = begun.zip(self.last_seen()).filter(|(first, last)| first < last) else {
+            return self.times();
+        };
+        let since = now.as_second() - seconds;
+        let (within, all) = (last.as_second() - since, last.as_second() - first.as_second());
+        if within >= all {
+            return self.times();
+        }
+        let share = i64::from(self.times()) * within.max(0) / all.max(1);
+        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn times_of_days_are_shared_out() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
+        let times = |first: &str, last: &str| {
+            let event = json!({"count": 48, "firstTimestamp": first, "lastTimestamp": last});
+            serde_json::from_value::<Event>(event).expect("an event").times_within(3600, now)
+        };
+        assert_eq!(times("2026-11-21T11:10:00Z", "2026-11-21T12:00:00Z"), 48);
+        assert_eq!(times("2026-11-19T12:00:00Z", "2026-11-21T12:00:00Z"), 1);
+        assert_eq!(times("2026-11-21T10:00:00Z", "2026-11-21T12:00:00Z"), 24);
+    }
 }

@@ -46,8 +46,8 @@ fn of_status<'a>(snap: &Snapshot, pod: &'a Pod, status: &ContainerStatus) -> Opt
     }
     // Between two attempts the container's last end has the runtime's word.
     let end = status.last_state.terminated.as_ref()?;
-    let said = end.message.clone().filter(|_| matches!(end.reason.as_str(), "StartError" | "ContainerCannotRun"))?;
-    let fault = Fault::of(&said).filter(|f| matches!(f, Fault::MountType { .. } | Fault::WorkDir { .. }))?;
+    let said = end.message.clone()?;
+    let fault = Fault::of_end(&end.reason, &said)?;
     Some(Stop { pod, container, fault, said, source: "ended" })
 }
 

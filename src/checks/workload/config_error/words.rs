@@ -66,7 +66,8 @@ impl Case<'_> {
                     NodeLimit::Processes => "processes and threads",
                     NodeLimit::Cgroups => "control groups",
                 };
-                format!("the kernel of node {node} has no more {what}")
+                let bound = if *limit == NodeLimit::Processes { ", or podPidsLimit leaves the pod none" } else { "" };
+                format!("the kernel of node {node} has no more {what}{bound}")
             }
             Fault::Slow => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");

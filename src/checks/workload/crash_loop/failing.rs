@@ -2,6 +2,7 @@
 
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::start_error;
 use crate::domain::prometheus::oom;
 use crate::domain::text::windows::GRACE;
 use crate::snapshot::Snapshot;
@@ -46,12 +47,8 @@ pub(super) fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> 
 
 /// Exits and is restarted. What ran out of memory, and what never started, is the matter of other checks.
 fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
-    let never_began = |t: &Terminated| {
-        matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun")
-            && t.message.as_deref().is_some_and(|m| {
-                ["error mounting", "not a directory", "chdir to cwd"].iter().any(|words| m.contains(words))
-            })
-    };
+    let never_began =
+        |t: &Terminated| t.message.as_deref().is_some_and(|m| start_error::Fault::of_end(&t.reason, m).is_some());
     if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
         return false;
     }

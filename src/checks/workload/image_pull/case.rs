@@ -81,7 +81,7 @@ pub(super) struct Case<'a> {
     pub(super) rewritten: Option<Rewritten>,
 }
 
-/// An image that the template does not name: an admission webhook wrote it into the pod.
+/// An image that the template does not name: something wrote it into the pod on its way in.
 pub(super) struct Rewritten {
     /// The image of the template.
     pub(super) written: String,
@@ -96,7 +96,10 @@ impl Rewritten {
         let set = snap.replica_sets.find(&pod.metadata.namespace, &set.name).ok().flatten()?;
         let spec = &set.spec.template.spec;
         let written = spec.init_containers.iter().chain(&spec.containers).find(|c| c.name == container.name)?;
-        if written.image.is_empty() || written.image == container.image {
+        let name = |image: &str| Image::parse(image).map(|i| (i.host, i.repository));
+        // The same repository by a digest is what the template means.
+        let same = written.image == container.image || name(&written.image) == name(&container.image);
+        if written.image.is_empty() || same {
             return None;
         }
         // `rule.policy.kyverno.io: replaced /spec/containers/0/image`
@@ -147,8 +150,8 @@ impl<'a> Case<'a> {
         }
         let ecr = self.image.as_ref().and_then(Image::ecr);
         match self.reason {
-            // It is not there, or there is no login for it: the template's name for it needs neither.
-            Reason::NotFound | Reason::Denied | Reason::Unauthorized if self.rewritten.is_some() => Cause::Rewritten,
+            // Where a login is missing, it is the same for either name.
+            Reason::NotFound if self.rewritten.is_some() => Cause::Rewritten,
             Reason::NotFound if ecr.is_some() => Cause::EcrNotFound,
             Reason::NotFound => Cause::NotFound,
             // A slip in the name of a public repository reads like a private one.

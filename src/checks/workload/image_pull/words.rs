@@ -62,7 +62,7 @@ impl Case<'_> {
         let Some(rewritten) = &self.rewritten else { return ("another", "something".to_owned()) };
         let by = match &rewritten.rule {
             Some((rule, policy)) => format!("rule {rule} of Kyverno policy {policy}"),
-            None => "an admission webhook".to_owned(),
+            None => "something on the pod's way in".to_owned(),
         };
         (&rewritten.written, by)
     }
