@@ -145,7 +145,8 @@ fn of_monitors(snap: &Snapshot) -> Vec<Signal> {
 fn of_routes(snap: &Snapshot) -> Vec<Signal> {
     let mut all = Vec::new();
     let mut seen: Vec<(&str, &str)> = Vec::new();
-    for route in gateway::of_stack(snap) {
+    let routes: Vec<_> = gateway::of_stack(snap).collect();
+    for route in &routes {
         for parent in gateway::parents(route) {
             if let Some(Fault::NotAccepted(c) | Fault::Unresolved(c)) = gateway::fault(snap, route, parent) {
                 all.push(of_object(gateway::GROUP, &route.kind, "httproutes", &route.metadata, c));
@@ -157,7 +158,9 @@ fn of_routes(snap: &Snapshot) -> Vec<Signal> {
                 continue;
             }
             seen.push(named);
-            if let Some(GatewayFault::Condition(c) | GatewayFault::Listener(_, c)) = gateway::gateway_fault(snap, own) {
+            if let Some(GatewayFault::Condition(c) | GatewayFault::Listener(_, c)) =
+                gateway::gateway_fault(snap, own, &routes)
+            {
                 all.push(of_object(gateway::GROUP, &own.kind, "gateways", &own.metadata, c));
             }
         }

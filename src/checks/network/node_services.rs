@@ -39,9 +39,18 @@ enum Fix {
         red_hat: bool,
         proxy: String,
         proxy_namespace: String,
+        /// Whose pods get no answer.
+        workloads: Vec<Owner>,
         #[serde(flatten)]
         instance: Instance,
     },
+}
+
+/// A workload, as kubectl takes it.
+#[derive(Serialize, JsonSchema)]
+struct Owner {
+    name: String,
+    namespace: String,
 }
 
 impl Check for NodeServices {
@@ -106,6 +115,11 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
         system: system.unwrap_or_default(),
         proxy: proxy.map(|p| p.metadata.name.clone()).unwrap_or_default(),
         proxy_namespace: proxy.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
+        workloads: cut
+            .silent
+            .iter()
+            .map(|s| Owner { name: snap.owner_ref(s.pod).kubectl_name(), namespace: s.pod.metadata.namespace.clone() })
+            .collect(),
         instance: Instance::of(snap, cut.node),
     })
 }

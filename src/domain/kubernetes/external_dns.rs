@@ -33,18 +33,36 @@ pub(crate) struct Unwritten<'a> {
 /// The last that external-dns says of a host within the last hour, where it cannot write its record.
 pub(crate) fn unwritten<'a>(snap: &'a Snapshot, host: &str) -> Option<Unwritten<'a>> {
     let logs = snap.part_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
-    logs.filter(|l| base_of(&l.image) == "external-dns").find_map(|log| {
-        let mut last = None;
+    let logs: Vec<&ContainerLog> = logs.filter(|l| base_of(&l.image) == "external-dns").collect();
+    // Two of them may keep the zones of the inside and of the outside: what one has no zone for is the other's.
+    let owner = |l: &ContainerLog| snap.pods.find(&l.namespace, &l.pod).ok().flatten().map(|p| snap.owner_ref(p));
+    let several = logs.windows(2).any(|two| two[0].pod != two[1].pod && owner(two[0]) != owner(two[1]));
+    let is_wanted = |l: &ContainerLog| l.text.lines().any(|t| t.contains("Desired change") && names(t, host));
+    let lacks_zone = |log: &ContainerLog| {
+        !several && !logs.iter().any(|l| (&l.namespace, &l.pod) != (&log.namespace, &log.pod) && is_wanted(l))
+    };
+    logs.iter().copied().find_map(|log| {
+        let mut last: Option<Unwritten<'a>> = None;
         for line in log.text.lines() {
-            if is_done(line) {
+            if last.as_ref().is_some_and(|l| is_over(l, line, host)) {
                 last = None;
             } else if let Some((why, said)) = read(line, host).filter(|_| is_now(log, line, snap.collected_at, RECENT))
             {
                 last = Some(Unwritten { log, line, why, zone: between(line, "/hostedzone/", "]"), said });
             }
         }
-        last
+        last.filter(|l| l.why != Why::NoZone || lacks_zone(log))
     })
+}
+
+/// A later line tells that the record is written. That all records of the zones which it has are up to date says nothing of a
+/// host that is in none of them, and what another zone got says nothing of this one.
+fn is_over(unwritten: &Unwritten<'_>, line: &str, host: &str) -> bool {
+    if unwritten.why == Why::NoZone {
+        return line.contains("Desired change") && names(line, host);
+    }
+    let zone = between(line, "/hostedzone/", "]");
+    is_done(line) && unwritten.zone.zip(zone).is_none_or(|(failed, done)| failed == done)
 }
 
 /// All that was to be written is.
@@ -110,8 +128,13 @@ mod tests {
     fn what_is_wanted_or_written_is_no_fault() {
         let wanted = r#"time="x" level=info msg="Desired change: CREATE grafana.example.com A [Id: /hostedzone/Z1]""#;
         assert_eq!(read(wanted, "grafana.example.com"), None);
-        assert!(is_done(
-            r#"time="x" level=info msg="3 record(s) in zone example.com. [Id: /hostedzone/Z1] were successfully updated""#
-        ));
+        let done = r#"time="x" level=info msg="3 record(s) in zone example.com. [Id: /hostedzone/Z1] were successfully updated""#;
+        let log = ContainerLog::default();
+        let of = |why, zone| Unwritten { log: &log, line: "", why, zone, said: "" };
+        let host = "grafana.example.com";
+        assert!(is_over(&of(Why::Taken, Some("Z1")), done, host) && is_over(&of(Why::Taken, None), done, host));
+        assert!(!is_over(&of(Why::Taken, Some("Z2")), done, host), "it is another zone");
+        assert!(!is_over(&of(Why::NoZone, None), "All records are already up to date", host));
+        assert!(is_over(&of(Why::NoZone, None), wanted, host));
     }
 }

@@ -59,6 +59,12 @@ pub(crate) fn parents(route: &GatewayObject) -> impl Iterator<Item = &ParentRef>
     route.spec.parent_refs.iter().filter(|p| p.kind.as_deref().is_none_or(|k| k == "Gateway"))
 }
 
+/// A route's reference to a Gateway means this one.
+pub(crate) fn means(route: &GatewayObject, parent: &ParentRef, gateway: &GatewayObject) -> bool {
+    let own = &gateway.metadata;
+    parent.name == own.name && namespace_of(parent.namespace.as_deref(), &route.metadata) == own.namespace
+}
+
 /// What is wrong with a route at one of its Gateways.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault<'a> {
@@ -78,8 +84,9 @@ pub(crate) fn fault<'a>(snap: &'a Snapshot, route: &'a GatewayObject, parent: &P
         return None;
     }
     let namespace = namespace_of(parent.namespace.as_deref(), &route.metadata);
-    if find(snap, "Gateway", namespace, &parent.name).ok()?.is_none() {
-        return Some(Fault::NoGateway);
+    let Some(gateway) = find(snap, "Gateway", namespace, &parent.name).ok()? else { return Some(Fault::NoGateway) };
+    if snap.age_seconds(&gateway.metadata) < PATIENCE {
+        return None;
     }
     let is_it = |p: &ParentRef| {
         p.name == parent.name
@@ -94,11 +101,20 @@ pub(crate) fn fault<'a>(snap: &'a Snapshot, route: &'a GatewayObject, parent: &P
     let said: Vec<Option<Fault<'a>>> =
         route.status.parents.iter().filter(|p| is_it(&p.parent_ref)).map(|p| bad(&p.conditions)).collect();
     match said.as_slice() {
+        // It was changed, perhaps just now, since anybody judged it.
+        [] if is_newer(route) => None,
         [] => Some(Fault::Unseen),
         // What a controller of before wrote may be left over beside what the present one says.
         all if all.iter().any(Option::is_none) => None,
         all => all[0],
     }
+}
+
+/// All that is said of a route is said of an earlier version of it.
+fn is_newer(route: &GatewayObject) -> bool {
+    let conditions = route.status.parents.iter().flat_map(|p| &p.conditions);
+    let newest = conditions.filter_map(|c| c.observed_generation).max();
+    newest.zip(route.metadata.generation).is_some_and(|(seen, now)| seen < now)
 }
 
 /// A condition that is False of what stands in the object now, and has been for a while.
@@ -125,8 +141,12 @@ pub(crate) enum GatewayFault<'a> {
     Listener(&'a str, &'a Condition),
 }
 
-/// What is wrong with a Gateway, the deepest first.
-pub(crate) fn gateway_fault<'a>(snap: &'a Snapshot, gateway: &'a GatewayObject) -> Option<GatewayFault<'a>> {
+/// What is wrong with a Gateway, the deepest first, or with those of its listeners that these routes ask for.
+pub(crate) fn gateway_fault<'a>(
+    snap: &'a Snapshot,
+    gateway: &'a GatewayObject,
+    routes: &[&GatewayObject],
+) -> Option<GatewayFault<'a>> {
     let meta = &gateway.metadata;
     if snap.age_seconds(meta) < PATIENCE || meta.deletion_timestamp.is_some() {
         return None;
@@ -134,13 +154,20 @@ pub(crate) fn gateway_fault<'a>(snap: &'a Snapshot, gateway: &'a GatewayObject) 
     if matches!(class(snap, gateway), Ok(None)) {
         return Some(GatewayFault::NoClass);
     }
-    let accepted = gateway.status.conditions.iter().find(|c| c.kind == "Accepted");
-    // The API server writes `Unknown`, Pending, "Waiting for controller" when the object is made.
-    if accepted.is_none_or(|c| c.status == "Unknown") {
+    // The API server writes `Unknown`, Pending, "Waiting for controller" when the object is made. Not every version of a
+    // controller writes Accepted: before, it was Scheduled and Ready.
+    if gateway.status.conditions.iter().all(|c| c.status == "Unknown") {
         return Some(GatewayFault::Unseen);
     }
-    let listener = || {
-        gateway.status.listeners.iter().find_map(|l| {
+    let is_asked = |name: &str| {
+        let asks = |r: &GatewayObject| {
+            let mut to_it = parents(r).filter(|p| means(r, p, gateway));
+            to_it.any(|p| asked(gateway, p).iter().any(|l| l.name == name))
+        };
+        routes.iter().any(|r| asks(r))
+    };
+    let listener = |asked: bool| {
+        gateway.status.listeners.iter().filter(|l| is_asked(&l.name) == asked).find_map(|l| {
             let kinds = ["Accepted", "ResolvedRefs", "Programmed"];
             let bad = kinds.iter().find_map(|k| failing(snap, meta, &l.conditions, k));
             let torn = || l.conditions.iter().find(|c| c.kind == "Conflicted" && c.status == "True");
@@ -153,7 +180,8 @@ pub(crate) fn gateway_fault<'a>(snap: &'a Snapshot, gateway: &'a GatewayObject) 
     let vague = said.is_some_and(|c| matches!(c.reason.as_deref(), Some("ListenersNotValid" | "Invalid")));
     match said {
         Some(condition) if !vague => Some(GatewayFault::Condition(condition)),
-        _ => listener().or(said.map(GatewayFault::Condition)),
+        // Where others of its listeners are the ones, those that are asked for serve.
+        _ => listener(true).or_else(|| said.filter(|_| listener(false).is_none()).map(GatewayFault::Condition)),
     }
 }
 

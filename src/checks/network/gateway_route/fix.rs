@@ -113,7 +113,7 @@ impl Fix {
                 }
             }
             Fault::Unresolved(condition) => match condition.reason.as_deref() {
-                Some("RefNotPermitted") => match foreign(route) {
+                Some("RefNotPermitted") => match foreign(route, condition.message.as_deref().unwrap_or_default()) {
                     Some((service_namespace, service)) => Self::Grant {
                         grant: format!("{}-to-{}", route.metadata.namespace, service.name),
                         service_namespace: service_namespace.to_owned(),
@@ -157,9 +157,16 @@ impl Fix {
     }
 }
 
-/// The first Service of a route that lies in another namespace.
-fn foreign(route: &GatewayObject) -> Option<(&str, &BackendRef)> {
-    gateway::services(route).find(|(namespace, _)| *namespace != route.metadata.namespace)
+/// The Service of a route that lies in another namespace: the one that the condition names, or the first.
+fn foreign<'a>(route: &'a GatewayObject, said: &str) -> Option<(&'a str, &'a BackendRef)> {
+    let all = || gateway::services(route).filter(|(namespace, _)| *namespace != route.metadata.namespace);
+    // `backend ref to Service monitoring/grafana not permitted`; a name may be the beginning of another one.
+    let part = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '/' | '.');
+    let words: Vec<&str> = said.split(part).map(|w| w.trim_end_matches('.')).collect();
+    let is_named = |(namespace, service): &(&str, &BackendRef)| {
+        words.contains(&service.name.as_str()) || words.contains(&format!("{namespace}/{}", service.name).as_str())
+    };
+    all().find(is_named).or_else(|| all().next())
 }
 
 /// What of the backends is not there, as far as the Services were read.

@@ -59,16 +59,11 @@ fn gateways(snap: &Snapshot, routes: &[&GatewayObject]) -> Vec<Finding> {
 }
 
 fn of_gateway(snap: &Snapshot, own: &GatewayObject, hanging: &[&GatewayObject]) -> Option<Finding> {
-    let fault = gateway::gateway_fault(snap, own)?;
     let meta = &own.metadata;
     // A listener that no route of the stack asks for is no matter of the stack.
-    if let GatewayFault::Listener(name, _) = fault {
-        let asks = |r: &&&GatewayObject| {
-            let to_it = gateway::parents(r).filter(|p| p.name == meta.name);
-            to_it.into_iter().any(|p| gateway::asked(own, p).iter().any(|l| l.name == name))
-        };
-        hanging.iter().find(asks)?;
-    }
+    let fault = gateway::gateway_fault(snap, own, hanging)?;
+    // It may be reached in another way: by its Service, or the address of a node.
+    let unaddressed = matches!(fault, GatewayFault::Condition(c) if c.reason.as_deref() == Some("AddressNotAssigned"));
     let (class, who) = (&own.spec.gateway_class_name, format!("Gateway {}/{}", meta.namespace, meta.name));
     let why = match fault {
         GatewayFault::NoClass => format!("its GatewayClass {class} does not exist"),
@@ -77,8 +72,10 @@ fn of_gateway(snap: &Snapshot, own: &GatewayObject, hanging: &[&GatewayObject]) 
         GatewayFault::Listener(name, c) => format!("listener {name}: {} is {}{}", c.kind, c.status, said(c)),
     };
     let routes: Vec<String> = hanging.iter().map(|r| r.metadata.name.clone()).collect();
-    let message = format!("{who}, on which HTTPRoute {} hangs, does not serve: {why}", routes.join(", "));
-    let severity = if is_certain(snap, hanging, own) { Severity::Error } else { Severity::Warning };
+    let what = if unaddressed { "has no address" } else { "does not serve" };
+    let message = format!("{who}, on which HTTPRoute {} hangs, {what}: {why}", routes.join(", "));
+    let certain = !unaddressed && is_certain(snap, hanging, own);
+    let severity = if certain { Severity::Error } else { Severity::Warning };
     let made = Finding::new(GatewayRoute::META.id, severity, gateway::reference(own), message)
         .key(format!("gateway {}/{}", meta.namespace, meta.name))
         .fix(Fix::of_gateway(snap, own, fault))
@@ -97,7 +94,7 @@ fn of_gateway(snap: &Snapshot, own: &GatewayObject, hanging: &[&GatewayObject]) 
 /// One of the routes hangs on this Gateway alone.
 fn is_certain(snap: &Snapshot, hanging: &[&GatewayObject], own: &GatewayObject) -> bool {
     let others = |route: &&&GatewayObject| {
-        let mut elsewhere = gateway::parents(route).filter(|p| p.name != own.metadata.name);
+        let mut elsewhere = gateway::parents(route).filter(|p| !gateway::means(route, p, own));
         !elsewhere.any(|p| gateway::fault(snap, route, p).is_none())
     };
     hanging.iter().any(|r| others(&r))
@@ -131,10 +128,17 @@ fn finding(
     let meta = &route.metadata;
     let namespace = gateway::namespace_of(parent.namespace.as_deref(), meta);
     let (who, on) = (format!("HTTPRoute {}/{}", meta.namespace, meta.name), format!("{namespace}/{}", parent.name));
+    // The others of several are served.
+    let several = route.spec.rules.iter().flat_map(|r| &r.backend_refs).count() > 1;
+    let severity = if several && matches!(fault, Fault::Unresolved(_)) { Severity::Warning } else { severity };
     let message = match fault {
         Fault::NoGateway => format!("{who} leads nowhere: Gateway {on}, on which it is to hang, does not exist"),
         Fault::Unseen => format!("{who} leads nowhere: no controller has judged it for Gateway {on}"),
         Fault::NotAccepted(c) => format!("{who} leads nowhere: Gateway {on} does not take it{}", said(c)),
+        Fault::Unresolved(c) if several => format!(
+            "{who} hangs on Gateway {on}, and one of the backends that it leads to does not resolve{}: requests to that backend get a 500",
+            said(c)
+        ),
         Fault::Unresolved(c) => {
             format!("{who} hangs on Gateway {on}, and what it leads to does not resolve{}: requests get a 500", said(c))
         }

@@ -109,6 +109,30 @@ fn a_listener_that_takes_its_own_namespace_alone_is_told() {
 }
 
 #[test]
+fn older_words_and_other_listeners_do_not_stop_a_gateway() {
+    let good = [condition("Accepted", "True", "Accepted"), condition("ResolvedRefs", "True", "ResolvedRefs")];
+    let older = [condition("Scheduled", "True", "Scheduled"), condition("Ready", "True", "Ready")];
+    assert_eq!(applicable(&GatewayRoute, &snapshot(&good, &older)), []);
+    let invalid = [condition("Accepted", "False", "ListenersNotValid")];
+    let mut snap = snapshot(&good, &invalid);
+    snap.gateways = snap.gateways.map(|mut object| {
+        if object.kind == "Gateway" {
+            let bad = condition("ResolvedRefs", "False", "InvalidCertificateRef");
+            object.status.listeners =
+                serde_json::from_value(json!([{"name": "https", "conditions": [bad]}])).expect("are listeners");
+        }
+        if object.kind == "HTTPRoute" {
+            object.spec.parent_refs[0].section_name = Some("http".into());
+            object.status.parents[0].parent_ref.section_name = Some("http".into());
+        }
+        object
+    });
+    assert_eq!(applicable(&GatewayRoute, &snap), []);
+    let found = findings(&GatewayRoute, &snapshot(&good, &[condition("Programmed", "False", "AddressNotAssigned")]));
+    assert!(found[0].severity == Severity::Warning && found[0].message.contains("has no address"));
+}
+
+#[test]
 fn a_route_of_others_is_no_matter_of_the_stack() {
     let mut snap = snapshot(&[condition("Accepted", "False", "NoMatchingParent")], &well());
     snap.gateways = snap.gateways.map(|mut object| {

@@ -367,7 +367,9 @@ fn gives_back(snap: &Snapshot, subnet: &str) -> bool {
         let interfaces = &place.instance(n)?.network_interfaces;
         let addresses: usize = interfaces.iter().map(|i| i.private_ip_addresses.len().saturating_sub(1)).sum();
         (addresses > 0).then(|| {
-            let own = |p: &&Pod| p.spec.node_name.as_deref() == Some(n.metadata.name.as_str()) && !p.spec.host_network;
+            let here = |p: &Pod| p.spec.node_name.as_deref() == Some(n.metadata.name.as_str());
+            // The addresses of pods that have finished are free again.
+            let own = |p: &&Pod| here(p) && !p.spec.host_network && !p.is_finished();
             let used = snap.pods.items().unwrap_or_default().iter().filter(own).count();
             addresses > MINIMUM.max(used + WARM)
         })
@@ -397,7 +399,8 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
     let set = |name: &str| vpc_cni::env(snap, name).is_some_and(|v| v != "0");
     match why {
         Why::Subnet => {
-            let warm = !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")) && gives_back(snap, &own);
+            let by_blocks = vpc_cni::env(snap, "ENABLE_PREFIX_DELEGATION").is_some_and(|v| v == "true");
+            let warm = !by_blocks && !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")) && gives_back(snap, &own);
             let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, &own, nodes, waiting) };
             Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm, cni: Cni::of(snap) }
         }

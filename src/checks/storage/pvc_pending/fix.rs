@@ -217,7 +217,9 @@ impl Case<'_> {
 
     fn no_volume(&self, class: String) -> Way {
         let first = self.claims[0];
-        let like = misfit::unfit(self.snap, first).into_iter().next().map(|(v, _)| v.metadata.name.clone());
+        let unfit = misfit::unfit(self.snap, first).into_iter().next().map(|(v, _)| v.metadata.name.clone());
+        // One volume serves one claim.
+        let like = unfit.filter(|_| self.claims.len() == 1);
         Way::NoVolume {
             like,
             new_volume: format!("{}-{}", first.metadata.namespace, first.metadata.name),

@@ -131,7 +131,8 @@ fn room(snap: &Snapshot, pod: &Pod, message: &str) -> Detail {
         if largest_node(snap, pod, resource).is_some_and(|(_, all)| all < requests(pod, resource)) {
             made.too_large.push(format!("{asked} {resource}"));
         }
-        let nodes = left(snap, pod, resource).unwrap_or_default();
+        let mut nodes = left(snap, pod, resource).unwrap_or_default();
+        nodes.sort_by(|a, b| b.free.total_cmp(&a.free));
         let shown = nodes.iter().take(SHOWN_NODES).map(|l| {
             let (all, free) = (amount(resource, l.all), amount(resource, l.free));
             format!("{}: {all} {resource} allocatable, {free} not requested yet", l.node)
