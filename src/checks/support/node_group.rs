@@ -12,8 +12,10 @@ use crate::snapshot::aws::{Nodegroup, NodegroupTaint};
 #[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Again {
     name: String,
-    /// Instances of it are nodes, which work again with what they lacked.
+    /// Instances of it are nodes, which work again with what they lacked; or nobody knows, where not all nodes were read.
     joined: bool,
+    /// Fewer of them than it was to have.
+    fewer: bool,
     /// The words after `aws eks create-nodegroup`.
     create: Vec<String>,
 }
@@ -22,10 +24,16 @@ pub(crate) struct Again {
 pub(crate) fn again<'a>(snap: &Snapshot, groups: impl Iterator<Item = &'a Nodegroup>) -> Vec<Again> {
     let place = Place::of(snap);
     let failed = groups.filter(|g| g.status == "CREATE_FAILED");
-    let one = |g: &Nodegroup| Again {
-        name: g.nodegroup_name.clone(),
-        joined: nodes_of(snap, &g.nodegroup_name).next().is_some(),
-        create: create(g, &place, &g.nodegroup_name, &g.subnets),
+    let whole = snap.nodes.items().is_ok() && snap.nodes.gaps().is_empty();
+    let one = |g: &Nodegroup| {
+        let nodes = nodes_of(snap, &g.nodegroup_name).count();
+        let wanted = g.scaling_config.desired_size.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+        Again {
+            name: g.nodegroup_name.clone(),
+            joined: nodes > 0 || !whole,
+            fewer: whole && nodes > 0 && nodes < wanted,
+            create: create(g, &place, &g.nodegroup_name, &g.subnets),
+        }
     };
     failed.map(one).collect()
 }
@@ -90,5 +98,8 @@ mod tests {
         snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
         let found: Vec<(String, bool)> = again(&snap, groups.iter()).into_iter().map(|g| (g.name, g.joined)).collect();
         assert_eq!(found, [("db".to_owned(), true), ("web".to_owned(), false)]);
+        let sized = json!([{"nodegroupName": "db", "status": "CREATE_FAILED", "scalingConfig": {"desiredSize": 2}}]);
+        let sized: Vec<Nodegroup> = serde_json::from_value(sized).expect("groups");
+        assert!(again(&snap, sized.iter()).iter().all(|g| g.joined && g.fewer));
     }
 }

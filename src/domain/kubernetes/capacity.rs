@@ -90,13 +90,21 @@ fn used<'a>(snap: &'a Snapshot, resource: &str, gone: impl Fn(&Meta) -> bool) ->
     Some(used)
 }
 
-/// A node has room for what a pod asks for of CPU and memory, whatever else keeps the pod from it.
-pub(crate) fn has_room(snap: &Snapshot, pod: &Pod, node: &Node) -> bool {
-    ["cpu", "memory"].iter().all(|resource| {
-        let total = node.status.allocatable.get(*resource).and_then(|q| parse_quantity(q));
-        let used = used(snap, resource, |_| false);
-        let taken = used.map(|u| u.get(node.metadata.name.as_str()).copied().unwrap_or(0.0));
-        total.zip(taken).is_some_and(|(total, taken)| total - taken >= requests(pod, resource))
+/// One of some nodes has room for what a pod asks for of CPU and memory, whatever else keeps the pod from it.
+pub(crate) fn any_has_room<'a>(snap: &Snapshot, pod: &Pod, nodes: impl Iterator<Item = &'a Node>) -> bool {
+    let mut nodes = nodes.peekable();
+    // Counting what all pods ask for takes a while.
+    if nodes.peek().is_none() {
+        return false;
+    }
+    let none = |_: &Meta| false;
+    let (Some(cpu), Some(memory)) = (used(snap, "cpu", none), used(snap, "memory", none)) else { return false };
+    nodes.any(|node| {
+        [("cpu", &cpu), ("memory", &memory)].iter().all(|(resource, used)| {
+            let total = node.status.allocatable.get(*resource).and_then(|q| parse_quantity(q));
+            let taken = used.get(node.metadata.name.as_str()).copied().unwrap_or(0.0);
+            total.is_some_and(|total| total - taken >= requests(pod, resource))
+        })
     })
 }
 

@@ -71,7 +71,11 @@ fn vault(pod: &Pod, text: &str) -> Option<Helper> {
     Some(Helper::Vault {
         account: pod.spec.account().to_owned(),
         role,
-        mount: login.clone().unwrap_or_default(),
+        mount: login.clone().unwrap_or_else(|| {
+            let path = pod.metadata.annotations.get(annotation::VAULT_AUTH_PATH).map_or("", String::as_str);
+            let mount = path.trim_matches('/').trim_start_matches("auth/");
+            if mount.is_empty() { "kubernetes" } else { mount }.to_owned()
+        }),
         path: if login.is_some() { String::new() } else { path },
         says: found[2].trim().to_owned(),
     })

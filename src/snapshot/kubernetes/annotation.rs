@@ -48,6 +48,8 @@ kept! {
     REVISION = "deployment.kubernetes.io/revision";
     /// Role of Vault that the agent of a pod logs in with.
     VAULT_ROLE = "vault.hashicorp.com/role";
+    /// Where the method is mounted that it logs in with: `auth/kubernetes` where it is not set.
+    VAULT_AUTH_PATH = "vault.hashicorp.com/auth-path";
     /// What policies of Kyverno changed of an object on its way in.
     KYVERNO_PATCHES = "policies.kyverno.io/last-applied-patches";
     /// Default IngressClass.

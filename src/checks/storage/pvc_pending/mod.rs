@@ -373,7 +373,9 @@ fn explain(cause: &Cause) -> String {
         Cause::AccessMode(mode) => {
             format!("it asks for {mode}, and an EBS volume can be attached to one node only")
         }
-        Cause::Topology(text) => format!("its class makes volumes {text}: its pod can be given no node"),
+        Cause::Topology(text) => {
+            format!("its class makes volumes {text}: no node is there now that its pod could be given")
+        }
         Cause::WaitsForPod => "its class binds when its pod is scheduled, and the pod is not".into(),
         Cause::NoConsumer => "its class binds when a pod uses it, and none does yet; this is normal".into(),
         Cause::ProvisioningFailed(_) => "provisioning fails".into(),

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Check, check};
 use crate::domain::aws::{ebs, node_group, node_pool, scale_up};
-use crate::domain::kubernetes::capacity::has_room;
+use crate::domain::kubernetes::capacity::any_has_room;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
@@ -95,7 +95,7 @@ fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
 fn room_on_unset(snap: &Snapshot, pod: &Pod) -> bool {
     let late = |n: &&Node| snap.age_seconds(&n.metadata) >= SETTING_UP;
     let unset = |n: &&Node| scheduling::kept_by(pod, n) == Some(Signal::Starting);
-    could_take(snap, pod).into_iter().filter(late).filter(unset).any(|n| has_room(snap, pod, n))
+    any_has_room(snap, pod, could_take(snap, pod).into_iter().filter(late).filter(unset))
 }
 
 /// What keeps the pod from the nodes that are meant for it: taints that were set on purpose rule the others out.
