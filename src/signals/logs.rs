@@ -153,7 +153,7 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
         FAILED.iter().any(|w| line.contains(w)) || line.contains(UNKNOWN) && asked()
     };
     let of_login = || log.text.lines().any(|line| line.contains(UNKNOWN) && is_login(line));
-    if !is_login(text) && !(text.contains(UNKNOWN) && of_login()) {
+    if !(is_login(text) || text.contains(UNKNOWN) && of_login()) {
         return false;
     }
     let Some(pods) = snap.pods.items().ok().filter(|_| snap.pods.is_whole()) else { return false };

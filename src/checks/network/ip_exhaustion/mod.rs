@@ -400,7 +400,8 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
     match why {
         Why::Subnet => {
             let by_blocks = vpc_cni::env(snap, vpc_cni::PREFIXES).is_some_and(|v| v == "true");
-            let warm = !by_blocks && !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")) && gives_back(snap, &own);
+            let is_set = by_blocks || set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET");
+            let warm = !is_set && gives_back(snap, &own);
             let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, &own, nodes, waiting) };
             Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm, cni: Cni::of(snap) }
         }
