@@ -80,19 +80,16 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
     (snap.issuing, snap.gateways) = (issuing, gateways);
+    sync_events(client, plan, snap).await;
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
 }
 
-/// Namespaces that are looked into at most because of KEDA.
-const MAX_SCALED: usize = 4;
+/// Namespaces that are looked into at most for the events of objects that bring something to the stack.
+const MAX_PLACES: usize = 4;
 
 /// What KEDA says of the ScaledObjects whose autoscalers get no metric: it stands in the events of their namespaces.
 async fn scaled_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let known = snap.scope.namespaces();
-    if !plan.wants(Fact::Events) || !snap.scope.all.is_empty() {
-        return;
-    }
     let is_stuck = |h: &&Autoscaler| {
         let mut conditions = h.status.conditions.iter();
         h.metadata.name.starts_with("keda-hpa-") && conditions.any(|c| c.kind == "ScalingActive" && c.status == "False")
@@ -101,15 +98,32 @@ async fn scaled_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     // Of those that are not ready there is no autoscaler.
     let scaled = snap.scaled_objects.items().unwrap_or_default().iter();
     let not_ready = scaled.filter(|o| o.not_ready().is_some()).map(|o| &o.metadata);
-    let places = stuck.chain(not_ready).map(|m| m.namespace.clone()).filter(|n| !known.contains(n));
-    let places: BTreeSet<String> = places.collect();
-    let places: BTreeSet<String> = places.into_iter().take(MAX_SCALED).collect();
-    if places.is_empty() {
+    let places = stuck.chain(not_ready).map(|m| m.namespace.clone()).collect();
+    events_of(client, plan, snap, "ScaledObject", places).await;
+}
+
+/// How often Argo CD began a sync of what differs again after each, where the object does not count it.
+async fn sync_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let differs = |o: &&GitOpsObject| {
+        o.kind == "Application"
+            && o.status.sync.status == "OutOfSync"
+            && o.status.operation_state.phase == "Succeeded"
+            && o.status.operation_state.operation.sync.auto_heal_attempts_count == 0
+    };
+    let again = snap.git_ops.items().unwrap_or_default().iter().filter(differs);
+    let places = again.map(|o| o.metadata.namespace.clone()).collect();
+    events_of(client, plan, snap, "Application", places).await;
+}
+
+/// Adds the events of one kind of objects in namespaces that are not read else: they only add to what the objects say.
+async fn events_of(client: &Client, plan: &Plan, snap: &mut Snapshot, kind: &str, places: BTreeSet<String>) {
+    let known = snap.scope.namespaces();
+    let places: BTreeSet<String> = places.into_iter().filter(|n| !known.contains(n)).take(MAX_PLACES).collect();
+    if places.is_empty() || !plan.wants(Fact::Events) || !snap.scope.all.is_empty() {
         return;
     }
     let found = client.namespaced_list::<Event>("/api/v1", "events", &places, IfAbsent::Empty).await;
-    // They only add to what the autoscalers say.
-    let own = found.items().unwrap_or_default().iter().filter(|e| e.involved_object.kind == "ScaledObject").cloned();
+    let own = found.items().unwrap_or_default().iter().filter(|e| e.involved_object.kind == kind).cloned();
     let more: Vec<Event> = own.collect();
     let events = std::mem::take(&mut snap.events);
     snap.events = events.with_more(more);

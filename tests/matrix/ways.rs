@@ -169,7 +169,8 @@ fn a_trust_policy_is_saved_before_it_is_replaced() {
     for (fixture, finding, steps) in ways() {
         let replaces = |s: &&Step| s.command.contains("update-assume-role-policy");
         if let Some(at) = steps.iter().position(replaces) {
-            let as_it_is = |l: &str| l.starts_with("aws iam get-role ") && l.ends_with("trust-before.json");
+            let as_it_is =
+                |l: &str| l.starts_with("aws iam get-role ") && l.trim_end_matches('\'').ends_with("trust-before.json");
             let saved = steps[..at].iter().any(|s| s.command.lines().any(as_it_is));
             assert!(saved, "{fixture} {}: {}", finding.check, steps[at].command);
         }

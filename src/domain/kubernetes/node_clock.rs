@@ -13,6 +13,8 @@ use crate::snapshot::kubernetes::{Condition, Node, Pod};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
 use crate::text::pattern::pattern;
 
+/// Lines from the end of a log that are its latest.
+const LATEST: usize = 5;
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
 /// Seconds between the clocks of two machines that are no fault.
@@ -55,7 +57,8 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
-        if let Some((line, behind)) = log.text.lines().rev().find_map(|l| Some((l, early(snap, node, pod, l)?))) {
+        let mut lines = log.text.lines().rev().enumerate();
+        if let Some((line, behind)) = lines.find_map(|(at, l)| Some((l, early(snap, node, pod, l, at < LATEST)?))) {
             let off = entry(&mut found, node);
             off.seconds = off.seconds.or(Some(-behind));
             off.early.push((pod, log, line));
@@ -122,9 +125,9 @@ fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
 
 /// `x509: certificate has expired or is not yet valid: current time 2026-11-20T11:02:10Z is before 2026-11-20T23:14:05Z`, at a
 /// time of before the API server made the pod that says it: the clock of its node is behind by at least these seconds. The
-/// certificate is valid by now. A pod that is ready has got over it, a line may quote what another machine said, and a kubelet
-/// whose heartbeats are of now has the right time.
-fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str) -> Option<i64> {
+/// certificate is valid by now. A pod that is ready has got over it, a line may quote what another machine said, and where the
+/// kubelet's heartbeats are of now the clock has been set right since, unless the program says nothing else to its end.
+fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str, is_latest: bool) -> Option<i64> {
     let before = pattern!(r"current time (\S+Z) is before (\S+Z)");
     let found = before.captures(line)?;
     let (own, valid): (Timestamp, Timestamp) = (found[1].parse().ok()?, found[2].parse().ok()?);
@@ -135,7 +138,7 @@ fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str) -> Option<i64> {
     }
     let behind = pod.metadata.creation_timestamp?.as_second() - own.as_second();
     let heartbeat = node.status.conditions.iter().filter_map(|c| c.last_heartbeat_time).max();
-    if heartbeat.is_some_and(|t| snap.seconds_since(t) < behind - SKEW) {
+    if !is_latest && heartbeat.is_some_and(|t| snap.seconds_since(t) < behind - SKEW) {
         return None;
     }
     (behind >= SKEW && valid <= snap.collected_at).then_some(behind)
@@ -166,16 +169,18 @@ mod tests {
         let text = |own: &str, valid: &str| {
             format!("x509: certificate has expired or is not yet valid: current time {own} is before {valid}")
         };
-        let said = |own: &str, valid: &str| early(&snap, &behind, &pod, &text(own, valid));
+        let said = |own: &str, valid: &str| early(&snap, &behind, &pod, &text(own, valid), false);
         assert_eq!(said("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z"), Some(86400));
         assert_eq!(said("2026-11-21T02:45:00Z", "2026-11-21T02:46:00Z"), None, "after the pod was made");
         assert_eq!(said("2026-11-20T02:41:25Z", "2027-11-20T23:14:05Z"), None, "the certificate is of a time to come");
         let line = text("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z");
-        assert_eq!(early(&snap, &node("2026-11-21T02:58:00Z"), &pod, &line), None, "the kubelet's clock is right");
+        let right = node("2026-11-21T02:58:00Z");
+        assert_eq!(early(&snap, &right, &pod, &line, false), None, "the kubelet's clock is right");
+        assert_eq!(early(&snap, &right, &pod, &line, true), Some(86400), "it says so to the end");
         let quoted = format!("2026-11-21T02:50:00Z {line}");
-        assert_eq!(early(&snap, &behind, &pod, &quoted), None, "another machine said it");
+        assert_eq!(early(&snap, &behind, &pod, &quoted, false), None, "another machine said it");
         let own = format!("2026-11-20T02:41:26Z {line}");
-        assert_eq!(early(&snap, &behind, &pod, &own), Some(86400));
+        assert_eq!(early(&snap, &behind, &pod, &own, false), Some(86400));
     }
 
     #[test]
