@@ -208,8 +208,8 @@ impl<'a> View<'a> {
         (!shown.is_empty()).then(|| format!("judged without {}{more}", shown.join(", ")))
     }
 
-    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again beside
-    /// other lines, and what one command shows is one observation.
+    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again,
+    /// and what one command shows is one observation.
     pub(in crate::render) fn evidence(self, finding: &'a Finding) -> (Vec<Seen<'a>>, usize) {
         let message = plain(&finding.message);
         let mut said: BTreeSet<String> = BTreeSet::new();
@@ -234,11 +234,7 @@ impl<'a> View<'a> {
                 Some(_) if value.is_empty() => {}
                 Some(seen) if seen.value.is_empty() || message.contains(&plain(&seen.value)) => seen.value = value,
                 Some(seen) => seen.value = format!("{}\n{value}", seen.value),
-                None => {
-                    // A source without a line would be no evidence.
-                    let value = if value.is_empty() { evidence.value.trim_end().to_owned() } else { value };
-                    all.push(Seen { source: &evidence.source, value, reproduce: &evidence.reproduce });
-                }
+                None => all.push(Seen { source: &evidence.source, value, reproduce: &evidence.reproduce }),
             }
         }
         let left = all.len().saturating_sub(self.up_to(EVIDENCE));
