@@ -348,18 +348,19 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     talk.choose("1. storage-class-missing:", "steps");
     talk.choose("Step 1 of 1:", "skip");
     talk.choose("Which way?", "a)");
-    talk.choose("Way a, step 1 of 1:", "diff");
+    talk.choose("Way a, step 1 of 2:", "skip");
+    talk.choose("Way a, step 2 of 2:", "diff");
     talk.see("+provisioner: ebs.csi.aws.com");
     assert!(!cluster.scene.path("applied").exists(), "a dry run changes nothing");
-    talk.choose("Way a, step 1 of 1:", "run");
+    talk.choose("Way a, step 2 of 2:", "run");
     talk.answer("Run exactly this command?", "n");
     talk.see("not run");
-    talk.choose("Way a, step 1 of 1:", "run");
+    talk.choose("Way a, step 2 of 2:", "run");
     // Nothing but a yes is a yes.
     talk.answer("Run exactly this command?", "");
     talk.see("not run");
     assert!(!cluster.scene.path("applied").exists());
-    talk.choose("Way a, step 1 of 1:", "run");
+    talk.choose("Way a, step 2 of 2:", "run");
     talk.answer("Run exactly this command?", "y");
     talk.see("│ storageclass created");
     talk.see("│ password: <redacted>");
@@ -380,7 +381,7 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     for part in [
         "looked at what it would change",
         "not run, the answer was no",
-        "way a, step 1 of 1 (change): ran, exit code 0",
+        "way a, step 2 of 2 (change): ran, exit code 0",
         "storageclass created",
         "verify 1 of 1 (read-only): ran, exit code 0",
         "✓ resolved: storage-class-missing",
