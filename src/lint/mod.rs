@@ -2,6 +2,7 @@
 
 pub mod alertmanager;
 pub mod charts;
+pub(crate) mod dashboard;
 mod frame;
 pub(crate) mod go;
 mod helm;

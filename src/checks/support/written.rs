@@ -11,7 +11,7 @@ use crate::domain::manifests::values::Values;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
 use crate::domain::prometheus::server::{Server, numbers};
 use crate::lint::yaml::Node;
-use crate::lint::{Place, Problem, alertmanager, frame, kubernetes, prometheus, rules};
+use crate::lint::{Place, Problem, alertmanager, dashboard, frame, kubernetes, prometheus, rules};
 use crate::model::{
     CheckMeta, Diagnosis, Evidence, Finding, FixValues, Gap, GapCause, Location, Program, ResourceRef, Severity,
 };
@@ -57,6 +57,7 @@ fn none_of(dialect: Dialect) -> &'static str {
         Dialect::Rules => "no rules",
         Dialect::Alertmanager => "no configuration of Alertmanager",
         Dialect::Web => "no web configuration",
+        Dialect::Dashboard => "no dashboard",
     }
 }
 
@@ -122,7 +123,9 @@ fn finding<F: FixValues>(
     let tool = if whole { tool(written.dialect) } else { "" };
     let again = |text: &str, at: Place| written.again(text, at, readers);
     let so = format!(": {}", consequence(written, &problems));
-    let finding = of_written(meta, Severity::Error, written, &problems, &so);
+    let broken = written.dialect != Dialect::Dashboard || !dashboard::loads(&problems);
+    let severity = if broken { Severity::Error } else { Severity::Warning };
+    let finding = of_written(meta, severity, written, &problems, &so);
     Some(finding.fix(fix(Corrected::new(file, &written.field, &problems, tool, &again))))
 }
 
@@ -326,6 +329,8 @@ fn consequence(written: &Written<'_>, problems: &[Problem]) -> &'static str {
         }
         (Dialect::Prometheus | Dialect::Rules, _) => "Prometheus does not load it",
         (Dialect::Alertmanager, _) => "Alertmanager does not load it, or fails when it sends",
+        (Dialect::Dashboard, _) if dashboard::loads(problems) => "the panel shows an error",
+        (Dialect::Dashboard, _) => "Grafana does not load it",
         (Dialect::Web, _) => "a program does not start with it, and one that runs refuses each request",
     }
 }
@@ -338,5 +343,6 @@ fn tool(dialect: Dialect) -> &'static str {
         Dialect::Alertmanager => "alertmanager",
         // It wants to read the certificates as well, which are elsewhere.
         Dialect::Web => "",
+        Dialect::Dashboard => "",
     }
 }

@@ -61,11 +61,7 @@ fn foreign(root: &Node) -> Option<&'static str> {
         let of = |node: &Node| wanted.iter().any(|w| node.get(w).is_some());
         root.get(key).and_then(Node::entries).is_some_and(|all| all.iter().any(|(_, v)| of(v)))
     };
-    let dashboard = root.get("dashboard").unwrap_or(root);
-    let has_panels = ["panels", "rows"].iter().any(|key| dashboard.get(key).and_then(Node::items).is_some());
-    let found = if has_panels && ["schemaVersion", "templating", "title"].iter().any(|k| dashboard.get(k).is_some()) {
-        "a dashboard of Grafana: judged where a ConfigMap holds it"
-    } else if has("apiVersion") && list("providers") {
+    let found = if has("apiVersion") && list("providers") {
         "where Grafana finds its dashboards"
     } else if has("apiVersion") && any(&["groups", "contactPoints", "policies", "muteTimes", "deleteRules"]) {
         "what Grafana's own alerting is provisioned with"
@@ -117,6 +113,7 @@ mod tests {
         for (path, text, expected) in [
             ("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", Content::Objects(1)),
             ("prometheus.yml", "scrape_configs: []\n", Content::Configuration),
+            ("a.json", "{title: a, schemaVersion: 39, panels: []}", Content::Configuration),
             ("ds.yaml", "apiVersion: 1\ndatasources: [{name: a, type: loki}]\n", Content::Configuration),
             ("r.yml", "groups: [{name: a, rules: [{alert: A, expr: up}]}]\n", Content::Configuration),
             ("values-prod.yaml", "replicaCount: 1\n", Content::Values),
@@ -127,7 +124,6 @@ mod tests {
             assert_eq!(content(path, text), expected, "{text}");
         }
         for (path, text, expected) in [
-            ("a.json", "{title: a, schemaVersion: 39, panels: []}", "dashboard"),
             ("loki.yaml", "auth_enabled: false\nschema_config: {configs: []}\n", "Loki"),
             ("promtail.yaml", "clients: [{url: a}]\nscrape_configs: []\n", "Promtail"),
             ("tempo.yaml", "server: {}\nstorage: {trace: {backend: s3}}\n", "Tempo"),

@@ -14,12 +14,17 @@ pub(crate) enum Dialect {
     Alertmanager,
     /// The web server of any of them, or of an exporter.
     Web,
+    /// Grafana, as a dashboard.
+    Dashboard,
 }
 
-/// Whose configuration a text is that stands under a key.
-pub(super) fn dialect_of_text(key: &str, text: &str) -> Option<Dialect> {
+/// Whose configuration a text is that stands under a key; `of_dashboards`: among dashboards.
+pub(super) fn dialect_of_text(key: &str, text: &str, of_dashboards: bool) -> Option<Dialect> {
     if key.ends_with(".json") {
-        return None;
+        // What is no JSON is known by where it lies.
+        let has = |words: &[&str]| words.iter().all(|word| text.contains(word));
+        let is_dashboard = of_dashboards || has(&["\"panels\"", "\"schemaVersion\"", "\"title\""]);
+        return is_dashboard.then_some(Dialect::Dashboard);
     }
     match yaml::document(text) {
         Ok(root) => named(key, &root?),
@@ -37,7 +42,20 @@ pub(super) fn dialect_of_text(key: &str, text: &str) -> Option<Dialect> {
 
 /// Whose configuration a document is that has a name.
 pub(super) fn named(name: &str, root: &Node) -> Option<Dialect> {
-    if web::is_config(root, name) { Some(Dialect::Web) } else { dialect_of(root) }
+    if web::is_config(root, name) {
+        Some(Dialect::Web)
+    } else if name.ends_with(".json") && is_dashboard(root) {
+        Some(Dialect::Dashboard)
+    } else {
+        dialect_of(root)
+    }
+}
+
+/// What is meant to be a dashboard; the API's own form wraps it.
+fn is_dashboard(root: &Node) -> bool {
+    let root = root.get("dashboard").unwrap_or(root);
+    let panels = ["panels", "rows"].iter().any(|key| root.get(key).and_then(Node::items).is_some());
+    panels && ["schemaVersion", "templating", "title"].iter().any(|key| root.get(key).is_some())
 }
 
 /// Sections of programs whose files resemble those of Prometheus: Promtail, vmagent, rule tests, the OpenTelemetry

@@ -14,5 +14,6 @@ pub(crate) mod overlaid;
 pub(crate) mod references;
 pub(crate) mod requests;
 pub(crate) mod retention;
+pub(crate) mod twins;
 pub(crate) mod values;
 pub(crate) mod written;

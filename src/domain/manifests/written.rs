@@ -10,7 +10,7 @@ use super::included::Included;
 use super::values::{self, Values};
 use crate::lint::within::{self, Start};
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules, web};
+use crate::lint::{Place, Problem, Version, alertmanager, dashboard, prometheus, rules, web};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{BLANK, Holds, Manifest, ManifestFile};
 
@@ -98,6 +98,12 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
     for object in &file.objects {
         match (object.group(), object.kind.as_str()) {
             ("", "ConfigMap") => of_config_map(file, object, found),
+            ("grafana.integreatly.org", "GrafanaDashboard") => {
+                if let Some((text, place)) = object.node.at(&["spec", "json"]).and_then(|n| Some((n.as_str()?, n.place))) {
+                    let body = Body::Text { text, place };
+                    found.push(Written::new(file, Some(object), "spec.json", Dialect::Dashboard, body));
+                }
+            }
             ("monitoring.coreos.com", "PrometheusRule") => {
                 let Some(spec) = object.node.get("spec") else { continue };
                 let body = Body::Part(Cow::Borrowed(spec));
@@ -123,9 +129,11 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
 }
 
 fn of_config_map<'a>(file: &'a ManifestFile, object: &'a Manifest, found: &mut Vec<Written<'a>>) {
+    let labels = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default();
+    let of_dashboards = labels.iter().any(|(key, _)| key.as_str().is_some_and(|k| k.contains("dashboard")));
     for (key, value) in object.node.get("data").and_then(Node::entries).unwrap_or_default() {
         let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
-        if let Some(dialect) = dialect_of_text(key, text) {
+        if let Some(dialect) = dialect_of_text(key, text, of_dashboards) {
             let body = Body::Text { text, place: value.place };
             found.push(Written::new(file, Some(object), format!("data.{key}"), dialect, body));
         }
@@ -169,6 +177,7 @@ impl<'a> Walk<'a, '_> {
                     }
                 }
                 "config" if path.ends_with("alertmanager.config") => self.alertmanager(value, path),
+                "dashboards" if path == key || path.ends_with("grafana.dashboards") => self.dashboards(value, &path),
                 _ if depth < DEPTH => self.values(value, &path, depth + 1),
                 _ => {}
             }
@@ -201,6 +210,19 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    /// By provider and name, each as a text below `json`.
+    fn dashboards(&mut self, node: &'a Node, path: &str) {
+        for (provider, all) in node.entries().unwrap_or_default() {
+            for (name, one) in all.entries().unwrap_or_default() {
+                let Some((text, place)) = one.get("json").and_then(|n| Some((n.as_str()?, n.place))) else { continue };
+                let [provider, name] = [provider, name].map(|n| n.as_str().unwrap_or_default());
+                let field = format!("{path}.{provider}.{name}.json");
+                let body = Body::Text { text, place };
+                self.found.push(Written::new(self.file, self.object, field, Dialect::Dashboard, body));
+            }
+        }
+    }
+
     fn part(&mut self, node: Cow<'a, Node>, field: String, dialect: Dialect) {
         let body = Body::Part(node);
         self.found.push(Written::new(self.file, self.object, field, dialect, body));
@@ -229,7 +251,10 @@ impl Written<'_> {
                 rules::lint_node(node.clone().into_owned(), &self.file.text, of_rules(true))
             }
             (Body::Text { text, .. }, Dialect::Web) => web::lint(text),
+            (Body::Text { text, .. }, Dialect::Dashboard) => dashboard::lint(text, self.is_provisioned()),
             (Body::Part(node), Dialect::Web) => web::lint_node(node),
+            // They are texts.
+            (Body::Part(_), Dialect::Dashboard) => Vec::new(),
             (Body::Secret(node), dialect) => {
                 let mut found = match dialect {
                     Dialect::Web => web::lint_node(node),
@@ -242,7 +267,7 @@ impl Written<'_> {
             (Body::Part(node), Dialect::Alertmanager) => refused(alertmanager::check_node(node, readers.alertmanager)),
         };
         if let Body::Text { text, place } = self.body
-            && self.object.is_some()
+            && !self.field.is_empty()
         {
             // As the file shows it.
             let text = &*web::without_users(text, |_| BLANK.to_owned());
@@ -303,10 +328,15 @@ impl Written<'_> {
         found.iter().find(same).map(|w| w.problems(readers))
     }
 
+    /// Grafana reads it as a file. What is a file here may be meant for its API.
+    fn is_provisioned(&self) -> bool {
+        self.object.map_or(!self.field.is_empty(), |o| o.kind != "GrafanaDashboard")
+    }
+
     /// A secret that was blanked out, or a value that something fills in before the program reads it.
     fn is_unknown(&self, place: Place) -> bool {
         let line = self.file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
-        let filled_in = self.dialect != Dialect::Rules && (line.contains("${") || line.contains("{{"));
+        let filled_in = !matches!(self.dialect, Dialect::Rules | Dialect::Dashboard) && (line.contains("${") || line.contains("{{"));
         let own_templates = self.dialect == Dialect::Alertmanager && line.contains("{{");
         // Of users the file shows nothing, and they are judged all the same.
         let kept = self.dialect == Dialect::Web || self.file.original.judged().is_some();
