@@ -28,7 +28,8 @@ pub(crate) fn lint(text: &str, provisioned: bool) -> Vec<Problem> {
     let mut found = Vec::new();
     let place = |key: &str, value: &str| place_of(text, &[&quoted(key), &quoted(value)]);
     if wrapped && provisioned {
-        let message = "the dashboard stands below \"dashboard\", as the API answers it: a file holds what is inside of it";
+        let message =
+            "the dashboard stands below \"dashboard\", as the API answers it: a file holds what is inside of it";
         found.push(Problem::new(place_of(text, &[&quoted("dashboard")]), "dashboard", message));
     } else if dashboard.get("title").and_then(Value::as_str).is_none_or(str::is_empty) {
         let message = "Dashboard title cannot be empty, and it has none";
@@ -217,7 +218,10 @@ mod tests {
             "1:23: uid contains illegal characters (letters, digits, - and _ are allowed)",
         );
         let wrapped = r#"{"dashboard": {"title": "a", "panels": []}, "meta": {}}"#;
-        one(wrapped, "1:2: the dashboard stands below \"dashboard\", as the API answers it: a file holds what is inside of it");
+        one(
+            wrapped,
+            "1:2: the dashboard stands below \"dashboard\", as the API answers it: a file holds what is inside of it",
+        );
         assert!(lint(wrapped, false).is_empty());
     }
 

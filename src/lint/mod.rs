@@ -112,5 +112,9 @@ pub(crate) fn with_line(text: &str, number: usize, line: &str) -> String {
 
 /// True where something puts another text there before the program sees it.
 pub(crate) fn is_filled_in(text: &str) -> bool {
-    text.contains(['$', '{'])
+    // Nothing takes a command's result: `$(date)` is the name of a variable to Kustomize, `$(rm -r x)` is none.
+    let is_command = text.split_once("$(").is_some_and(|(_, rest)| {
+        !rest.split_once(')').is_some_and(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || "_.-/:".contains(c)))
+    });
+    text.contains(['$', '{']) && !is_command && !text.contains(|c: char| c.is_control())
 }

@@ -1,6 +1,5 @@
 //! A dashboard in the files that Grafana does not load, or whose queries are not whole.
 
-
 use schemars::JsonSchema;
 use serde::Serialize;
 

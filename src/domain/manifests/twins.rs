@@ -39,7 +39,9 @@ pub(crate) fn twins(snap: &Snapshot) -> Vec<(String, Vec<Twin<'_>>)> {
         }
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (key, value) in object.node.get("data").and_then(Node::entries).unwrap_or_default() {
-            let (Some(key), Some(text)) = (key.as_str().filter(|k| k.ends_with(".json")), value.as_str()) else { continue };
+            let (Some(key), Some(text)) = (key.as_str().filter(|k| k.ends_with(".json")), value.as_str()) else {
+                continue;
+            };
             let Ok(json) = serde_json::from_str::<Json>(text) else { continue };
             let word = |key: &str| json.get(key).and_then(Json::as_str).unwrap_or_default();
             let uid = word("uid");
@@ -53,8 +55,7 @@ pub(crate) fn twins(snap: &Snapshot) -> Vec<(String, Vec<Twin<'_>>)> {
         }
     }
     // The same object twice is another matter: the later one replaces the first.
-    let differ = |list: &[Twin<'_>]| {
-        list.iter().map(|t| (t.object.name.as_str(), t.key)).collect::<BTreeSet<_>>().len() > 1
-    };
+    let differ =
+        |list: &[Twin<'_>]| list.iter().map(|t| (t.object.name.as_str(), t.key)).collect::<BTreeSet<_>>().len() > 1;
     all.into_iter().filter(|(_, list)| differ(list)).map(|((.., uid), list)| (uid, list)).collect()
 }

@@ -99,7 +99,9 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
         match (object.group(), object.kind.as_str()) {
             ("", "ConfigMap") => of_config_map(file, object, found),
             ("grafana.integreatly.org", "GrafanaDashboard") => {
-                if let Some((text, place)) = object.node.at(&["spec", "json"]).and_then(|n| Some((n.as_str()?, n.place))) {
+                if let Some((text, place)) =
+                    object.node.at(&["spec", "json"]).and_then(|n| Some((n.as_str()?, n.place)))
+                {
                     let body = Body::Text { text, place };
                     found.push(Written::new(file, Some(object), "spec.json", Dialect::Dashboard, body));
                 }
@@ -336,7 +338,8 @@ impl Written<'_> {
     /// A secret that was blanked out, or a value that something fills in before the program reads it.
     fn is_unknown(&self, place: Place) -> bool {
         let line = self.file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
-        let filled_in = !matches!(self.dialect, Dialect::Rules | Dialect::Dashboard) && (line.contains("${") || line.contains("{{"));
+        let filled_in = !matches!(self.dialect, Dialect::Rules | Dialect::Dashboard)
+            && (line.contains("${") || line.contains("{{"));
         let own_templates = self.dialect == Dialect::Alertmanager && line.contains("{{");
         // Of users the file shows nothing, and they are judged all the same.
         let kept = self.dialect == Dialect::Web || self.file.original.judged().is_some();

@@ -89,4 +89,34 @@ mod tests {
             assert!(found.iter().any(|f| f.contains(expected)), "{expected}: {found:#?}");
         }
     }
+
+    #[test]
+    fn ports_of_nodes_belong_to_types_that_have_them_and_names_are_no_commands() {
+        let service = |name: &str, spec: &str| {
+            said(&format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"))
+        };
+        for quiet in [
+            "type: NodePort, ports: [{port: 80, nodePort: 30001}]",
+            "type: LoadBalancer, ports: [{port: 80, nodePort: 30001}]",
+            "type: ClusterIP, ports: [{port: 80, nodePort: 0}]",
+            "type: $TYPE, ports: [{port: 80, nodePort: 30001}]",
+            "ports: [{port: 80, nodePort: null}]",
+        ] {
+            assert_eq!(service("a", quiet), Vec::<String>::new(), "{quiet}");
+        }
+        for refused in ["type: ClusterIP, ports: [{port: 80, nodePort: 30001}]", "ports: [{port: 80, nodePort: 30001}]"]
+        {
+            let found = service("a", refused);
+            assert!(
+                found.len() == 1 && found[0].contains("spec.ports[0].nodePort: a nodePort may not be used"),
+                "{found:?}"
+            );
+        }
+        for name in ["$NAME", "'${NAME}'", "$(NAME)", "'{{ name }}'"] {
+            assert_eq!(service(name, "ports: [{port: 80}]"), Vec::<String>::new(), "{name}");
+        }
+        for name in ["\"$(rm -r x)\"", "\"a\\u001b$NAME\""] {
+            assert!(service(name, "ports: [{port: 80}]").iter().any(|f| f.contains("is no name")), "{name}");
+        }
+    }
 }
