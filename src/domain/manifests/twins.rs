@@ -25,10 +25,13 @@ pub(crate) struct Twin<'a> {
     pub(crate) place: Place,
 }
 
+/// Where dashboards come from that one Grafana gets: folder of the files, namespace, labels of its side-car.
+type Source<'a> = (&'a str, &'a str, BTreeSet<(&'a str, &'a str)>);
+
 /// Dashboards by the uid that they share: those that one side-car hands to one Grafana, in files of one folder.
 pub(crate) fn twins(snap: &Snapshot) -> Vec<(String, Vec<Twin<'_>>)> {
     let parts = Parts::of(snap);
-    let mut all: BTreeMap<(&str, &str, BTreeSet<(&str, &str)>, String), Vec<Twin<'_>>> = BTreeMap::new();
+    let mut all: BTreeMap<(Source<'_>, String), Vec<Twin<'_>>> = BTreeMap::new();
     // An overlay may take one of two.
     for (file, object) in snap.manifest_objects("", "ConfigMap").filter(|(file, _)| !parts.holds(file)) {
         let labels = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default();
@@ -51,11 +54,11 @@ pub(crate) fn twins(snap: &Snapshot) -> Vec<(String, Vec<Twin<'_>>)> {
             let at = text.find(&format!("\"{uid}\"")).unwrap_or_default();
             let place = within::of_byte(&file.text, text, value.place, at).unwrap_or(value.place);
             let twin = Twin { file, object, key, title: word("title").to_owned(), place };
-            all.entry((folder, &object.namespace, marks.clone(), uid.to_owned())).or_default().push(twin);
+            all.entry(((folder, object.namespace.as_str(), marks.clone()), uid.to_owned())).or_default().push(twin);
         }
     }
     // The same object twice is another matter: the later one replaces the first.
     let differ =
         |list: &[Twin<'_>]| list.iter().map(|t| (t.object.name.as_str(), t.key)).collect::<BTreeSet<_>>().len() > 1;
-    all.into_iter().filter(|(_, list)| differ(list)).map(|((.., uid), list)| (uid, list)).collect()
+    all.into_iter().filter(|(_, list)| differ(list)).map(|((_, uid), list)| (uid, list)).collect()
 }
