@@ -53,6 +53,23 @@ enum Fix {
         namespace: String,
         pods: Vec<String>,
     },
+    Token {
+        node: String,
+        /// The plugin whose token it is, and its pod there; the pod is none where none is seen.
+        kind: String,
+        plugin: Option<String>,
+        plugin_namespace: String,
+        field: String,
+    },
+    LeftBehind {
+        node: String,
+        kind: String,
+        field: String,
+        namespace: String,
+        pod: String,
+        #[serde(flatten)]
+        instance: Instance,
+    },
     Image {
         node: String,
         region: String,
@@ -128,12 +145,25 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         [(pod, _)] => format!("pod {}/{} gets no sandbox", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods get no sandbox", many.len()),
     };
+    let kind = sandbox::plugin(&event.message);
+    let left = network_plugin::left_behind(snap, node, &event.message).filter(|_| is_of_plugin(fault));
     let why = match (fault, plugin) {
+        (Fault::Plugin | Fault::Token | Fault::Binary, _) if left.is_some() => format!(
+            "its configuration there asks the network plugin {}, of which no pod is seen on the node: it was removed and its file stayed, or it does not come up there",
+            left.unwrap_or_default()
+        ),
+        (Fault::Token, _) => format!(
+            "the cluster's API refuses the token that the network plugin {} keeps on the node: it is no longer valid",
+            kind.unwrap_or_default()
+        ),
         (Fault::Plugin, Some(p)) if !p.is_ready() => {
             format!("the network plugin ({}) does not answer there: it is not ready", p.metadata.name)
         }
         (Fault::Plugin, Some(p)) => format!("the network plugin ({}) does not answer there", p.metadata.name),
-        (Fault::Plugin, None) => "no network plugin answers there".to_owned(),
+        (Fault::Plugin, None) => match kind {
+            Some(kind) => format!("the network plugin {kind} does not answer there"),
+            None => "no network plugin answers there".to_owned(),
+        },
         (Fault::NoAddress, Some(p)) => {
             format!("the network plugin ({}) has no address left to give there", p.metadata.name)
         }
@@ -158,7 +188,7 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         broken.push(snap.owner_ref(pod));
     }
     made = broken.into_iter().fold(made, Finding::breaks);
-    if let Some(plugin) = plugin.filter(|_| matches!(fault, Fault::Plugin | Fault::Binary)) {
+    if let Some(plugin) = plugin.filter(|_| is_of_plugin(fault)) {
         made = made
             .evidence(pod_evidence(plugin))
             .depends_on(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
@@ -175,8 +205,24 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
     made.fix(fix(snap, node, fault, all, plugin))
 }
 
+/// The plugin itself does not do its part.
+fn is_of_plugin(fault: Fault) -> bool {
+    matches!(fault, Fault::Plugin | Fault::Token | Fault::Binary)
+}
+
 fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin: Option<&Pod>) -> Fix {
     let (first, event) = all[0];
+    let left = network_plugin::left_behind(snap, node, &event.message).filter(|_| is_of_plugin(fault));
+    if let (Some(kind), Some(own)) = (left, snap.nodes.named(node).ok().flatten()) {
+        return Fix::LeftBehind {
+            kind: kind.to_owned(),
+            field: format!("spec.nodeName={node}"),
+            namespace: first.metadata.namespace.clone(),
+            pod: first.metadata.name.clone(),
+            instance: Instance::of(snap, own),
+            node: node.to_owned(),
+        };
+    }
     let node = node.to_owned();
     match fault {
         Fault::NoAddress => {
@@ -194,6 +240,13 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
                 node,
             }
         }
+        Fault::Token => Fix::Token {
+            field: format!("spec.nodeName={node}"),
+            kind: sandbox::plugin(&event.message).unwrap_or_default().to_owned(),
+            plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
+            plugin: plugin.map(|p| p.metadata.name.clone()),
+            node,
+        },
         Fault::Plugin | Fault::Binary => Fix::Plugin {
             field: format!("spec.nodeName={node}"),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),

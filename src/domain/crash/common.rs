@@ -40,7 +40,9 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         r"\b(?:open|mkdir|write|create|rename|remove|unlink|unlinkat|chmod|lockfile|touch|access) \S+: permission denied"
     );
     if refused.is_match(&lower) {
-        return of(Class::Permission);
+        // No volume holds the settings of the kernel, and no owner of files opens them.
+        let of_kernel = path(&text).is_some_and(|p| ["/proc/", "/sys/"].iter().any(|root| p.starts_with(root)));
+        return of(if of_kernel { Class::Kernel } else { Class::Permission });
     }
     None
 }

@@ -115,6 +115,8 @@ pub(crate) enum Class {
     Inotify,
     /// The node lets a process map too few areas of memory (Elasticsearch, OpenSearch).
     MapCount,
+    /// A setting of the node's kernel may not be written or read.
+    Kernel,
     /// Thanos asks for external labels that tell this Prometheus from others.
     ExternalLabels,
     /// The metadata of the instance cannot be read.

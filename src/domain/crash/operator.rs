@@ -148,6 +148,14 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     None
 }
 
+impl Crash {
+    /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`.
+    pub(crate) fn group(&self) -> Option<&str> {
+        let named = pattern!(r#"in (?:version \\?"([a-z0-9.-]+)/v|group \\?"([a-z0-9.-]+))"#).captures(&self.reason)?;
+        named.get(1).or_else(|| named.get(2)).map(|m| m.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

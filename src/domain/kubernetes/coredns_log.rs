@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Corefile { line: Option<u32>, text: String },
     /// It forwards to itself.
     Loop,
+    /// What it forwards to names no server: the node's `/etc/resolv.conf` has none.
+    NoServers,
     /// Its ServiceAccount may not read something of the API.
     Forbidden,
     /// It does not reach the cluster's API.
@@ -97,6 +99,9 @@ fn other(line: &str) -> Option<Fault> {
     if has(&["plugin/loop: Loop"]) {
         return Some(Fault::Loop);
     }
+    if has(&["no nameservers found"]) {
+        return Some(Fault::NoServers);
+    }
     if has(&["concurrent queries exceeded"]) {
         return Some(Fault::TooMany);
     }
@@ -155,6 +160,7 @@ mod tests {
             ),
             Some(Fault::Forbidden)
         );
+        assert_eq!(first("plugin/forward: no nameservers found"), Some(Fault::NoServers));
         assert_eq!(first("[INFO] 10.0.0.1:5 - 1 \"A IN x. udp 1 false 512\" NOERROR"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The pods that give the other pods of a node their network.
 
+use crate::domain::kubernetes::sandbox;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, journal};
 
@@ -28,6 +29,13 @@ const PLUGINS: &[Plugin] = &[
     Plugin { word: "antrea", image: "antrea/antrea", container: "antrea-agent", pods: "antrea-agent" },
     Plugin { word: "kindnet", image: "kindnetd", container: "kindnet-cni", pods: "kindnet" },
     Plugin { word: "ovn", image: "ovn-kubernetes", container: "ovnkube-node", pods: "ovnkube-node" },
+];
+
+/// Those that stand before or behind the others in a chain, and give no address themselves.
+const CHAINED: &[Plugin] = &[
+    Plugin { word: "multus", image: "multus-cni", container: "kube-multus", pods: "kube-multus" },
+    Plugin { word: "istio-cni", image: "istio/install-cni", container: "install-cni", pods: "istio-cni" },
+    Plugin { word: "linkerd-cni", image: "linkerd/cni-plugin", container: "install-cni", pods: "linkerd-cni" },
 ];
 
 /// Kinds of policies beside those of Kubernetes and of Cilium. Of those of Calico only what is simple is evaluated.
@@ -68,8 +76,24 @@ impl Plugin {
 pub(crate) fn pod_on<'a>(snap: &'a Snapshot, node: &str, message: &str) -> Option<&'a Pod> {
     let of = |plugin: &Plugin| on(snap, node).find(|p| plugin.has(p));
     let lower = message.to_ascii_lowercase();
+    // Of several in a chain the message names the one that fails.
+    if let Some(kind) = sandbox::plugin(&lower) {
+        let mut own = PLUGINS.iter().chain(CHAINED).filter(|plugin| kind.contains(plugin.word)).peekable();
+        if own.peek().is_some() {
+            return own.find_map(of);
+        }
+    }
     let named = PLUGINS.iter().filter(|plugin| lower.contains(plugin.word)).find_map(of);
     named.or_else(|| PLUGINS.iter().find_map(of))
+}
+
+/// What a plugin that is known by its type is called, where none of its pods is seen on a node on which others are.
+pub(crate) fn left_behind<'m>(snap: &Snapshot, node: &str, message: &'m str) -> Option<&'m str> {
+    let kind = sandbox::plugin(message)?;
+    // Wherever these run, their namespace is read; those of a chain may be where nothing was looked at.
+    let known = PLUGINS.iter().any(|plugin| kind.to_ascii_lowercase().contains(plugin.word));
+    let others = on(snap, node).any(|p| PLUGINS.iter().any(|plugin| plugin.has(p)));
+    (known && others && pod_on(snap, node, message).is_none()).then_some(kind)
 }
 
 /// The pods of DaemonSets on a node that give the others their network.

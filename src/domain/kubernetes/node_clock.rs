@@ -15,6 +15,10 @@ use crate::text::pattern::pattern;
 
 /// Lines from the end of a log that are its latest.
 const LATEST: usize = 5;
+/// So many of them say it again and again: what was set right since would have been followed by something else.
+const MOST: usize = 3;
+/// Seconds over which they do: what a new node meets until its clock is set is said within less.
+const GOES_ON: i64 = 120;
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
 /// Seconds between the clocks of two machines that are no fault.
@@ -57,8 +61,14 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
+        let insists = insists(&log.text, snap.collected_at);
+        let last = |at: usize| match at < LATEST {
+            true if insists => Last::Again,
+            true => Last::Once,
+            false => Last::No,
+        };
         let mut lines = log.text.lines().rev().enumerate();
-        if let Some((line, behind)) = lines.find_map(|(at, l)| Some((l, early(snap, node, pod, l, at < LATEST)?))) {
+        if let Some((line, behind)) = lines.find_map(|(at, l)| Some((l, early(snap, node, pod, l, last(at))?))) {
             let off = entry(&mut found, node);
             off.seconds = off.seconds.or(Some(-behind));
             off.early.push((pod, log, line));
@@ -123,22 +133,57 @@ fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
     (told.iter().any(|t| line.contains(t)) && counts(line)).then_some(None)
 }
 
+/// How the end of a log speaks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// The line is older.
+    No,
+    /// It is among the last.
+    Once,
+    /// And most of the last say the same, over minutes.
+    Again,
+}
+
+/// Most of the last lines of a log are of certificates that are not yet valid, and so for minutes, by its own clock.
+fn insists(log: &str, now: Timestamp) -> bool {
+    let last = log.lines().rev().filter(|l| !l.trim().is_empty()).take(LATEST);
+    let said: Vec<Timestamp> = last.filter(|l| is_early(l)).filter_map(|l| Line::parse(l).written_at(now)).collect();
+    let over = said.iter().max().zip(said.iter().min());
+    said.len() >= MOST && over.is_some_and(|(to, from)| to.as_second() - from.as_second() >= GOES_ON)
+}
+
+fn is_early(line: &str) -> bool {
+    times(line).is_some()
+}
+
+/// The time that a program takes for now, and the one from which on the certificate is valid.
+fn times(line: &str) -> Option<(Timestamp, Timestamp)> {
+    let found = pattern!(r"current time (\S+Z) is before (\S+Z)").captures(line)?;
+    found[1].parse().ok().zip(found[2].parse().ok())
+}
+
 /// `x509: certificate has expired or is not yet valid: current time 2026-11-20T11:02:10Z is before 2026-11-20T23:14:05Z`, at a
 /// time of before the API server made the pod that says it: the clock of its node is behind by at least these seconds. The
 /// certificate is valid by now. A pod that is ready has got over it, a line may quote what another machine said, and where the
-/// kubelet's heartbeats are of now the clock has been set right since, unless the program says nothing else to its end.
-fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str, is_latest: bool) -> Option<i64> {
-    let before = pattern!(r"current time (\S+Z) is before (\S+Z)");
-    let found = before.captures(line)?;
-    let (own, valid): (Timestamp, Timestamp) = (found[1].parse().ok()?, found[2].parse().ok()?);
+/// kubelet's heartbeats are of now the clock has been set right since, unless the program says nothing else to its end. Where
+/// it says so again and again to its end, for minutes, it may be ready (its probe asks for nothing of the kind), and the times
+/// that its lines bear are of the same clock, a moment later.
+fn early(snap: &Snapshot, node: &Node, pod: &Pod, line: &str, last: Last) -> Option<i64> {
+    let (own, valid) = times(line)?;
+    let made = pod.metadata.creation_timestamp?.as_second();
     let parsed = Line::parse(line);
-    let other = |at: Timestamp| (at.as_second() - own.as_second()).abs() >= SAME_CLOCK;
-    if pod.is_ready() || parsed.is_record() || parsed.written_at(snap.collected_at).is_some_and(other) {
+    let written = parsed.written_at(snap.collected_at);
+    let quotes = match last {
+        // Lines of before the pod was made are of a clock that is behind, too.
+        Last::Again => written.is_some_and(|at| made - at.as_second() < SKEW),
+        _ => written.is_some_and(|at| (at.as_second() - own.as_second()).abs() >= SAME_CLOCK),
+    };
+    if parsed.is_record() || quotes || (pod.is_ready() && last != Last::Again) {
         return None;
     }
-    let behind = pod.metadata.creation_timestamp?.as_second() - own.as_second();
+    let behind = made - own.as_second();
     let heartbeat = node.status.conditions.iter().filter_map(|c| c.last_heartbeat_time).max();
-    if !is_latest && heartbeat.is_some_and(|t| snap.seconds_since(t) < behind - SKEW) {
+    if last == Last::No && heartbeat.is_some_and(|t| snap.seconds_since(t) < behind - SKEW) {
         return None;
     }
     (behind >= SKEW && valid <= snap.collected_at).then_some(behind)
@@ -169,18 +214,44 @@ mod tests {
         let text = |own: &str, valid: &str| {
             format!("x509: certificate has expired or is not yet valid: current time {own} is before {valid}")
         };
-        let said = |own: &str, valid: &str| early(&snap, &behind, &pod, &text(own, valid), false);
+        let said = |own: &str, valid: &str| early(&snap, &behind, &pod, &text(own, valid), Last::No);
         assert_eq!(said("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z"), Some(86400));
         assert_eq!(said("2026-11-21T02:45:00Z", "2026-11-21T02:46:00Z"), None, "after the pod was made");
         assert_eq!(said("2026-11-20T02:41:25Z", "2027-11-20T23:14:05Z"), None, "the certificate is of a time to come");
         let line = text("2026-11-20T02:41:25Z", "2026-11-20T23:14:05Z");
         let right = node("2026-11-21T02:58:00Z");
-        assert_eq!(early(&snap, &right, &pod, &line, false), None, "the kubelet's clock is right");
-        assert_eq!(early(&snap, &right, &pod, &line, true), Some(86400), "it says so to the end");
+        assert_eq!(early(&snap, &right, &pod, &line, Last::No), None, "the kubelet's clock is right");
+        assert_eq!(early(&snap, &right, &pod, &line, Last::Once), Some(86400), "it says so to the end");
         let quoted = format!("2026-11-21T02:50:00Z {line}");
-        assert_eq!(early(&snap, &behind, &pod, &quoted, false), None, "another machine said it");
+        assert_eq!(early(&snap, &behind, &pod, &quoted, Last::No), None, "another machine said it");
         let own = format!("2026-11-20T02:41:26Z {line}");
-        assert_eq!(early(&snap, &behind, &pod, &own, false), Some(86400));
+        assert_eq!(early(&snap, &behind, &pod, &own, Last::No), Some(86400));
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_says_it_to_its_end() {
+        let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        let pod: Pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "p", "namespace": "m",
+            "creationTimestamp": "2026-11-21T02:41:25Z"},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}))
+        .expect("a pod");
+        let node: Node =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": [
+            {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-21T02:59:00Z"}]}}))
+            .expect("a node");
+        let said = |minute: u32| {
+            format!(
+                "ts=2026-11-20T14:{minute:02}:10Z level=error err=\"x509: certificate has expired or is not yet valid: current time 2026-11-20T14:{minute:02}:10Z is before 2026-11-20T23:14:05Z\""
+            )
+        };
+        let log = |minutes: &[u32]| minutes.iter().map(|m| said(*m)).collect::<Vec<_>>().join("\n");
+        assert!(insists(&log(&[10, 11, 12, 13]), snap.collected_at));
+        assert!(!insists(&log(&[10, 11]), snap.collected_at), "twice is no rule");
+        assert!(!insists(&log(&[10, 10, 10, 11]), snap.collected_at), "a start, until the clock is set");
+        let moved_on = format!("{}\n{}", log(&[10, 11, 12]), "ts=2026-11-21T02:50:00Z level=info msg=done\n".repeat(3));
+        assert!(!insists(&moved_on, snap.collected_at), "it has got over it");
+        assert_eq!(early(&snap, &node, &pod, &said(13), Last::Again), Some(44_895));
+        assert_eq!(early(&snap, &node, &pod, &said(13), Last::Once), None);
     }
 
     #[test]

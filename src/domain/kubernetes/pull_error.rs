@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     Server,
     /// The node's disk is full.
     Disk,
+    /// The node's runtime does not find a layer that it takes for unpacked.
+    Layers,
     /// The kubelet starts only so many pulls at once, and has more to do.
     Kubelet,
     /// Something else.
@@ -50,6 +52,7 @@ impl Reason {
             | Self::Denied
             | Self::Platform
             | Self::Format
+            | Self::Layers
             | Self::Kubelet => image.to_owned(),
             _ => Image::parse(image).map_or_else(|| image.to_owned(), |i| i.host),
         }
@@ -75,6 +78,11 @@ impl Reason {
         }
         if has(&["no space left on device"]) {
             return Self::Disk;
+        }
+        // What is not found is a layer in the runtime's own store, and not the image.
+        let layer = ["extraction snapshot", "parent snapshot", "missing parent"];
+        if has(&layer) && has(&["not found", "does not exist"]) {
+            return Self::Layers;
         }
         // Schema 1 of Docker's manifests: refused by containerd 2.1 and later, and by Docker.
         if has(&["distribution.manifest.v1+", "manifest version 2, schema 1 support"]) {
@@ -194,6 +202,9 @@ impl Reason {
             Self::Network => "the registry cannot be reached",
             Self::Server => "the registry has a fault of its own",
             Self::Disk => "the node's disk is full",
+            Self::Layers => {
+                "the node's runtime has lost a layer that it takes for unpacked: its store on the node is damaged"
+            }
             Self::Kubelet => {
                 "the kubelet of its node starts only so many pulls in a second, and had more to do; it tries again by itself"
             }
@@ -288,6 +299,10 @@ mod tests {
                 Reason::Disk,
             ),
             ("unexpected status from HEAD request to https://quay.io/v2/x: 502 Bad Gateway", Reason::Server),
+            (
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/grafana/grafana:13.2.0\": failed to prepare extraction snapshot \"extract-79-7389 sha256:9281\": parent snapshot sha256:0b16 does not exist: not found",
+                Reason::Layers,
+            ),
             ("context canceled", Reason::Other),
         ];
         for (message, reason) in cases {

@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     Binary,
     /// The network plugin answers, and has no address left to give on this node.
     NoAddress,
+    /// The cluster's API does not know the token any more that the network plugin keeps on the node.
+    Token,
     /// The image of the sandbox (pause) cannot be pulled.
     Image,
     /// Something else.
@@ -44,6 +46,11 @@ impl Fault {
         if has(&used_up) {
             return Some(Self::NoAddress);
         }
+        // Calico, Multus, and other plugins that ask the API themselves.
+        let told = message.trim_end();
+        if told.ends_with(": Unauthorized") || told.contains(": Unauthorized,") || told.contains("is unauthorized:") {
+            return Some(Self::Token);
+        }
         let plugin = [
             "127.0.0.1:50051",
             // The agent of its network policies, in the same pod.
@@ -62,6 +69,12 @@ impl Fault {
         ];
         Some(if has(&plugin) { Self::Plugin } else { Self::Other })
     }
+}
+
+/// The plugin that did not do its part: `plugin type="calico" failed (add)`; of old kubelets and of Docker nothing says it.
+pub(crate) fn plugin(message: &str) -> Option<&str> {
+    let (_, rest) = message.rsplit_once("plugin type=\"")?;
+    rest.split('"').next().filter(|name| !name.is_empty())
 }
 
 /// An earlier try still holds the name: it hangs, or has not been taken away yet.
@@ -111,6 +124,14 @@ mod tests {
             (
                 r#"plugin type="calico" failed (add): error adding host side routes: failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No more free affine blocks and strict affinity enabled"#,
                 Some(Fault::NoAddress),
+            ),
+            (
+                r#"plugin type="calico" failed (add): error getting ClusterInformation: connection is unauthorized: Unauthorized"#,
+                Some(Fault::Token),
+            ),
+            (
+                r#"plugin type="multus" name="multus-cni-network" failed (add): Multus: [monitoring/grafana-0/4573f52c]: error waiting for pod: Unauthorized"#,
+                Some(Fault::Token),
             ),
             (r#"failed to reserve sandbox name "x": name "x" is reserved for "y""#, None),
         ] {

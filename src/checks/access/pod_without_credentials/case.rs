@@ -59,6 +59,13 @@ impl<'a> Said<'a> {
         }
     }
 
+    pub(super) fn text(self) -> &'a str {
+        match self {
+            Self::Log(_, line) => line,
+            Self::Event(event) => &event.message,
+        }
+    }
+
     pub(super) fn evidence(self) -> Evidence {
         match self {
             Self::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()),

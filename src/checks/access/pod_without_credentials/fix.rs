@@ -76,6 +76,15 @@ pub(super) enum Fix {
         of: InCluster,
         installed: bool,
     },
+    Proxied {
+        #[serde(flatten)]
+        of: Of,
+        container: String,
+        /// `NO_PROXY=…` with the address of the agent in it; empty where what is set comes from elsewhere.
+        no_proxy: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Sdk {
         #[serde(flatten)]
         of: InCluster,

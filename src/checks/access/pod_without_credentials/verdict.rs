@@ -2,16 +2,23 @@
 
 use super::case::{Case, Verdict};
 use super::fix::Fix;
+use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::lacks_agent;
 use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::proxy_env;
 use crate::model::{Evidence, Placeholder};
 use crate::snapshot::aws::{Instance, Role};
+use crate::snapshot::kubernetes::Container;
 use crate::text::glob::fits;
 use serde_json::{Value, json};
+
+/// Where the agent of EKS Pod Identity listens on each node.
+const AGENT: &str = "169.254.170.23";
 
 impl<'a> Case<'a> {
     /// STS does not know the issuer of the token.
@@ -22,6 +29,15 @@ impl<'a> Case<'a> {
             return self.plain(
                 Fix::OtherIssuer { of: self.of(), pod },
                 format!("gets no credentials: its token is of issuer {other}, which is not this cluster's ({own})"),
+            );
+        }
+        if self.said.text().contains("retrieve verification key") {
+            return self.plain(
+                Fix::Refused { of: self.of() },
+                format!(
+                    "gets no credentials: STS cannot fetch the public keys of the token's OIDC issuer, mostly for a while only ({})",
+                    self.who()
+                ),
             );
         }
         let providers = self.snap.iam_oidc_providers();
@@ -98,7 +114,32 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The container whose words it is, where its environment sends requests for the agent through a proxy: which one.
+    fn proxied(&self) -> Option<(&'a Container, &'a str)> {
+        let all = self.pod().spec.containers.iter();
+        let said = self.said.container();
+        let mut own = all.filter(|c| said.is_none_or(|name| c.name == name));
+        own.find_map(|c| Some((c, proxy_env::for_host(c, "http", AGENT)?)))
+    }
+
     pub(super) fn agent(&self) -> Verdict {
+        if let Some((container, proxy)) = self.proxied() {
+            let set = proxy_env::no_proxy(container).unwrap_or_default();
+            let set: Vec<&str> = set.split(',').map(str::trim).filter(|s| !s.is_empty()).chain([AGENT]).collect();
+            let target = Target::of(self.snap, self.pod());
+            let in_place = target.in_place() && target.operator_kind().is_empty();
+            return self.plain(
+                Fix::Proxied {
+                    of: self.of(),
+                    container: container.name.clone(),
+                    no_proxy: if in_place { format!("NO_PROXY={}", set.join(",")) } else { String::new() },
+                    kept: Kept::of(&target),
+                },
+                format!(
+                    "gets no credentials: its environment sends what it asks the agent of EKS Pod Identity ({AGENT}) through the proxy {proxy}, which cannot reach an address of the node"
+                ),
+            );
+        }
         let installed = !lacks_agent(self.snap);
         let what = if installed { "does not answer it" } else { "is not installed" };
         self.plain(

@@ -39,6 +39,12 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Kept,
     },
+    NoServers {
+        #[serde(flatten)]
+        of: Kept,
+        /// A node of its pods; empty where none is known.
+        node: String,
+    },
     Corefile {
         #[serde(flatten)]
         of: Kept,

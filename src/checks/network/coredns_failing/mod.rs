@@ -128,6 +128,13 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
             Severity::Error,
             "loop".to_owned(),
         ),
+        Fault::NoServers => (
+            Fix::NoServers { of: names.kept(), node: pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_default() },
+            "does not start: its Corefile forwards to the servers of the node's /etc/resolv.conf, and that names none"
+                .to_owned(),
+            Severity::Error,
+            "no-servers".to_owned(),
+        ),
         Fault::Corefile { line, text } => {
             let at = line.map(|l| format!(" line {l}")).unwrap_or_default();
             (

@@ -65,6 +65,10 @@ pub(super) enum Fault {
     Timeout,
     /// Its file system is damaged, or not the one that is expected.
     FileSystem,
+    /// Kubernetes takes it for attached, and the node has no device of it.
+    NoDevice,
+    /// The kubelet still gives its files to the pod's group, one after the other.
+    Ownership,
     /// The key that encrypts it cannot be used.
     Kms,
     /// EC2 does not tell the driver of the node's instance.
@@ -148,14 +152,14 @@ impl Fault {
         if has(&["/sbin/mount.<type> helper program", "need to run helper program"]) || from_server(message) {
             return Self::Helper;
         }
-        if has(&[
-            "wrong fs type",
-            "bad superblock",
-            "fsck",
-            "Structure needs cleaning",
-            "unknown filesystem",
-            "corrupt",
-        ]) {
+        if has(&["no device path for device", "Failed to find device path"]) {
+            return Self::NoDevice;
+        }
+        if has(&["Setting volume ownership for"]) {
+            return Self::Ownership;
+        }
+        if has(&["wrong fs type", "bad superblock", "fsck", "tructure needs cleaning", "unknown filesystem", "corrupt"])
+        {
             return Self::FileSystem;
         }
         if message.contains("AttachVolume")
@@ -266,6 +270,18 @@ mod tests {
             (
                 "MountVolume.MountDevice failed for volume \"pvc-1\" : mount failed: exit status 32 wrong fs type, bad option, bad superblock on /dev/nvme1n1",
                 Fault::FileSystem,
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Failed to find device path /dev/xvdam. no device path for device \"/dev/xvdam\" volume \"vol-0a\" found",
+                Fault::NoDevice,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"pvc-1\" : applyFSGroup failed for vol vol-0a: lstat /var/lib/kubelet/pods/1/mount/db: structure needs cleaning",
+                Fault::FileSystem,
+            ),
+            (
+                "Setting volume ownership for 1/volumes/kubernetes.io~csi/pvc-1/mount is taking longer than expected, consider using OnRootMismatch - https://kubernetes.io/docs/",
+                Fault::Ownership,
             ),
             (
                 "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not mount: already mounted or mount point busy",

@@ -132,6 +132,20 @@ pub(super) enum Way {
         pod: String,
     },
     NoInstance(NoInstance),
+    NoDevice {
+        pod: String,
+        node: String,
+        driver_namespace: String,
+        driver_pod: String,
+        #[serde(flatten)]
+        ebs: Ebs,
+    },
+    Ownership {
+        pod: String,
+        operator_kind: &'static str,
+        operator_name: String,
+        managed: String,
+    },
     OtherZone {
         pod: String,
         volume: String,
@@ -336,15 +350,32 @@ impl Way {
         }
     }
 
+    /// The node lacks what EC2 or Kubernetes take for attached.
+    pub(super) fn no_device(case: &Case<'_>) -> Self {
+        let driver = driver_pod(case);
+        Self::NoDevice {
+            pod: case.pod.metadata.name.clone(),
+            node: case.node.to_owned(),
+            driver_namespace: driver.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
+            driver_pod: driver.map(|p| p.metadata.name.clone()).unwrap_or_default(),
+            ebs: Ebs::of(case),
+        }
+    }
+
+    /// The files of a large volume are given to the pod's group one after the other.
+    pub(super) fn ownership(case: &Case<'_>) -> Self {
+        let target = Target::of(case.snap, case.pod);
+        Self::Ownership {
+            pod: case.pod.metadata.name.clone(),
+            operator_kind: target.operator_kind(),
+            operator_name: target.operator_name().to_owned(),
+            managed: target.managed_by.clone(),
+        }
+    }
+
     /// The kubelet and the driver on the node say more.
     pub(super) fn mount(case: &Case<'_>) -> Self {
-        let driver = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str()).unwrap_or_default();
-        let daemons = csi_node::daemon_set(case.snap, driver);
-        let pods = case.snap.pods.items().unwrap_or_default().iter();
-        let pod = daemons.and_then(|d| {
-            let mut own = pods.filter(|p| case.snap.owner_ref(p) == d.reference());
-            own.find(|p| p.spec.node_name.as_deref() == Some(case.node))
-        });
+        let pod = driver_pod(case);
         Self::Mount {
             pod: case.pod.metadata.name.clone(),
             driver_namespace: pod.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
@@ -369,6 +400,14 @@ impl Way {
             ebs: Ebs::of(case),
         }
     }
+}
+
+/// The pod of the volume's driver on the node.
+fn driver_pod<'a>(case: &Case<'a>) -> Option<&'a Pod> {
+    let driver = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str()).unwrap_or_default();
+    let daemons = csi_node::daemon_set(case.snap, driver)?;
+    let mut own = case.snap.pods.items().unwrap_or_default().iter();
+    own.find(|p| case.snap.owner_ref(p) == daemons.reference() && p.spec.node_name.as_deref() == Some(case.node))
 }
 
 fn short_name(owner: &ResourceRef) -> String {

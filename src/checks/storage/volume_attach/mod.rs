@@ -23,6 +23,8 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, PersistentVolume, Pod, VolumeAttachment, Workload};
 
+/// Reason of the kubelet's events while it gives the files of a volume to the pod's group.
+const OWNERSHIP: &str = "VolumePermissionChangeInProgress";
 /// Seconds for which a volume may take to come up.
 const GRACE: i64 = 120;
 /// Seconds that the end of a pod and the detaching of its volume may take after its grace period.
@@ -109,7 +111,9 @@ impl<'a> Case<'a> {
         let events = snap.events_about("Pod", &pod.metadata, RECENT);
         let telling = events
             .into_iter()
-            .filter(|e| matches!(e.reason.as_str(), "FailedAttachVolume" | "FailedMount" | "FailedMapVolume"))
+            .filter(|e| {
+                matches!(e.reason.as_str(), "FailedAttachVolume" | "FailedMount" | "FailedMapVolume" | OWNERSHIP)
+            })
             .filter_map(|e| Some((e, about(&e.message)?)));
         let told = telling.map(|(e, v)| (Fault::classify(&format!("{} {}", attach_word(e), e.message)), e, v));
         // The newest of those that say most: max_by_key keeps the last, so the order is turned round.
@@ -301,6 +305,14 @@ impl<'a> Case<'a> {
                 let unsaid = if self.names_zone() { "" } else { ", and its PersistentVolume does not say in which" };
                 (Way::other_zone(self), format!("it lies in another zone than the node{unsaid}: {}", self.message))
             }
+            Fault::NoDevice => (
+                Way::no_device(self),
+                format!("Kubernetes takes it for attached, and the node has no device of it: {}", self.message),
+            ),
+            Fault::Ownership => (
+                Way::ownership(self),
+                "the kubelet still gives each of its files to the pod's fsGroup, and tells that this takes long; the pod starts when it is done".to_owned(),
+            ),
             Fault::Mount => (Way::mount(self), self.message.clone()),
         }
     }
@@ -432,14 +444,20 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
     );
     let attaches = case.event.is_none_or(|e| e.reason == "FailedAttachVolume");
     let verb = match fault {
+        Fault::NoDevice => "mounted",
         Fault::FileSystem | Fault::Helper | Fault::NodePlugin | Fault::Bucket(_) => "mounted",
         Fault::Mount if !attaches => "mounted",
         _ => "attached",
     };
-    let message = format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node);
+    let message = match fault {
+        Fault::Ownership => format!("{volume} of pod {} is not ready on node {}: {why}", case.name(), case.node),
+        _ => format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node),
+    };
     // Handing a volume over takes as long as the old pod takes to end.
     let severity = match case.ending() {
         Some(holder) if case.is_in_grace(holder) => Severity::Info,
+        // It comes to its end by itself.
+        _ if fault == Fault::Ownership => Severity::Warning,
         _ => Severity::Error,
     };
     let mut finding = Finding::new(VolumeAttach::META.id, severity, owner.clone(), message)

@@ -26,6 +26,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::prometheus::operator::selection::GROUP;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
@@ -101,6 +102,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Processes
         | Class::NoToken
         | Class::MapCount
+        | Class::Kernel
         | Class::ExternalLabels
         | Class::Compaction => cluster(case, crash),
         Class::Panic => Way::Panic {
@@ -506,7 +508,24 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
-        Class::CrdMissing => Way::CrdMissing { crds: crds(case.snap), pod },
+        Class::CrdMissing => {
+            let group = crash.group().unwrap_or_default().to_owned();
+            let own = group.is_empty() || group == GROUP;
+            Way::CrdMissing {
+                crds: if own { crds(case.snap) } else { String::new() },
+                vpc_cni: case.failing.container.image.contains("aws-network-policy-agent"),
+                kind: crash.what.clone().unwrap_or_default(),
+                group: if own { String::new() } else { group },
+                pod,
+            }
+        }
+        Class::Kernel => Way::Kernel {
+            setting: file(crash),
+            kube_proxy: case.failing.container.name == "kube-proxy",
+            pod,
+            container: case.failing.container.name.clone(),
+            kept: Kept::of(&case.target),
+        },
         Class::Forbidden => {
             let (namespace, account, can_i) = match &crash.detail {
                 Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),

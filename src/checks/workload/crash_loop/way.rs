@@ -298,7 +298,12 @@ pub(super) enum Way {
         pod: String,
     },
     CrdMissing {
+        /// Those of the Prometheus operator; empty where the kind is of another program.
         crds: String,
+        /// The kind that is missing and its group; the group is empty where it is the operator's.
+        kind: String,
+        group: String,
+        vpc_cni: bool,
         pod: String,
     },
     Forbidden {
@@ -329,6 +334,14 @@ pub(super) enum Way {
         reason: String,
         node: String,
         pod: String,
+    },
+    Kernel {
+        setting: String,
+        kube_proxy: bool,
+        pod: String,
+        container: String,
+        #[serde(flatten)]
+        kept: Kept,
     },
     MapCount {
         reason: String,

@@ -58,6 +58,8 @@ pub(super) enum Cause {
     Server,
     /// The node's disk is full.
     Disk,
+    /// The node's runtime has lost a layer.
+    Layers,
     /// The kubelet has more pulls to do than it starts at once.
     PullRate,
     /// Nothing that is known.
@@ -175,6 +177,7 @@ impl<'a> Case<'a> {
             Reason::Tls => Cause::Tls,
             Reason::Server => Cause::Server,
             Reason::Disk => Cause::Disk,
+            Reason::Layers => Cause::Layers,
             Reason::Kubelet => Cause::PullRate,
             Reason::Other => Cause::Other,
         }

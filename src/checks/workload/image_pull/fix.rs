@@ -7,6 +7,7 @@ use serde_json::json;
 use super::case::{Case, Cause};
 use super::registry::Ecr;
 use super::way::{SetImage, Way};
+use crate::checks::support::instance::Instance;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{self, Settable};
@@ -133,6 +134,14 @@ impl Case<'_> {
                 in_place: self.target.in_place(),
             },
             Cause::Disk => Way::Disk { node: self.node_name().to_owned() },
+            Cause::Layers => match self.node {
+                Some(node) => Way::Layers {
+                    node: self.node_name().to_owned(),
+                    field: format!("spec.nodeName={}", self.node_name()),
+                    instance: Instance::of(self.snap, node),
+                },
+                None => Way::Other { pod: pod() },
+            },
             Cause::PullRate => {
                 Way::PullRate { configuration: format!("/api/v1/nodes/{}/proxy/configz", self.node_name()) }
             }

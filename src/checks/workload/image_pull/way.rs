@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::registry::{Ecr, Login};
+use crate::checks::support::instance::Instance;
 
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
@@ -170,6 +171,13 @@ pub(super) enum Way {
     },
     Disk {
         node: String,
+    },
+    Layers {
+        node: String,
+        field: String,
+        /// What replaces the node.
+        #[serde(flatten)]
+        instance: Instance,
     },
     PullRate {
         /// What the kubelet tells of its own configuration.
