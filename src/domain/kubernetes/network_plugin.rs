@@ -152,6 +152,28 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn the_plugin_that_a_message_names_is_the_one_that_fails() {
+        let pod = |name: &str, container: &str, image: &str| {
+            json!({"metadata": {"name": name, "namespace": "kube-system"},
+                "spec": {"nodeName": "a", "containers": [{"name": container, "image": image}]}})
+        };
+        let snap = crate::domain::testing::workload::snapshot(json!([
+            pod("aws-node-1", "aws-node", "amazon-k8s-cni:v1"),
+            pod("kube-multus-1", "kube-multus", "multus-cni:v4")
+        ]));
+        let read = |kind: &str| {
+            let message = format!("plugin type=\"{kind}\" name=\"aws-cni\" failed (add): it does not answer");
+            let pod = pod_on(&snap, "a", &message).map(|p| p.metadata.name.clone());
+            (pod, left_behind(&snap, "a", &message).map(str::to_owned))
+        };
+        assert_eq!(read("cilium-cni"), (None, Some("cilium-cni".to_owned())));
+        assert_eq!(read("multus"), (Some("kube-multus-1".to_owned()), None));
+        assert_eq!(read("aws-cni"), (Some("aws-node-1".to_owned()), None));
+        assert_eq!(read("istio-cni"), (None, None), "its namespace may not have been read");
+        assert_eq!(read("egress-cni").1, None, "a part of another plugin");
+    }
+
+    #[test]
     fn peers_of_bgp_are_read() {
         let said = "Readiness probe failed: 2026-11-21 02:53:49.866 [INFO][230] confd/health.go 180: Number of node(s) with BGP peering established = 0\ncalico/node is not ready: BIRD is not ready: BGP not established with 10.0.1.5,10.0.1.6\n";
         assert_eq!(bgp_peers(said), Some(vec!["10.0.1.5", "10.0.1.6"]));
