@@ -24,6 +24,7 @@ use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::kubernetes::{Ingress, Service};
 use crate::snapshot::{Snapshot, journal};
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -142,6 +143,8 @@ enum Way {
     },
     PluginInstall {
         plugins: String,
+        /// The host as which another server answers; empty where none does.
+        other_host: String,
         managed_by: String,
     },
     PluginMissing {
@@ -200,6 +203,12 @@ impl Check for GrafanaPartFailing {
         }
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// The names that a certificate is for, and the host that was asked for: `certificate is valid for *.corp.example.net, not grafana.com`.
+fn other_server(error: &str) -> Option<(String, String)> {
+    let found = pattern!(r"certificate is valid for (\S.*?), not ([\w.-]+\w)").captures(error)?;
+    Some((found[1].to_owned(), found[2].to_owned()))
 }
 
 fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
@@ -290,6 +299,13 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "{who} does not load plugin {}: it is made with Angular, which Grafana 11 turned off and 12 removed; its panels are empty",
             said.what
         ),
+        Part::PluginInstall if other_server(&said.error).is_some() => {
+            let (names, host) = other_server(&said.error).unwrap_or_default();
+            format!(
+                "{who} cannot fetch plugins that it is to install ({}): another server answers as {host}, with a certificate for {names}",
+                named_or(&said.what, "plugins")
+            )
+        }
         Part::PluginInstall => {
             format!("{who} cannot fetch plugins that it is to install ({}): {error}", named_or(&said.what, "plugins"))
         }
@@ -473,6 +489,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         }
         Part::PluginInstall => Way::PluginInstall {
             plugins: named_or(&said.what, "<plugin-id>").to_owned(),
+            other_host: other_server(&said.error).map(|(_, host)| host).unwrap_or_default(),
             managed_by: managed_by(&instance.workload.metadata),
         },
         Part::PluginMissing => Way::PluginMissing {

@@ -39,10 +39,19 @@ pub(crate) enum Refusal {
     Class,
     /// A network interface has several security groups with the cluster's tag, or none: which groups.
     SecurityGroups(Vec<String>),
+    /// A load balancer or a target group of this name exists, and is not the controller's own.
+    NameTaken(Taken, String),
     /// A limit of the account.
     Quota,
     /// Something else.
     Other,
+}
+
+/// What has the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Taken {
+    Balancer,
+    TargetGroup,
 }
 
 impl Refusal {
@@ -81,6 +90,11 @@ impl Refusal {
         if let Some((_, what)) = message.split_once("conflicting ") {
             let what = what.lines().next().unwrap_or_default();
             return Self::Group(what.to_owned());
+        }
+        let taken = pattern!(r"A (load balancer|target group) with the same name '([^']+)' exists");
+        if let Some(found) = taken.captures(message) {
+            let what = if found[1].starts_with("load") { Taken::Balancer } else { Taken::TargetGroup };
+            return Self::NameTaken(what, found[2].to_owned());
         }
         if has(&["must be of type 'NodePort' or 'LoadBalancer'", "TargetGroup port is empty"]) {
             return Self::NodePort;

@@ -10,6 +10,7 @@ use crate::domain::text::log_line::{Level, Line};
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a failure of something that people do counts.
 const RECENT: i64 = 3600;
@@ -190,8 +191,11 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     {
         return Some((Part::Database, String::new()));
     }
-    if logger == "plugin.backgroundinstaller" && line.msg.starts_with("Failed to install plugin") {
-        return Some((Part::PluginInstall, line.get("pluginId").to_owned()));
+    let fetches = ["Failed to install plugin", "Failed to get plugin info", "Failed to download plugin"];
+    if logger.starts_with("plugin") && fetches.iter().any(|f| line.msg.starts_with(f)) {
+        let of_url = || pattern!(r"/api/plugins/([\w-]+)").captures(&text).map(|f| f[1].to_owned());
+        let id = Some(line.get("pluginId")).filter(|id| !id.is_empty()).map(str::to_owned);
+        return Some((Part::PluginInstall, id.or_else(of_url).unwrap_or_default()));
     }
     if has(&["[plugin.notRegistered]", "plugin not registered", "no installed plugin with that id"]) {
         return Some((Part::PluginMissing, String::new()));
@@ -439,6 +443,8 @@ mod tests {
             )
         };
         assert_eq!(parts(&(fetch("a-app") + &fetch("b-app"))), [Part::PluginInstall], "one fault");
+        let info = "logger=plugin.installer t=2026-11-20T02:42:01Z level=error msg=\"Failed to get plugin info\" error=\"Get \\\"https://grafana.com/api/plugins/grafana-piechart-panel\\\": tls: failed to verify certificate: x509: certificate is valid for *.corp.example.net, corp.example.net, not grafana.com\"";
+        assert_eq!(parts(info), [Part::PluginInstall], "an older version");
         let later = "logger=plugin.installer t=2026-11-20T02:44:01Z level=info msg=\"Plugin successfully installed\" pluginId=a-app version=1\n";
         assert!(parts(&(fetch("a-app") + later)).is_empty(), "it came in the end");
         let plugin = "logger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=flash-panel error=\"plugin 'flash-panel' has no signature\"";

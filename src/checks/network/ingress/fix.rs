@@ -67,6 +67,14 @@ pub(super) enum Fix {
         of: Common,
         annotation: String,
     },
+    NameTaken {
+        #[serde(flatten)]
+        of: Kept,
+        taken: String,
+        /// A load balancer has the name; else a target group.
+        balancer: bool,
+        annotation: String,
+    },
     Quota {
         #[serde(flatten)]
         of: Common,

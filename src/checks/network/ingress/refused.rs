@@ -5,7 +5,7 @@ use serde_json::json;
 use super::IngressBroken;
 use super::fix::{Controller, Fix, Installed, NAME, Object};
 use crate::checks::support::seen::{event_evidence, log_evidence};
-use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal};
+use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal, Taken};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
@@ -115,7 +115,9 @@ impl Told<'_> {
             Refusal::Group(what) => {
                 let group = self.object.annotated("group.name").unwrap_or("<group>");
                 let why = format!("the Ingresses of group {group} contradict each other ({what})");
-                (Fix::Group { of }, why, None)
+                let about = format!("{why}: none of them gets its load balancer");
+                let cause = (group != "<group>").then(|| Cause::keyed(format!("group {group}"), about));
+                (Fix::Group { of }, why, cause)
             }
             Refusal::Denied => self.denied(),
             Refusal::Credentials => {
@@ -162,6 +164,13 @@ impl Told<'_> {
                 let cause =
                     Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the targets"));
                 (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
+            }
+            Refusal::NameTaken(what, taken) => {
+                let balancer = *what == Taken::Balancer;
+                let kind = if balancer { "load balancer" } else { "target group" };
+                let why = format!("a {kind} named {taken} exists in this account and region, which is not its own");
+                let annotation = self.object.annotation("load-balancer-name");
+                (Fix::NameTaken { of: self.object.kept(of), taken: taken.clone(), balancer, annotation }, why, None)
             }
             Refusal::Quota => {
                 let said = self.said.message();
