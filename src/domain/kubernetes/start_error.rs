@@ -43,6 +43,8 @@ pub(crate) enum NodeLimit {
     Processes,
     /// Control groups: those of containers that ended may be left over.
     Cgroups,
+    /// Watches of files (inotify), which the runtime sets on the group of each container.
+    Watches,
 }
 
 impl NodeLimit {
@@ -54,6 +56,10 @@ impl NodeLimit {
         // Writing into one that exists fails likewise where a number of processors is wrong.
         if has("mkdir /sys/fs/cgroup") && has("no space left on device") {
             return Some(Self::Cgroups);
+        }
+        let watches = has("inotify_add_watch") || has("inotify watch");
+        if (watches && has("no space left on device")) || (has("inotify") && has("too many open files")) {
+            return Some(Self::Watches);
         }
         let forks = ["fork/exec", "clone(", "failed to create new OS thread", "pthread_create"].iter().any(|f| has(f));
         let full = has("resource temporarily unavailable") || has("Resource temporarily unavailable");
@@ -280,6 +286,8 @@ mod tests {
         assert_eq!(Fault::of(layers), Some(Fault::Layers));
         let keys = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: unable to join session keyring: unable to create session key: disk quota exceeded: unknown";
         assert_eq!(Fault::of(keys), Some(Fault::Limit(NodeLimit::Keys)));
+        let watches = "failed to create shim task: OCI runtime create failed: runc create failed: error adding pid 21443 to cgroups: failed to add inotify watch for /sys/fs/cgroup/kubepods.slice: inotify_add_watch: no space left on device: unknown";
+        assert_eq!(Fault::of(watches), Some(Fault::Limit(NodeLimit::Watches)));
         let groups = "OCI runtime create failed: runc create failed: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/kubepods/x: no space left on device: unknown";
         assert_eq!(Fault::of(groups), Some(Fault::Limit(NodeLimit::Cgroups)));
         let processes = "OCI runtime create failed: runc create failed: unable to start container process: unable to start init: fork/exec /proc/self/fd/6: resource temporarily unavailable: unknown";

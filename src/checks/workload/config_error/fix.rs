@@ -143,6 +143,7 @@ enum Way {
         on: OnNode,
         keys: bool,
         cgroups: bool,
+        watches: bool,
     },
     Slow(OnNode),
     Other {
@@ -288,10 +289,12 @@ impl Case<'_> {
                 on: self.on_node(match limit {
                     NodeLimit::Keys => "sysctl kernel.keys.maxkeys kernel.keys.maxbytes && cat /proc/key-users",
                     NodeLimit::Processes => "sysctl kernel.pid_max kernel.threads-max && ps -eLf | wc -l",
+                    NodeLimit::Watches => "sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances && find /proc/[0-9]*/fd -lname anon_inode:inotify 2>/dev/null | cut -d/ -f3 | sort | uniq -c | sort -rn | head",
                     NodeLimit::Cgroups => "find /sys/fs/cgroup -type d | wc -l && cat /proc/cgroups",
                 }),
                 keys: *limit == NodeLimit::Keys,
                 cgroups: *limit == NodeLimit::Cgroups,
+                watches: *limit == NodeLimit::Watches,
             },
             // Containers go on while it starts again.
             Fault::Slow => Way::Slow(self.on_node("systemctl restart containerd")),

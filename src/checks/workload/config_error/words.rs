@@ -65,6 +65,7 @@ impl Case<'_> {
                     NodeLimit::Keys => "keys (kernel.keys.maxkeys), of which each container takes one",
                     NodeLimit::Processes => "processes and threads",
                     NodeLimit::Cgroups => "control groups",
+                    NodeLimit::Watches => "watches of files (fs.inotify.max_user_watches)",
                 };
                 let bound = if *limit == NodeLimit::Processes { ", or podPidsLimit leaves the pod none" } else { "" };
                 format!("the kernel of node {node} has no more {what}{bound}")
