@@ -154,7 +154,7 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         ),
         (Fault::Token, _) => format!(
             "the cluster's API refuses the token that the network plugin {} keeps on the node: it is no longer valid",
-            kind.unwrap_or_default()
+            kind.unwrap_or("CNI")
         ),
         (Fault::Plugin, Some(p)) if !p.is_ready() => {
             format!("the network plugin ({}) does not answer there: it is not ready", p.metadata.name)
@@ -242,7 +242,7 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
         }
         Fault::Token => Fix::Token {
             field: format!("spec.nodeName={node}"),
-            kind: sandbox::plugin(&event.message).unwrap_or_default().to_owned(),
+            kind: sandbox::plugin(&event.message).unwrap_or("CNI").to_owned(),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
             plugin: plugin.map(|p| p.metadata.name.clone()),
             node,
