@@ -14,6 +14,8 @@ pub(super) struct Call {
     pub(super) names: Vec<String>,
     /// It takes all replicas away.
     pub(super) stops: bool,
+    /// As it is written.
+    pub(super) text: String,
 }
 
 impl Call {
@@ -50,6 +52,7 @@ impl Call {
             namespace: after.map(|n| (*n).to_owned()).unwrap_or_default(),
             names,
             stops: rest.contains(&"--replicas=0"),
+            text: line.trim().to_owned(),
         })
     }
 

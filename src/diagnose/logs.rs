@@ -3,6 +3,8 @@
 
 use regex::Captures;
 
+use crate::checks::support::rollout::Started;
+use crate::domain::kubernetes::label_selector;
 use crate::model::Finding;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
@@ -37,9 +39,13 @@ fn widened(snap: &Snapshot, call: &str) -> Option<String> {
         pattern!(r" (deployment|daemonset|statefulset)(?:\.apps)?/([a-z0-9][a-z0-9.-]*)(?: |$)").captures(call)?;
     let placed = pattern!(r" -n ([a-z0-9][a-z0-9-]*)(?: |$)").captures(call)?;
     let (kind, name, namespace) = (&named[1], &named[2], &placed[1]);
-    let mut all = snap.workloads.items().unwrap_or_default().iter();
-    let workload = all
-        .find(|w| w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name)?;
+    let started = Started::Workload {
+        kind: kind.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        stops: false,
+    };
+    let workload = started.workload(snap)?;
     let most = if kind == "daemonset" { MANY_NODES } else { MANY };
     let labels = selector(workload).filter(|_| (2..=most).contains(&workload.desired()))?;
     let word = named.get(0)?;
@@ -53,14 +59,12 @@ fn widened(snap: &Snapshot, call: &str) -> Option<String> {
     Some(format!("{before} -l {labels}{prefix}{tail}{errors}{end}{after}"))
 }
 
-/// The labels that find the pods of a workload; none where its selector says more than that.
+/// The labels that find the pods of a workload, as a word of the shell.
 fn selector(workload: &Workload) -> Option<String> {
-    let selector = workload.spec.selector.as_ref()?;
-    if selector.match_expressions.as_ref().is_some_and(|e| !e.is_empty()) {
-        return None;
-    }
-    let labels = selector.match_labels.as_ref().filter(|l| !l.is_empty())?;
-    Some(labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","))
+    let words = label_selector::words(workload.spec.selector.as_ref()?);
+    let is_plain = words.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,".contains(c));
+    let word = if is_plain { words } else { format!("'{words}'") };
+    (!word.is_empty()).then_some(word)
 }
 
 #[cfg(test)]
@@ -94,6 +98,15 @@ mod tests {
         assert_eq!(
             of_all(&snapshot(2), short),
             "kubectl logs --tail=50 -n kube-system -l app=ebs-csi-controller --prefix --ignore-errors"
+        );
+        let mut others = snapshot(2);
+        let selects = json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]});
+        let mut workload = others.workloads.items().expect("workloads")[0].clone();
+        workload.spec.selector = serde_json::from_value(selects).ok();
+        others.workloads = Listing::cluster(vec![workload]);
+        assert_eq!(
+            of_all(&others, short),
+            "kubectl logs --tail=50 -n kube-system -l 'app in (a,b)' --prefix --ignore-errors"
         );
         assert_eq!(of_all(&snapshot(11), call), call, "too many");
         let before = "kubectl logs -n kube-system deployment/ebs-csi-controller --previous --tail=50";

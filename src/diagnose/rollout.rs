@@ -35,8 +35,10 @@ pub(super) fn guard(snap: &Snapshot, finding: &mut Finding) {
 fn insert(snap: &Snapshot, check: CheckId, steps: &mut Vec<Step>, guarded: &mut Vec<(String, String)>) {
     let mut at = 0;
     while at < steps.len() {
-        let replaced = replaced(&steps[at]).filter(|d| !guarded.contains(d));
-        if let Some(deployment) = replaced {
+        for deployment in replaced(&steps[at]) {
+            if guarded.contains(&deployment) {
+                continue;
+            }
             if let Some(step) = recreate(snap, check, &deployment) {
                 steps.insert(at, step);
                 at += 1;
@@ -95,26 +97,20 @@ fn started(step: &Step) -> Vec<Started> {
     Call::of_step(step).into_iter().filter(starts).flat_map(objects).collect()
 }
 
-/// The Deployment whose pods a step replaces: namespace and name.
-fn replaced(step: &Step) -> Option<(String, String)> {
-    if step.kind != StepKind::Command || step.risk == Risk::ReadOnly {
-        return None;
+/// The Deployments whose pods a step replaces: namespaces and names.
+fn replaced(step: &Step) -> Vec<(String, String)> {
+    if step.risk == Risk::ReadOnly {
+        return Vec::new();
     }
-    step.command.lines().find_map(|line| {
-        let words = shlex::split(line)?;
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let replaces = match words.as_slice() {
-            ["kubectl", "rollout", "restart" | "undo", ..] | ["kubectl", "edit", ..] => true,
-            ["kubectl", "set", what, ..] => matches!(*what, "image" | "env" | "resources" | "serviceaccount"),
-            ["kubectl", "patch", ..] => line.contains("template"),
-            _ => false,
-        };
-        let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1));
-        let named =
-            words.iter().find_map(|w| w.strip_prefix("deployment/").or_else(|| w.strip_prefix("deployment.apps/")));
-        let name = named.or_else(|| after("deployment").copied().filter(|w| !w.starts_with('-')))?;
-        replaces.then_some((after("-n")?.to_string(), name.to_owned()))
-    })
+    let replaces = |call: &Call| match call.verb.as_str() {
+        "rollout restart" | "rollout undo" | "edit" => true,
+        "set image" | "set env" | "set resources" | "set serviceaccount" => true,
+        "patch" => call.text.contains("template"),
+        _ => false,
+    };
+    let of_deployments = |call: &Call| call.kind == "deployment" && !call.namespace.is_empty();
+    let calls = Call::of_step(step).into_iter().filter(|c| replaces(c) && of_deployments(c));
+    calls.flat_map(|c| c.names.into_iter().map(move |name| (c.namespace.clone(), name))).collect()
 }
 
 /// The step for one Deployment, if it needs it.
@@ -125,4 +121,33 @@ fn recreate(snap: &Snapshot, check: CheckId, (namespace, name): &(String, String
     params.set("namespace", namespace);
     let command = pages::command(RECREATE, &params).ok()?;
     Some(Step { kind: StepKind::Command, risk: Risk::Change, text, command, of: check, placeholders: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_replaces_the_pods_of_the_deployments_that_it_names() {
+        let step = |command: &str| Step {
+            kind: StepKind::Command,
+            risk: Risk::Disruptive,
+            text: String::new(),
+            command: command.to_owned(),
+            of: CheckId("crash-loop"),
+            placeholders: Vec::new(),
+        };
+        let names = |command: &str| replaced(&step(command)).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+        assert_eq!(names("kubectl rollout restart deployment/a deployment/b -n m"), ["a", "b"]);
+        assert_eq!(names("kubectl patch deployment a -n m -p '{\"spec\":{\"template\":{}}}'"), ["a"]);
+        assert_eq!(names("kubectl get pods -n m && kubectl set image deployment/a c=x:1 -n m"), ["a"]);
+        for other in [
+            "kubectl patch deployment a -n m -p '{\"spec\":{\"replicas\":1}}'",
+            "kubectl scale deployment/a -n m --replicas=0",
+            "kubectl rollout restart statefulset/a -n m",
+            "kubectl rollout restart deployment/a",
+        ] {
+            assert_eq!(names(other), Vec::<String>::new(), "{other}");
+        }
+    }
 }

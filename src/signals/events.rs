@@ -1,5 +1,6 @@
 //! Warning events of the last hour about what is not well now, those that say the same together.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conditions::SCALING;
@@ -32,7 +33,8 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let key = (owner(snap, event).key(), event.reason.clone(), shape(&event.message));
         groups.entry(key).or_default().push(event);
     }
-    groups.into_values().filter_map(|events| signal(snap, events)).collect()
+    let logged = Logged::new();
+    groups.into_values().filter_map(|events| signal(snap, events, &logged)).collect()
 }
 
 fn pod<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Pod> {
@@ -75,10 +77,10 @@ fn owner(snap: &Snapshot, event: &Event) -> ResourceRef {
     of_set.map_or_else(|| subject(event), Workload::reference)
 }
 
-fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
+fn signal<'a>(snap: &'a Snapshot, mut events: Vec<&Event>, logged: &Logged<'a>) -> Option<Signal> {
     events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
     let newest = *events.first()?;
-    let weight = events.iter().map(|e| weigh(snap, e)).max()?;
+    let weight = events.iter().map(|e| weigh(snap, e, logged)).max()?;
     let times: u32 = events.iter().map(|e| e.times()).sum();
     let object = &newest.involved_object;
     let evidence = Evidence::new(
@@ -147,17 +149,20 @@ fn is_counted(budget: &DisruptionBudget) -> bool {
     allowed.is_some_and(|c| c.reason.as_deref() != Some("SyncFailed"))
 }
 
-/// What the operator takes is there, and refused by its log, where that was read: an event says only that it once was.
-fn is_refused(snap: &Snapshot, event: &Event, kind: Kind) -> bool {
+/// What the operators' logs say, read once, and only where an event asks for it.
+type Logged<'a> = OnceCell<log::Said<'a>>;
+
+/// What the operator takes is there, and refused by its log, where that reaches back to the event: an event says only that it
+/// once was.
+fn is_refused<'a>(snap: &'a Snapshot, event: &Event, kind: Kind, logged: &Logged<'a>) -> bool {
     let object = &event.involved_object;
     let Ok(all) = selection::objects(snap, kind) else { return true };
     let is_it = |m: &&Meta| m.namespace == object.namespace && m.name == object.name && is_same(event, &m.uid);
     let is_there = all.iter().any(is_it);
-    let has_log = log::logs(snap).is_ok_and(|logs| !logs.is_empty());
-    let refused = || log::said(snap).unwrap_or_default().refused;
+    let refused = || &logged.get_or_init(|| log::said(snap).unwrap_or_default()).refused;
     is_there
-        && (!has_log
-            || refused().iter().any(|r| r.kind == kind && r.namespace == object.namespace && r.name == object.name))
+        && (refused().iter().any(|r| r.kind == kind && r.namespace == object.namespace && r.name == object.name)
+            || !event.last_seen().is_some_and(|at| log::covers(snap, at)))
 }
 
 /// Two controllers made the same at once, and one of them found it made.
@@ -166,7 +171,7 @@ fn is_race(event: &Event) -> bool {
 }
 
 /// An event tells of the past; what its object is now says whether it matters.
-fn weigh(snap: &Snapshot, event: &Event) -> Weight {
+fn weigh<'a>(snap: &'a Snapshot, event: &Event, logged: &Logged<'a>) -> Weight {
     let object = &event.involved_object;
     if !is_ours(snap, &object.namespace) && object.kind != "Node"
         || is_of_the_asker(&event.message, usize::try_from(event.times()).unwrap_or(usize::MAX))
@@ -217,7 +222,7 @@ fn weigh(snap: &Snapshot, event: &Event) -> Weight {
         "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass" => {
             fresh && snap.pods.items().unwrap_or_default().iter().any(|p| concerns(snap, p))
         }
-        other => fresh && Kind::parse(other).is_none_or(|kind| is_refused(snap, event, kind)),
+        other => fresh && Kind::parse(other).is_none_or(|kind| is_refused(snap, event, kind, logged)),
     };
     if now { Weight::Weighs } else { Weight::Note }
 }
@@ -227,6 +232,7 @@ mod tests {
     use super::*;
     use crate::signals::testing::snapshot;
     use crate::snapshot::Listing;
+    use crate::snapshot::monitoring::ContainerLog;
     use serde_json::json;
 
     fn with(kind: &str, name: &str, at: &str, message: &str) -> Event {
@@ -272,6 +278,19 @@ mod tests {
         let rule = json!([{"metadata": {"name": "r", "namespace": "monitoring"}}]);
         snap.prometheus_rule_names = Listing::cluster(serde_json::from_value(rule).expect("rules"));
         assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+        // A log says that it is well again only where it reaches back so far.
+        let mut log = |text: &str| {
+            *snap.part_logs = Ok(vec![ContainerLog {
+                container: "prometheus-operator".into(),
+                text: text.into(),
+                ..ContainerLog::default()
+            }]);
+            read(&snap)[0].weight
+        };
+        let line = |at: &str, msg: &str| format!("ts={at} level=info msg=\"{msg}\" key=monitoring/k8s\n");
+        assert_eq!(log(&line("2026-11-21T02:52:00Z", "other")), Weight::Weighs);
+        assert_eq!(log(&line("2026-11-21T02:52:00Z", "sync prometheus")), Weight::Note);
+        assert_eq!(log(&line("2026-11-21T02:40:00Z", "other")), Weight::Note);
         snap.prometheus_rule_names = Listing::cluster(Vec::new());
         assert_eq!(read(&snap)[0].weight, Weight::Note);
     }

@@ -8,6 +8,7 @@ use super::build::{Builder, Claims, Seen, broken, idle, right};
 use super::words::{count, few};
 use super::{muting, receiver, shown};
 use crate::domain::prometheus::reads::reads;
+use crate::domain::text::windows::minute;
 use crate::model::{ResourceRef, SignalKind};
 use crate::snapshot::kubernetes::Meta;
 use crate::snapshot::monitoring::{Alert, FiringAlert, Rule, RuleGroup};
@@ -166,7 +167,7 @@ impl<'a> Known<'a> {
         let firing: Vec<&FiringAlert> = self.active.iter().filter(|a| a.state == "firing").collect();
         let since = |all: &[&FiringAlert]| {
             let first = all.iter().filter_map(|a| a.active_at).min();
-            first.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default()
+            first.map(|t| format!(" since {}", minute(t))).unwrap_or_default()
         };
         if !firing.is_empty() {
             return Ok(right(format!("{}{}", fires(firing.len()), since(&firing))).with(shown));

@@ -15,6 +15,7 @@ use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{Target, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_collector};
+use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
@@ -244,7 +245,9 @@ impl<'a> Case<'a> {
                 format!("the queue of exporter {exporter} is full: {place} takes less than what comes in")
             }
             Trouble::Scrape => {
-                format!("its prometheus receiver cannot scrape job {exporter} ({})", redact(&self.last.error))
+                let instance = Some(redact(&self.last.error)).filter(|i| !i.is_empty());
+                let at = instance.map(|i| format!(" ({i})")).unwrap_or_default();
+                format!("its prometheus receiver cannot scrape job {exporter}{at}")
             }
             Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
             Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
@@ -282,8 +285,8 @@ impl<'a> Case<'a> {
             }
             Trouble::Queue => Way::Queue,
             Trouble::Scrape => {
-                let (host, port) = self.last.error.rsplit_once(':').unwrap_or((self.last.error.as_str(), "<port>"));
-                Way::Scrape { host: host.to_owned(), port: port.to_owned() }
+                let (host, port) = endpoint(&self.last.error);
+                Way::Scrape { host, port }
             }
             Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
             Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
@@ -345,6 +348,18 @@ impl<'a> Case<'a> {
     }
 }
 
+/// Host and port of a target, whose `instance` is its address, a URL, or whatever relabelling made of it.
+fn endpoint(instance: &str) -> (String, String) {
+    if let Some(address) = Some(instance).filter(|i| i.contains("://")).and_then(Address::parse) {
+        return (address.host, address.port.to_string());
+    }
+    let is_host = |host: &str| !host.contains(':') || host.starts_with('[') && host.ends_with(']');
+    let split = instance.rsplit_once(':').filter(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
+    let (host, port) = split.unwrap_or((instance, "<port>"));
+    let host = host.trim_matches(['[', ']']);
+    (if host.is_empty() { "<host>" } else { host }.to_owned(), port.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -372,6 +387,21 @@ mod tests {
             ..ContainerLog::default()
         }]);
         steps(&findings(&CollectorFailing, &snap)[0])
+    }
+
+    #[test]
+    fn a_target_is_an_address_a_url_or_a_name() {
+        for (instance, host, port) in [
+            ("10.0.1.5:10250", "10.0.1.5", "10250"),
+            ("[fd00::1]:9113", "fd00::1", "9113"),
+            ("fd00::1", "fd00::1", "<port>"),
+            ("http://web.shop.svc:8080/metrics", "web.shop.svc", "8080"),
+            ("https://example.com/health", "example.com", "443"),
+            ("node-1", "node-1", "<port>"),
+            ("", "<host>", "<port>"),
+        ] {
+            assert_eq!(endpoint(instance), (host.to_owned(), port.to_owned()), "{instance}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
         others: namespaces.iter().skip(1).map(|n| (*n).to_owned()).collect(),
         managed: managed_by(meta),
         move_filter: format!(
-            "del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.managedFields, .metadata.annotations) | .metadata.namespace = \"{target}\""
+            "del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.managedFields, .metadata.ownerReferences, .metadata.finalizers, .metadata.annotations) | .metadata.namespace = \"{target}\""
         ),
         secrets: secrets(&config.spec.receivers),
         strategy: strategy_to,

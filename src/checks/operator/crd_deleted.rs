@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::selection::GROUP;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::ObjectName;
@@ -49,7 +50,7 @@ impl Check for CrdDeleted {
 
 fn finding(snap: &Snapshot, crd: &ObjectName, plural: &str) -> Finding {
     let name = &crd.metadata.name;
-    let since = crd.metadata.deletion_timestamp.map(|t| t.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let since = crd.metadata.deletion_timestamp.map(minute);
     let message = format!(
         "CustomResourceDefinition {name} was deleted ({}) and waits until all its objects are gone: each object without a finalizer is deleted, and none can be made",
         since.unwrap_or_default()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
@@ -12,9 +12,9 @@ use crate::domain::kubernetes::owner::{Target, operator_owner, workload};
 use crate::domain::prometheus::targets::{prometheus_path, prometheus_pod};
 use crate::lint::go::duration;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::Sample;
+use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
 
 check! {
     /// See the check's page.
@@ -134,7 +134,8 @@ fn finding(snap: &Snapshot, pod: Option<&Pod>, seen: Seen) -> Finding {
         let _ = write!(message, "; it may use {cpu_limit} CPUs at most");
     }
     let made_from = workload(snap, &subject).and_then(|w| operator_owner(&w.metadata));
-    let patch = json!({"spec": {"resources": {"limits": {"cpu": twice(&cpu_limit)}}}}).to_string();
+    let request = container.and_then(|c| c.resources.requests.get("cpu")).map(String::as_str);
+    let patch = json!({"spec": {"resources": twice(&cpu_limit, request)}}).to_string();
     let key = format!("{} {}", subject.key(), seen.metric);
     Finding::new(PrometheusOverloaded::META.id, Severity::Warning, subject.clone(), message)
         .key(key)
@@ -153,13 +154,12 @@ fn finding(snap: &Snapshot, pod: Option<&Pod>, seen: Seen) -> Finding {
         })
 }
 
-/// Twice as many CPUs, in thousandths.
-fn twice(limit: &str) -> String {
-    let thousandths = match limit.strip_suffix('m') {
-        Some(number) => number.parse::<f64>().ok(),
-        None => limit.parse::<f64>().ok().map(|cpus| cpus * 1000.0),
-    };
-    thousandths.map_or_else(|| "<cpu>".to_owned(), |n| format!("{:.0}m", n * 2.0))
+/// Twice as many CPUs. A request that is not set is as high as the limit: it stays what it is, so that the pod finds a node
+/// as before.
+fn twice(limit: &str, request: Option<&str>) -> Value {
+    let cpus = parse_quantity(limit).filter(|cpus| *cpus > 0.0);
+    let more = cpus.map_or_else(|| "<cpu>".to_owned(), |cpus| format_cpu(cpus * 2.0));
+    json!({"limits": {"cpu": more}, "requests": {"cpu": request.unwrap_or(limit)}})
 }
 
 #[cfg(test)]
@@ -194,6 +194,13 @@ mod tests {
         };
         assert_eq!(with(vec![apart("30s", 71.2)]), ["late"]);
         assert!(with(vec![apart("30s", 30.01), apart("1m", 60.2)]).is_empty());
-        assert_eq!((twice("500m").as_str(), twice("2").as_str()), ("1000m", "4000m"));
+    }
+
+    #[test]
+    fn more_cpu_asks_no_node_for_more() {
+        for (limit, request, expected) in [("500m", None, ("1", "500m")), ("1.5", Some("1"), ("3", "1"))] {
+            let made = twice(limit, request);
+            assert_eq!((&made["limits"]["cpu"], &made["requests"]["cpu"]), (&json!(expected.0), &json!(expected.1)));
+        }
     }
 }

@@ -16,6 +16,8 @@ use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::lint::rules::promql::NOT_SWITCHED_ON;
 use crate::lint::rules::{Features, Options, is_logql, is_rules, lint, load};
 use crate::lint::yaml::{self, Node};
@@ -247,6 +249,7 @@ fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Find
         let rule = faulty_file::rule_of(&text, problem).unwrap_or_default();
         format!("spec.{}: {rule}{sentence}", problem.path)
     };
+    let written = |problem: &Problem| faulty_file::expression_of(&text, problem).map(|e| shorten(&redact(&e), 400));
     let more = if problems.len() > 1 { format!("; {} more problems", problems.len() - 1) } else { String::new() };
     let message = format!(
         "PrometheusRule {}/{}, {}{more}: {}",
@@ -261,10 +264,11 @@ fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Find
     );
     let experimental = problems.iter().any(|p| p.message.contains(NOT_SWITCHED_ON));
     let lines: Vec<String> = problems.iter().take(10).map(say).collect();
+    let first_written = written(first).map(|expression| format!("expr: {expression}"));
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);
     let evidence = Evidence::new(
         format!("PrometheusRule {}/{}", meta.namespace, meta.name),
-        lines.join("\n"),
+        lines.iter().cloned().chain(first_written).collect::<Vec<_>>().join("\n"),
         "kubectl get prometheusrule {{ rule }} -n {{ namespace }} -o yaml",
     );
     Some(

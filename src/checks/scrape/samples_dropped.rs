@@ -332,17 +332,22 @@ fn logged_twice(shared: &BTreeMap<String, Vec<String>>, job: &str, url: &str) ->
     Some(Twice { target, other, labels: None })
 }
 
-/// Labels that name the Service of a target and its port, and so outlast its address, with the pattern of their values.
-fn lasting(target: &ScrapeTarget) -> Option<(Vec<&'static str>, String)> {
+/// Labels that name the Service of a target and its port, and so outlast its address, with the pattern of their values: where
+/// all that they select is scraped by the other job as well, and none of it would be lost.
+fn lasting(snap: &Snapshot, target: &ScrapeTarget, other: &str) -> Option<(Vec<&'static str>, String)> {
     const SETS: &[&[&str]] = &[
         &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpointslice_port"],
         &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpoint_port_name"],
         &["__meta_consul_service", "__meta_consul_service_port"],
     ];
     SETS.iter().find_map(|labels| {
-        let values: Option<Vec<String>> =
-            labels.iter().map(|l| target.discovered_labels.get(*l).map(|v| literal(v))).collect();
-        Some((labels.to_vec(), values?.join(";")))
+        let value = |t: &'_ ScrapeTarget, label: &str| t.discovered_labels.get(label).cloned();
+        let values: Option<Vec<String>> = labels.iter().map(|l| value(target, l)).collect();
+        let is_selected =
+            |t: &ScrapeTarget| t.job() == target.job() && labels.iter().all(|l| value(t, l) == value(target, l));
+        let stays = |t: &ScrapeTarget| targets::twins(snap, t).iter().any(|o| o.job() == other && !is_selected(o));
+        let values = values.filter(|_| targets::all(snap).iter().filter(|t| is_selected(t)).all(stays))?;
+        Some((labels.to_vec(), values.iter().map(|v| literal(v)).collect::<Vec<_>>().join(";")))
     })
 }
 
@@ -384,7 +389,7 @@ impl Twice {
         }
         made.key = format!("{job}/{other}/twice");
         let target = targets::all(snap).iter().find(|t| t.job() == job && t.scrape_url == *url);
-        let (source_labels, pattern) = target.and_then(lasting).unwrap_or_else(|| {
+        let (source_labels, pattern) = target.and_then(|t| lasting(snap, t, other)).unwrap_or_else(|| {
             let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
             (vec!["__address__"], literal(&host))
         });
@@ -515,6 +520,28 @@ mod tests {
         let found = findings(&SamplesDropped, &snap);
         assert_eq!((found.len(), found[0].variant), (1, "twice"));
         assert!(found[0].message.contains("web and serviceMonitor/shop/web/0"), "{}", found[0].message);
+    }
+
+    /// A Service of which only one address is scraped twice is not left out whole.
+    #[test]
+    fn what_the_other_job_does_not_scrape_stays() {
+        let with_targets = |shared: &[&str]| {
+            let mut snap = snapshot(json!({}));
+            let made = |job: &str, at: &str| {
+                let mut made = up(job, &format!("http://{at}/metrics"));
+                made["labels"] = json!({"job": "web", "instance": at});
+                made["discoveredLabels"] = json!({"__meta_consul_service": "web", "__meta_consul_service_port": "80"});
+                serde_json::from_value(made).expect("a target")
+            };
+            let consul = ["10.0.0.1:80", "10.0.0.2:80"].iter().map(|at| made("consul", at));
+            let targets = consul.chain(shared.iter().map(|at| made("serviceMonitor/shop/web/0", at))).collect();
+            *snap.prometheus_targets = Ok(targets);
+            let labels = lasting(&snap, &targets::all(&snap)[0], "serviceMonitor/shop/web/0").map(|(labels, _)| labels);
+            labels
+        };
+        let all = with_targets(&["10.0.0.1:80", "10.0.0.2:80"]);
+        assert_eq!(all, Some(vec!["__meta_consul_service", "__meta_consul_service_port"]));
+        assert_eq!(with_targets(&["10.0.0.1:80"]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::support::kept::Kept;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{Target, workload};
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -95,7 +96,7 @@ fn finding(snap: &Snapshot, claim: &PersistentVolumeClaim, pod: &Pod) -> Option<
     let volumes = snap.persistent_volumes.items().unwrap_or_default();
     let volume = volumes.iter().find(|v| Some(&v.metadata.name) == claim.spec.volume_name.as_ref());
     let is_lost = volume.is_none_or(|v| v.spec.persistent_volume_reclaim_policy.as_deref() != Some("Retain"));
-    let since = claim.metadata.deletion_timestamp.map(|t| t.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let since = claim.metadata.deletion_timestamp.map(minute);
     let effect = match (is_lost, volume.is_some()) {
         (true, true) => "its volume goes with it (reclaim policy Delete), and the data are lost",
         (true, false) => "its volume may go with it, and the data with that",

@@ -8,8 +8,10 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts;
+use crate::domain::prometheus::running_config::sends_on;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Severity};
 use crate::snapshot::kubernetes::{Container, Meta, MonitoringResource, Pod, PodSpec, Workload};
 use crate::snapshot::{Snapshot, format_bytes, journal};
@@ -22,7 +24,7 @@ check! {
         requires: [Workloads],
         uses: [
             Pods, StorageClasses, PersistentVolumeClaims, Events, PrometheusMetrics, PrometheusConfig, PrometheusRuntime,
-            MonitoringResources,
+            MonitoringResources, Services, ConfigMaps,
         ],
         fix: Fix,
     }
@@ -93,8 +95,7 @@ impl Check for PrometheusPersistence {
 
 fn lasts_elsewhere(snap: &Snapshot, server: &Server<'_>) -> bool {
     let thanos = server.workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"));
-    let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
-    thanos || sent
+    thanos || sends_on(snap, *server)
 }
 
 fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
@@ -164,7 +165,7 @@ fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
     let (of_pod, of_workload) = (snap.age_seconds(&pod.metadata), snap.age_seconds(&workload.metadata));
     let is_new = of_workload - of_pod > LOST && of_pod < 2 * 86_400;
     let began = pod.metadata.creation_timestamp.filter(|_| is_new)?;
-    Some(began.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    Some(minute(began))
 }
 
 /// The emptyDir that is mounted at a path.

@@ -16,6 +16,7 @@ use crate::domain::prometheus::thanos::{self, Failing, Trouble};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -172,7 +173,7 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
         [] => String::new(),
         all => format!(" ({})", all.join(", ")),
     };
-    let since = failing.last.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+    let since = failing.last.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
     // A sidecar keeps its blocks on Prometheus' own disk until retention takes them; nothing else is lost at once.
     let of_store =
         if part == "sidecar" { "; blocks that retention deletes before they are uploaded are lost" } else { "" };

@@ -13,6 +13,7 @@ use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::victoria::{self, Failing, Trouble};
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -98,8 +99,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
     let times: usize = all.iter().map(|f| f.times).sum();
     let (what, severity) = match failing.trouble {
         Trouble::ReadOnly => {
-            let since =
-                failing.last.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+            let since = failing.last.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
             let left = victoria::number(failing.line, "of free space: ");
             let left = left.map(|b| format!(" ({b} bytes are left)")).unwrap_or_default();
             (format!("pod {} takes no samples{since}: its disk is nearly full{left}", log.pod), Severity::Error)

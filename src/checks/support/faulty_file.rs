@@ -43,7 +43,7 @@ pub(crate) fn rule_of(text: &str, problem: &Problem) -> Option<String> {
         return None;
     }
     let root = yaml::document(text).ok()??;
-    let number = |after: &str| -> Option<usize> { problem.path.split_once(after)?.1.split(']').next()?.parse().ok() };
+    let number = |after: &str| number(problem, after);
     let group = root.get("groups")?.items()?.get(number("groups[")?)?;
     let name = group.get("name").and_then(yaml::Node::as_str).unwrap_or_default();
     let rule = number(".rules[").and_then(|at| Some((at, group.get("rules")?.items()?.get(at)?)));
@@ -54,6 +54,19 @@ pub(crate) fn rule_of(text: &str, problem: &Problem) -> Option<String> {
         }
         None => format!("group {name:?}: "),
     })
+}
+
+/// The expression of the rule that a problem stands in, on one line.
+pub(crate) fn expression_of(text: &str, problem: &Problem) -> Option<String> {
+    let root = yaml::document(text).ok()??;
+    let group = root.get("groups")?.items()?.get(number(problem, "groups[")?)?;
+    let rule = group.get("rules")?.items()?.get(number(problem, ".rules[")?)?;
+    Some(rule.get("expr")?.as_str()?.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Where a problem stands in a list: `groups[2].rules[1]`.
+fn number(problem: &Problem, after: &str) -> Option<usize> {
+    problem.path.split_once(after)?.1.split(']').next()?.parse().ok()
 }
 
 /// The file around the first problems.

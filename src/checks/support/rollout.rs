@@ -5,6 +5,8 @@ use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, operator_owner};
 use crate::domain::kubernetes::rollout::waits_for_itself;
+use crate::domain::prometheus::running_config::sends_on;
+use crate::domain::prometheus::server::Server;
 use crate::domain::prometheus::tsdb::{Place, place};
 use crate::model::Program;
 use crate::snapshot::Snapshot;
@@ -55,7 +57,7 @@ pub(crate) enum Started {
 
 impl Started {
     /// The workload whose pods it is about.
-    fn workload<'a>(&self, snap: &'a Snapshot) -> Option<&'a Workload> {
+    pub(crate) fn workload<'a>(&self, snap: &'a Snapshot) -> Option<&'a Workload> {
         let mut all = snap.workloads.items().ok()?.iter();
         match self {
             Self::Workload { kind, namespace, name, .. } => all.find(|w| {
@@ -134,8 +136,8 @@ fn lasts_elsewhere(
         Program::Alertmanager if matches!(started, Started::Workload { stops: true, .. }) => false,
         Program::Alertmanager => workload.kind == "StatefulSet" && workload.spec.replicas.is_some_and(|n| n > 1),
         Program::Prometheus => {
-            let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
-            sends && sent || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
+            sends && sends_on(snap, Server { workload, container })
+                || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
         }
         Program::Grafana => database::may_be_on_server(snap, workload, container),
     }

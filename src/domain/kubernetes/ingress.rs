@@ -14,6 +14,9 @@ const ALB: &str = "ingress.k8s.aws/alb";
 const AUTO_MODE: &str = "eks.amazonaws.com/alb";
 /// The image of the AWS Load Balancer Controller.
 const IMAGE: &str = "aws-load-balancer-controller";
+/// Parts of the images of programs that route by host.
+const ROUTERS: &[&str] =
+    &["ingress", "traefik", "envoy", "contour", "haproxy", "kong", "proxyv2", "gateway", "emissary", "apisix"];
 /// A backend that is an action in an annotation, and no Service.
 const ACTION: &str = "use-annotation";
 
@@ -201,6 +204,19 @@ pub(crate) fn behind_balancer<'a>(snap: &'a Snapshot, host: &str) -> Option<&'a 
     snap.services.items().unwrap_or_default().iter().find(has)
 }
 
+/// Its pods choose where a request goes by the host of it, as controllers of Ingresses and gateways do: by another name one
+/// gets nothing, or something else.
+pub(crate) fn routes_by_host(snap: &Snapshot, service: &Service) -> bool {
+    let addresses = |status: &LoadBalancerStatus| -> Vec<String> {
+        status.ingress.iter().flat_map(|a| [a.hostname.clone(), a.ip.clone()]).flatten().collect()
+    };
+    let own = addresses(&service.status.load_balancer);
+    let publishes = |i: &Ingress| addresses(&i.status.load_balancer).iter().any(|a| own.contains(a));
+    let is_router = |image: &str| ROUTERS.iter().any(|part| image.contains(part));
+    snap.ingresses.items().unwrap_or_default().iter().any(publishes)
+        || snap.pods_of_service(service).flat_map(|p| &p.spec.containers).any(|c| is_router(&c.image))
+}
+
 /// Ingresses of the stack.
 pub(crate) fn of_stack(snap: &Snapshot) -> impl Iterator<Item = &Ingress> {
     let all = snap.ingresses.items().unwrap_or_default().iter();
@@ -219,6 +235,22 @@ mod tests {
         serde_json::from_value(json!({"metadata": {"name": "g", "namespace": "monitoring", "annotations": annotations},
             "spec": spec}))
         .expect("an Ingress")
+    }
+
+    #[test]
+    fn what_publishes_its_address_for_ingresses_routes_by_host() {
+        let mut snap = snapshot(json!({}));
+        let balancer = json!({"loadBalancer": {"ingress": [{"hostname": "x.elb.amazonaws.com"}]}});
+        let of = |status: serde_json::Value| -> Service {
+            serde_json::from_value(json!({"metadata": {"name": "s", "namespace": "n"}, "status": status}))
+                .expect("a Service")
+        };
+        assert!(!routes_by_host(&snap, &of(balancer.clone())));
+        let mut published = ingress(json!({}), json!({}));
+        published.status = serde_json::from_value(balancer.clone()).expect("a status");
+        snap.ingresses = Listing::cluster(vec![published]);
+        assert!(routes_by_host(&snap, &of(balancer)));
+        assert!(!routes_by_host(&snap, &of(json!({}))));
     }
 
     #[test]

@@ -98,7 +98,12 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         if age > if lost > 0 { LOST } else { RETRIED } {
             continue;
         }
-        let (job, instance) = scraped(raw).filter(|_| scrapes).unwrap_or_default();
+        let target = if scrapes { scraped(raw) } else { None };
+        // A target without a name cannot be looked for.
+        if scrapes && target.is_none() {
+            continue;
+        }
+        let (job, instance) = target.unwrap_or_default();
         let error = field("error").replace("Permanent error: ", "").replace("not retryable error: ", "");
         let trouble = match () {
             () if refuses => Trouble::Memory,
@@ -135,7 +140,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
 
 /// Job and instance of a target, in the labels that a failed scrape names.
 fn scraped(raw: &str) -> Option<(String, String)> {
-    let label = pattern!(r#"\b(job|instance)(?:=\\?"|:)([^"\\\s,\]]+)"#);
+    // An address of IPv6 stands in brackets, as the list of labels may.
+    let label = pattern!(r#"\b(job|instance)(?:=\\?"|:)((?:https?://)?\[[0-9a-fA-F:.%]+\][^"\\\s,\]]*|[^"\\\s,\]]+)"#);
     let of = |name: &str| label.captures_iter(raw).find(|c| &c[1] == name).map(|c| c[2].to_owned());
     Some((of("job")?, of("instance").unwrap_or_default()))
 }
@@ -285,6 +291,9 @@ mod tests {
         assert!(read(&line.repeat(2)).is_empty());
         let old = "map[instance:aks-agentpool-30099824-vmss000002 job:cadvisor]";
         assert_eq!(scraped(old), Some(("cadvisor".into(), "aks-agentpool-30099824-vmss000002".into())));
+        let six = "map[instance:[fd00::1]:9113 job:nginx]";
+        assert_eq!(scraped(six), Some(("nginx".into(), "[fd00::1]:9113".into())));
+        assert!(read(&line.replace("job=", "jobs=").repeat(3)).is_empty(), "no target is named");
     }
 
     #[test]

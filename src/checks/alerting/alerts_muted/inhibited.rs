@@ -6,6 +6,7 @@ use super::fix::{InhibitRule, Way};
 use super::{AlertsMuted, View, join, matters, proves_alerting, show};
 use crate::domain::alertmanager::config;
 use crate::domain::alertmanager::inhibit::{Loose, Rule, rules};
+use crate::domain::text::windows::minute;
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{Finding, Severity};
 use crate::snapshot::monitoring::Alert;
@@ -57,7 +58,7 @@ impl View<'_> {
         let (sources, targets): (BTreeSet<&str>, BTreeSet<&str>) =
             (sources.iter().map(String::as_str).collect(), targets.iter().map(String::as_str).collect());
         let since = muting.pairs.iter().filter_map(|(s, _)| s.starts_at).min();
-        let since = since.map(|t| format!(" (since {})", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+        let since = since.map(|t| format!(" (since {})", minute(t))).unwrap_or_default();
         let why = match &muting.loose {
             Loose::NoEqual => "it compares no label (equal), so one such alert anywhere mutes all of them".to_owned(),
             Loose::Weaker => "it lets an alert that is less severe stand for one that is more so".to_owned(),

@@ -8,6 +8,7 @@ use super::fix::Way;
 use super::{AlertsMuted, View, is_critical, join, matters, proves_alerting, show};
 use crate::domain::alertmanager::tree::LONG;
 use crate::domain::text::windows::DAY;
+use crate::domain::text::windows::minute;
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::monitoring::{Alert, Silence};
@@ -92,15 +93,15 @@ impl View<'_> {
         let rest = if days > 1 { format!("{days} days more") } else { format!("{} hours more", (left / 3600).max(1)) };
         let by = if silence.created_by.is_empty() { "someone" } else { &silence.created_by };
         let by_now = if names.is_empty() { String::new() } else { format!("; it hides {} now", join(&names)) };
-        let id = &silence.id;
+        let (id, until) = (&silence.id, minute(ends));
         let message = format!(
-            "silence {id} by {by} ({:?}) mutes {which} with {} until {ends:.0}, {rest}{by_now}",
+            "silence {id} by {by} ({:?}) mutes {which} with {} until {until}, {rest}{by_now}",
             silence.comment,
             show(&matchers)
         );
         let seen = Evidence::new(
             format!("silence {id}"),
-            format!("{} until {ends:.0}, by {by}: {:?}", show(&matchers), silence.comment),
+            format!("{} until {until}, by {by}: {:?}", show(&matchers), silence.comment),
             "kubectl get --raw {{ path }}",
         )
         .with("path", self.path("/api/v2/silences"));

@@ -14,12 +14,13 @@ use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::service_host::ServiceHost;
 use crate::domain::kubernetes::{cluster_dns, proxy, proxy_env, service_host};
+use crate::domain::prometheus::operator::chain;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::flows;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
 use crate::snapshot::probe::{Trial, Verdict as Trying};
-use crate::snapshot::{Fetched, Snapshot};
+use crate::snapshot::{Fetched, Snapshot, journal};
 
 /// Types of datasources that are looked at.
 const KINDS: &[&str] = &["prometheus", "loki", "alertmanager", "tempo"];
@@ -36,7 +37,7 @@ check! {
         requires: [ConfigMaps, Workloads, Services],
         uses: [
             EndpointSlices, Pods, Nodes, ComponentLogs, GrafanaHealth, GrafanaDatasources, GrafanaDatasourceHealth,
-            PrometheusMetricNames, PrometheusTargets, Probes,
+            PrometheusMetricNames, PrometheusTargets, PrometheusConfig, MonitoringResources, Probes,
         ],
         fix: Fix,
     }
@@ -473,6 +474,13 @@ fn environment(datasource: &Datasource<'_>, no_proxy: &str) -> Evidence {
 /// All is well, but there is nothing to show: worth a line.
 fn without_data(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> {
     let Some(at) = snap.scope.prometheus.as_ref().filter(|_| datasource.kind == "prometheus") else { return Ok(None) };
+    // A server of the operator that has no job is told as that, with the reason why it has none; this would only repeat it.
+    let idle = || {
+        chain::answering(snap).is_some_and(|s| !s.spec.paused) && chain::loaded_jobs(snap).is_some_and(|j| j.is_empty())
+    };
+    if journal::aside(idle) {
+        return Ok(None);
+    }
     let is_own =
         behind(snap, datasource).is_some_and(|s| s.metadata.namespace == at.namespace && s.metadata.name == at.service);
     if !is_own {

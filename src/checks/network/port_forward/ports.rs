@@ -57,6 +57,7 @@ pub(super) fn ports_evidence(part: &Part<'_>, pod: &Pod) -> Evidence {
             None => p.container_port.to_string(),
         })
         .collect();
-    let value = format!("ports {}; containers declare {}", ports.collect::<Vec<_>>().join(", "), containers.join(", "));
+    let declared = if containers.is_empty() { "none".to_owned() } else { containers.join(", ") };
+    let value = format!("ports {}; containers declare {declared}", ports.collect::<Vec<_>>().join(", "));
     service_evidence(part.service, "spec.ports", value)
 }

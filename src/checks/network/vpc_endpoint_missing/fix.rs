@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
                 (what, Fix::RouteTables { common, endpoint: endpoint.clone(), tables })
             }
             Fault::Policy { bucket, .. } => (
-                format!("has a policy that does not let nodes read {bucket}, where ECR keeps the layers of images"),
+                format!("has a policy that does not let nodes read {bucket}"),
                 Fix::Policy { common, endpoint: endpoint.clone(), bucket: bucket.clone() },
             ),
             Fault::Closed { group, source, .. } => (

@@ -255,7 +255,7 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
     }
     if let (Some(since), Some(seen)) = (left.since, made.evidence.last_mut()) {
         // The log that was read may begin later than the fault.
-        seen.value.push_str(&format!("\nat least since {since}"));
+        seen.value.push_str(&format!("\nat least since {}", minute(since)));
     }
     made.fix(fix::object(snap, left))
 }

@@ -36,7 +36,7 @@ check! {
         requires: [ComponentLogs],
         uses: [
             PrometheusMetrics, PrometheusConfig, Pods, Services, Workloads, ConfigMaps, MonitoringResources, ServiceAccounts,
-            PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets,
+            PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets, Ingresses,
         ],
         fix: Fix,
     }

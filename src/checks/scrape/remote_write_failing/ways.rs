@@ -30,7 +30,7 @@ impl Case<'_> {
     fn inside(&self) -> Option<String> {
         // A certificate is mostly the load balancer's.
         let address = self.address.as_ref().filter(|a| a.scheme == "http")?;
-        let service = self.round_about()?;
+        let service = self.round_about().filter(|s| !ingress::routes_by_host(self.snap, s))?;
         let meta = &service.metadata;
         let path = redact(&address.path);
         Some(format!("{}://{}.{}.svc:{}{path}", address.scheme, meta.name, meta.namespace, address.port))

@@ -19,6 +19,7 @@ use crate::domain::aws::xfs::{self, Newer};
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, PersistentVolume, Pod, VolumeAttachment, Workload};
@@ -209,7 +210,7 @@ impl<'a> Case<'a> {
         let on = |p: &Pod| p.spec.node_name.clone().unwrap_or_default();
         if let Some(holder) = self.ending() {
             let (name, node) = (&holder.metadata.name, on(holder));
-            let end = holder.metadata.deletion_timestamp.map(|t| format!("{t:.0}")).unwrap_or_default();
+            let end = holder.metadata.deletion_timestamp.map(minute).unwrap_or_default();
             let overdue = !self.is_in_grace(holder);
             let text = if overdue {
                 format!("pod {name} on node {node} should have ended at {end} and still holds it")

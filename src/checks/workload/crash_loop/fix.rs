@@ -414,8 +414,12 @@ fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
 
 fn remove_patch(case: &Case<'_>) -> String {
     let inits = &case.failing.pod.spec.init_containers;
-    let at = inits.iter().position(|c| c.name == case.failing.container.name).unwrap_or(0);
-    serde_json::json!([{"op": "remove", "path": format!("/spec/template/spec/initContainers/{at}")}]).to_string()
+    let name = &case.failing.container.name;
+    let path =
+        format!("/spec/template/spec/initContainers/{}", inits.iter().position(|c| c.name == *name).unwrap_or(0));
+    // Whoever changed the list meanwhile is not to lose another container.
+    serde_json::json!([{"op": "test", "path": format!("{path}/name"), "value": name}, {"op": "remove", "path": path}])
+        .to_string()
 }
 
 fn flag(case: &Case<'_>, crash: &Crash) -> Way {

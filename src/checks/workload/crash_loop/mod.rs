@@ -192,7 +192,7 @@ fn sealed(failing: &Failing<'_>) -> Option<Evidence> {
     }
     let (meta, name) = (&failing.pod.metadata, &failing.container.name);
     let source = format!("Pod {}/{}, container {name}, securityContext", meta.namespace, meta.name);
-    let value = format!("readOnlyRootFilesystem: true, and no volume is mounted at {file}");
+    let value = format!("readOnlyRootFilesystem: true, and {file} is in no volume");
     Some(Evidence::new(source, value, "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml"))
 }
 

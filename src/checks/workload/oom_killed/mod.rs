@@ -15,6 +15,7 @@ use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
 use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose};
 use crate::domain::prometheus::oom::{Kill, RECENT, Recency, kills};
 use crate::domain::prometheus::wal;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{LimitRange, Pod};
 use crate::snapshot::{Snapshot, format_bytes, journal, parse_quantity};
@@ -136,7 +137,7 @@ fn raise(
         many => format!(", {many} restarts"),
     };
     let past = kill.end.finished_at.filter(|_| kill.recency == Recency::Past);
-    let past = past.map(|t| format!(" ({})", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+    let past = past.map(|t| format!(" ({})", minute(t))).unwrap_or_default();
     let when = if replay.is_some() { " while it replayed its write-ahead log" } else { "" };
     let message = format!(
         "container {} of {} was OOM-killed{past}{when}: its memory limit is {}{restarts}; {}{} {}",

@@ -2,6 +2,7 @@
 
 use super::fix::{Fix, Way};
 use crate::domain::kubernetes::unschedulable::concerns;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -23,7 +24,7 @@ fn is_gated(pod: &Pod) -> bool {
 
 fn finding(snap: &Snapshot, id: CheckId, pod: &Pod) -> Finding {
     let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-    let since = pod.metadata.creation_timestamp.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC")));
+    let since = pod.metadata.creation_timestamp.map(|t| format!(" since {}", minute(t)));
     let message = format!(
         "pod {namespace}/{name} waits for its scheduling gates{}: whoever set them has to take them away",
         since.unwrap_or_default()

@@ -108,6 +108,19 @@ pub(crate) fn said(snap: &Snapshot) -> Fetched<Said<'_>> {
     Ok(said)
 }
 
+/// An operator's log would hold what was complained of at a time, or a later reconciliation that passed: it begins before,
+/// or begins a reconciliation after it.
+pub(crate) fn covers(snap: &Snapshot, at: Timestamp) -> bool {
+    let written = |raw: &str| Line::parse(raw).written_at(snap.collected_at);
+    let begins_before = |log: &ContainerLog| log.text.lines().find_map(written).is_some_and(|t| t <= at);
+    let syncs_after = |raw: &str| {
+        let line = Line::parse(raw);
+        server_of_sync(&line.msg).is_some() && line.written_at(snap.collected_at).is_some_and(|t| t > at)
+    };
+    let covers = |log: &&ContainerLog| begins_before(log) || log.text.lines().any(syncs_after);
+    logs(snap).unwrap_or_default().iter().any(covers)
+}
+
 /// Namespace and name of `ns/name`.
 fn key(text: &str) -> Option<(String, String)> {
     let (namespace, name) = text.trim_matches(['"', '\\']).split_once('/')?;
