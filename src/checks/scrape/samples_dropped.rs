@@ -341,7 +341,7 @@ fn lasting(snap: &Snapshot, target: &ScrapeTarget, other: &str) -> Option<(Vec<&
         &["__meta_consul_service", "__meta_consul_service_port"],
     ];
     SETS.iter().find_map(|labels| {
-        let value = |t: &'_ ScrapeTarget, label: &str| t.discovered_labels.get(label).cloned();
+        let value = |t: &ScrapeTarget, label: &str| t.discovered_labels.get(label).cloned();
         let values: Option<Vec<String>> = labels.iter().map(|l| value(target, l)).collect();
         let is_selected =
             |t: &ScrapeTarget| t.job() == target.job() && labels.iter().all(|l| value(t, l) == value(target, l));
@@ -536,8 +536,7 @@ mod tests {
             let consul = ["10.0.0.1:80", "10.0.0.2:80"].iter().map(|at| made("consul", at));
             let targets = consul.chain(shared.iter().map(|at| made("serviceMonitor/shop/web/0", at))).collect();
             *snap.prometheus_targets = Ok(targets);
-            let labels = lasting(&snap, &targets::all(&snap)[0], "serviceMonitor/shop/web/0").map(|(labels, _)| labels);
-            labels
+            lasting(&snap, &targets::all(&snap)[0], "serviceMonitor/shop/web/0").map(|(labels, _)| labels)
         };
         let all = with_targets(&["10.0.0.1:80", "10.0.0.2:80"]);
         assert_eq!(all, Some(vec!["__meta_consul_service", "__meta_consul_service_port"]));

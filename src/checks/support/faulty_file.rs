@@ -128,6 +128,14 @@ mod tests {
     use crate::lint::prometheus;
 
     #[test]
+    fn the_expression_of_a_faulty_rule_is_on_one_line() {
+        let text = "groups:\n- name: a\n  rules:\n  - alert: Down\n    expr: |\n      up ==\n        by (job) 0\n";
+        let problems = crate::lint::rules::lint(text, crate::lint::rules::Options::default());
+        let said = problems.first().and_then(|problem| expression_of(text, problem));
+        assert_eq!(said.as_deref(), Some("up == by (job) 0"), "{problems:?}");
+    }
+
+    #[test]
     fn the_headline_has_line_and_meaning() {
         let text = "scrape_configs:\n- job_name: a\n  metric_path: /live\n  honor_label: true\n";
         let found = headline("f", &prometheus::lint(text, prometheus::Options::default()));

@@ -1,6 +1,7 @@
 //! The configuration that Prometheus runs with: by its API, else the file in the ConfigMap that it mounts.
 
 use crate::domain::kubernetes::mounts::Seen;
+use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::targets::prometheus_pod;
 use crate::lint::yaml::{self, Node};
@@ -31,17 +32,15 @@ pub(crate) fn sends_on(snap: &Snapshot, server: Server<'_>) -> bool {
     matches!(file, Some(Seen::File(file)) if has(file.text))
 }
 
-/// It is the server that was asked, or another shard of the same resource, which has the same configuration.
+/// It is the server that was asked: by the resource that the operator makes it from, which shards have in common, else by its
+/// pod.
 fn is_asked(snap: &Snapshot, server: Server<'_>) -> bool {
-    let Some(pod) = prometheus_pod(snap) else { return false };
-    let of = |other: &Server<'_>| {
-        snap.pods_of_workload(other.workload)
-            .any(|p| p.metadata.uid == pod.metadata.uid && p.metadata.name == pod.metadata.name)
-    };
-    let Some(asked) = servers(snap).into_iter().find(of) else { return false };
-    let is_same = asked.workload.reference() == server.workload.reference();
-    let resource = server.operator_resource().filter(|_| asked.namespace() == server.namespace());
-    is_same || resource.is_some() && asked.operator_resource() == resource
+    if let Some((name, asked)) = server.operator_resource().zip(chain::answering(snap)) {
+        return asked.metadata.namespace == server.namespace() && asked.metadata.name == name;
+    }
+    let Some(asked) = prometheus_pod(snap) else { return false };
+    let mut own = snap.pods_of_workload(server.workload);
+    own.any(|p| p.metadata.namespace == asked.metadata.namespace && p.metadata.name == asked.metadata.name)
 }
 
 /// The ConfigMap, its key and its text, where Prometheus mounts one.

@@ -3,8 +3,8 @@
 use crate::checks::alerting::alertmanager_config::{AlertmanagerConfig, Fix, Way};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::repeat::{KEPT, forgotten};
-use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::owner::{Target, workload_name};
+use crate::domain::kubernetes::{arguments, proxy};
 use crate::model::{Evidence, Finding, Severity};
 use crate::snapshot::{Snapshot, journal};
 
@@ -23,13 +23,23 @@ pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
         found.receiver, found.repeat
     );
     let seen = Evidence::new(
-        format!("configuration of Alertmanager, line {}", found.line),
-        format!("repeat_interval: {}", found.repeat),
+        format!("arguments of container {}", container.name),
+        match arguments::has_flag(container, "data.retention") {
+            true => format!("--data.retention={kept}"),
+            false => format!("no --data.retention: {kept} by default"),
+        },
         "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.containers[*].args}'",
     )
     .with("namespace", &pod.metadata.namespace)
     .with("pod", &pod.metadata.name);
-    let mut made = Finding::new(AlertmanagerConfig::META.id, Severity::Warning, subject, message);
+    let status = snap.scope.alertmanager.as_ref().map(|at| proxy::of_component(at, "/api/v2/status"));
+    let repeats = Evidence::new(
+        format!("configuration of Alertmanager, line {}", found.line),
+        format!("repeat_interval: {}", found.repeat),
+        "kubectl get --raw {{ path }}",
+    )
+    .with("path", status.unwrap_or_else(|| "<path>".to_owned()));
+    let mut made = Finding::new(AlertmanagerConfig::META.id, Severity::Warning, subject, message).evidence(repeats);
     made.breaks = Some(Vec::new());
     Some(made.key("retention").evidence(seen).fix(Fix {
         namespace: pod.metadata.namespace.clone(),

@@ -476,7 +476,8 @@ fn without_data(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<
     let Some(at) = snap.scope.prometheus.as_ref().filter(|_| datasource.kind == "prometheus") else { return Ok(None) };
     // A server of the operator that has no job is told as that, with the reason why it has none; this would only repeat it.
     let idle = || {
-        chain::answering(snap).is_some_and(|s| !s.spec.paused) && chain::loaded_jobs(snap).is_some_and(|j| j.is_empty())
+        chain::answering(snap).is_some_and(|s| !s.spec.paused)
+            && chain::loaded_jobs(snap).is_some_and(|jobs| jobs.is_empty())
     };
     if journal::aside(idle) {
         return Ok(None);

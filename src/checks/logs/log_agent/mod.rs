@@ -159,7 +159,10 @@ impl<'a> Case<'a> {
                 .with("pod", &last.pod)
                 .with("container", &last.container),
         );
-        made.evidence.extend(self.config.evidence(&last.namespace));
+        // What is wrong with the labels stands in a filter, and not in the output.
+        if !matches!(self.reason, Reason::Metadata | Reason::Kubelet | Reason::Parser) {
+            made.evidence.extend(self.config.evidence(&last.namespace));
+        }
         made.breaks = Some(Vec::new());
         self.depends_on(made).fix(Fix::of(self))
     }

@@ -118,7 +118,12 @@ impl Fix {
     /// The Service leads to where nothing listens.
     pub(super) fn target_port(part: &Part<'_>, pod: &Pod, port: &ServicePort, place: usize) -> Self {
         let path = format!("/spec/ports/{place}/targetPort");
-        let right = listens_on(pod).or_else(|| declared(pod).first().copied());
+        // Where another port leads there already, this one is meant for something else.
+        let is_taken = |right: &u16| {
+            let others = part.service.spec.ports.iter().filter(|p| p.port != port.port);
+            others.filter_map(|p| reached(part.service, p.port, pod)).any(|taken| taken == *right)
+        };
+        let right = listens_on(pod).or_else(|| declared(pod).first().copied()).filter(|right| !is_taken(right));
         let patch = right.map(|port| json!([{"op": "replace", "path": path, "value": port}]).to_string());
         Self::of(part, Way::TargetPort { to_pod: Ports::of(part, pod, Some(port)).to_pod(pod), patch })
     }

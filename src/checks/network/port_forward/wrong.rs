@@ -65,7 +65,8 @@ fn of_service(part: &Part<'_>) -> Vec<Wrong> {
         let message = match &port.target_port {
             // Past a headless Service nobody asks for the name.
             Value::String(wanted) if !is_headless(part.service) && part.pods.iter().all(|p| named(p, wanted).is_none()) => format!(
-                "port {} of {owner} leads to a container port named {wanted}, which no container of its pods has: kubectl port-forward svc/{name} fails",
+                "port {} of {owner} leads to a container port named {wanted}, which no container of its pods has: nothing answers at it, and kubectl port-forward svc/{name} {} fails",
+                port.port,
                 port.port
             ),
             Value::Number(_) => {
