@@ -1,7 +1,7 @@
 //! Warning events of the last hour about what is not well now, those that say the same together.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::conditions::SCALING;
 use super::pods::is_starting;
@@ -25,13 +25,16 @@ const FRESH: i64 = 1800;
 /// Reads them.
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let mut groups: BTreeMap<(String, String, String), Vec<&Event>> = BTreeMap::new();
+    // Many events are about one object, and say one thing.
+    let (mut owners, mut shapes) = (HashMap::new(), HashMap::new());
     for event in snap.events.items().unwrap_or_default() {
         let recent = event.last_seen().is_some_and(|t| seconds_ago(snap, t) <= RECENT);
         if event.kind != "Warning" || !recent {
             continue;
         }
-        let key = (owner(snap, event).key(), event.reason.clone(), shape(&event.message));
-        groups.entry(key).or_default().push(event);
+        let owner = owners.entry(object(event)).or_insert_with(|| owner(snap, event).key());
+        let shape = shapes.entry(event.message.as_str()).or_insert_with_key(|message| shape(message));
+        groups.entry((owner.clone(), event.reason.clone(), shape.clone())).or_default().push(event);
     }
     let logged = Logged::new();
     groups.into_values().filter_map(|events| signal(snap, events, &logged)).collect()
@@ -41,6 +44,12 @@ fn pod<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Pod> {
     let object = &event.involved_object;
     let pod = snap.pods.find(&object.namespace, &object.name).ok().flatten().filter(|_| object.kind == "Pod")?;
     is_same(event, &pod.metadata.uid).then_some(pod)
+}
+
+/// What tells one object of events from another.
+fn object(event: &Event) -> (&str, &str, &str, Option<&str>) {
+    let object = &event.involved_object;
+    (&object.kind, &object.namespace, &object.name, object.uid.as_deref())
 }
 
 /// The event is about the object with this uid, as far as both say.
@@ -80,7 +89,8 @@ fn owner(snap: &Snapshot, event: &Event) -> ResourceRef {
 fn signal<'a>(snap: &'a Snapshot, mut events: Vec<&Event>, logged: &Logged<'a>) -> Option<Signal> {
     events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
     let newest = *events.first()?;
-    let weight = events.iter().map(|e| weigh(snap, e, logged)).max()?;
+    let weighs = events.iter().any(|e| weigh(snap, e, logged) == Weight::Weighs);
+    let weight = if weighs { Weight::Weighs } else { Weight::Note };
     let times: u32 = events.iter().map(|e| e.times()).sum();
     let object = &newest.involved_object;
     let evidence = Evidence::new(
@@ -93,7 +103,9 @@ fn signal<'a>(snap: &'a Snapshot, mut events: Vec<&Event>, logged: &Logged<'a>) 
     let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
     // Once for each of them says nothing more.
     let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
-    let about: Vec<ResourceRef> = events.iter().flat_map(|e| concerned(snap, e)).collect();
+    let mut objects = HashSet::new();
+    let of_each = events.iter().filter(|e| objects.insert(self::object(e)));
+    let about: Vec<ResourceRef> = of_each.flat_map(|e| concerned(snap, e)).collect();
     let owner = owner(snap, newest);
     let title = format!("event {} of {}{how_often}", newest.reason, whose(&events, &owner));
     let judges = if object.kind == "HorizontalPodAutoscaler" { SCALING } else { &[] };

@@ -27,11 +27,41 @@ const NO_FAULT_OF_PODS: &[&str] =
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
     for signal in signals {
+        let told = Told::of(signal);
         // Of several roots the one that is about it, and not the first whose check judges such things.
-        let ways: [fn(&Group, &Signal) -> bool; 4] =
+        let ways: [fn(&Group, &Told<'_>) -> bool; 4] =
             [Group::is_about, Group::quotes, Group::is_named_in, Group::judges];
-        signal.explained_by = ways.iter().find_map(|way| groups.iter().position(|g| way(g, signal)));
+        let explains = ways.iter().find_map(|way| groups.iter().position(|g| way(g, &told)));
+        signal.explained_by = explains;
     }
+}
+
+/// A signal as each root is held against it.
+struct Told<'a> {
+    signal: &'a Signal,
+    /// What it is about.
+    keys: Vec<String>,
+    /// The longest piece of what it says, masked; empty where it says nothing of its own.
+    piece: String,
+}
+
+impl<'a> Told<'a> {
+    fn of(signal: &'a Signal) -> Self {
+        let keys = std::iter::once(&signal.subject).chain(&signal.about).map(ResourceRef::key).collect();
+        // The Job controller says the same of every Job.
+        let of_job = signal.kind == SignalKind::Condition && signal.subject.kind_label() == "Job";
+        let piece = if of_job { String::new() } else { piece(&signal.text) };
+        Self { signal, keys, piece }
+    }
+}
+
+/// The longest piece of a text, masked.
+fn piece(text: &str) -> String {
+    let masked = shape(text.trim_end_matches('…'));
+    // What a gRPC error wraps is what its cause says.
+    let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
+    let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));
+    pieces.max_by_key(|p| p.len()).unwrap_or_default().to_owned()
 }
 
 /// What a root and its victims are about.
@@ -74,32 +104,24 @@ impl Group {
     }
 
     /// The same resource.
-    fn is_about(&self, signal: &Signal) -> bool {
-        let keys = if signal.kind == SignalKind::Pod { &self.of_pods } else { &self.keys };
-        std::iter::once(&signal.subject).chain(&signal.about).any(|r| keys.contains(&r.key()))
+    fn is_about(&self, told: &Told<'_>) -> bool {
+        let keys = if told.signal.kind == SignalKind::Pod { &self.of_pods } else { &self.keys };
+        told.keys.iter().any(|key| keys.contains(key))
     }
 
     /// A check that says what such signals mean.
-    fn judges(&self, signal: &Signal) -> bool {
-        signal.explained_by_checks.iter().any(|c| self.checks.contains(c))
+    fn judges(&self, told: &Told<'_>) -> bool {
+        told.signal.explained_by_checks.iter().any(|c| self.checks.contains(c))
     }
 
     /// A finding quotes the longest piece of what the signal says.
-    fn quotes(&self, signal: &Signal) -> bool {
-        // The Job controller says the same of every Job.
-        if signal.kind == SignalKind::Condition && signal.subject.kind_label() == "Job" {
-            return false;
-        }
-        let masked = shape(signal.text.trim_end_matches('…'));
-        // What a gRPC error wraps is what its cause says.
-        let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
-        let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));
-        let longest = pieces.max_by_key(|p| p.len()).unwrap_or_default();
-        longest.len() >= TELLING && self.quotes.contains(longest)
+    fn quotes(&self, told: &Told<'_>) -> bool {
+        told.piece.len() >= TELLING && self.quotes.contains(&told.piece)
     }
 
     /// The text names what the group is about.
-    fn is_named_in(&self, signal: &Signal) -> bool {
+    fn is_named_in(&self, told: &Told<'_>) -> bool {
+        let signal = told.signal;
         let says =
             matches!(signal.kind, SignalKind::Log | SignalKind::Event | SignalKind::Condition | SignalKind::Alert);
         says && self.names.iter().any(|name| name.is_in(&signal.text))

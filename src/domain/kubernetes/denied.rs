@@ -58,6 +58,10 @@ impl Denied {
 
 /// The refusal that a text tells of.
 pub(crate) fn read(text: &str) -> Option<Denied> {
+    // Of many thousands of events hardly one is a refusal.
+    if !(text.contains("denied") || text.contains("is invalid:")) {
+        return None;
+    }
     let text = text.replace("\\\"", "\"");
     let webhook = pattern!(r#"(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:?\s*(.*)$"#);
     if let Some(found) = webhook.captures(&text) {

@@ -14,11 +14,8 @@ pub(crate) const KUBELET_PORT: u16 = 10250;
 /// The nodes on which these pods sit and which are not Ready: their state explains that of the pods.
 pub(crate) fn dead_nodes<'a>(snap: &Snapshot, pods: impl Iterator<Item = &'a Pod>) -> Vec<ResourceRef> {
     let names: BTreeSet<&str> = pods.filter_map(|p| p.spec.node_name.as_deref()).collect();
-    let nodes = snap.nodes.items().unwrap_or_default().iter();
-    nodes
-        .filter(|n| names.contains(n.metadata.name.as_str()) && not_ready(n).is_some())
-        .map(|n| ResourceRef::node(&n.metadata.name))
-        .collect()
+    let nodes = names.into_iter().filter_map(|name| snap.nodes.named(name).ok().flatten());
+    nodes.filter(|n| not_ready(n).is_some()).map(|n| ResourceRef::node(&n.metadata.name)).collect()
 }
 
 /// The condition Ready, where it is not True.

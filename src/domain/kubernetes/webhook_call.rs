@@ -88,6 +88,9 @@ impl CallFault {
 
 /// The first call that a text says failed. A webhook that was called and refused is none.
 pub(crate) fn read(text: &str) -> Option<FailedCall> {
+    if !text.contains("failed calling ") {
+        return None;
+    }
     let call = pattern!(r#"failed calling (?:admission )?webhook "([^"]+)""#);
     // Within the string of a log line or of JSON the quotes are escaped.
     let text = text.replace("\\\"", "\"");
@@ -116,6 +119,9 @@ pub(crate) struct FailedConversion {
 
 /// The conversion that a text says failed. A webhook that was called and refused is none.
 pub(crate) fn read_conversion(text: &str) -> Option<FailedConversion> {
+    if !text.contains("conversion webhook for ") {
+        return None;
+    }
     let call = pattern!(r"conversion webhook for ([^/\s]+)/\w+, Kind=(\w+) failed: Post");
     let text = text.replace("\\\"", "\"");
     let found = call.captures(&text)?;

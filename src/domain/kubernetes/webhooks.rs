@@ -139,12 +139,11 @@ pub(crate) enum Told<'a> {
 /// Every failed call that was told, the newest of a kind first.
 pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
     let mut found = Vec::new();
-    let mut events: Vec<&Event> = snap.events.items().unwrap_or_default().iter().collect();
-    events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
     let is_recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
-    for event in events.into_iter().filter(is_recent) {
-        found.extend(webhook_call::read(&event.message).map(|call| (call, Told::Event(event))));
-    }
+    let events = snap.events.items().unwrap_or_default().iter().filter(is_recent);
+    let mut told: Vec<_> = events.filter_map(|e| Some((webhook_call::read(&e.message)?, e))).collect();
+    told.sort_by_key(|(_, event)| std::cmp::Reverse(event.last_seen()));
+    found.extend(told.into_iter().map(|(call, event)| (call, Told::Event(event))));
     for workload in snap.workloads.items().unwrap_or_default() {
         let failures = workload.status.conditions.iter().filter(|c| c.kind == "ReplicaFailure" && c.status == "True");
         let calls = failures.filter_map(|c| webhook_call::read(c.message.as_deref()?));

@@ -95,6 +95,9 @@ fn of_service(part: &Part<'_>) -> Vec<Wrong> {
 
 /// What kubectl, the kubelet or the container runtime says of a port-forward that failed: the remote port.
 fn failed_forward(text: &str) -> Option<u16> {
+    if !(text.contains("forward") || text.contains("inside namespace")) {
+        return None;
+    }
     let words = pattern!(
         r"forwarding \d+ -> (\d+)|error forwarding port (\d+)|failed to connect to localhost:(\d+) inside namespace|forward port (\d+)"
     );

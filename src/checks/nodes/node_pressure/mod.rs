@@ -55,7 +55,8 @@ impl Check for NodePressure {
         let rest = short.iter().filter(|s| !told.contains(s.node.metadata.name.as_str()));
         findings.extend(rest.map(|s| s.finding(snap)));
         let well = nodes.iter().filter(|n| n.is_ready() && Short::of(n).is_none());
-        findings.extend(well.filter_map(|n| nearly_full(snap, n)));
+        let no_room = no_room(snap);
+        findings.extend(well.filter_map(|n| nearly_full(snap, n, &no_room)));
         Ok(Diagnosis::Findings(findings))
     }
 }
@@ -94,14 +95,16 @@ impl<'a> Short<'a> {
     }
 }
 
-/// The kubelet wants to remove images, because the disk is fuller than it should be, and finds none that it may remove.
-fn nearly_full(snap: &Snapshot, node: &Node) -> Option<Finding> {
-    let events =
-        snap.events.items().ok()?.iter().filter(|e| {
-            e.involved_object.kind == "Node" && e.involved_object.name == node.metadata.name && e.times() > 1
-        });
-    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
-    let event = events.filter(recent).find(|e| matches!(e.reason.as_str(), "FreeDiskSpaceFailed" | "ImageGCFailed"))?;
+/// What kubelets say that want to remove images again and again, and find none that they may remove.
+fn no_room(snap: &Snapshot) -> Vec<&Event> {
+    let says = |e: &&Event| matches!(e.reason.as_str(), "FreeDiskSpaceFailed" | "ImageGCFailed");
+    let now = |e: &&Event| e.involved_object.kind == "Node" && e.times() > 1 && e.is_within(RECENT, snap.collected_at);
+    snap.events.items().unwrap_or_default().iter().filter(says).filter(now).collect()
+}
+
+/// The disk is fuller than it should be.
+fn nearly_full(snap: &Snapshot, node: &Node, no_room: &[&Event]) -> Option<Finding> {
+    let event = *no_room.iter().find(|e| e.involved_object.name == node.metadata.name)?;
     let name = &node.metadata.name;
     let message = format!(
         "the disk of node {name} is nearly full: the kubelet wants room and finds no image to remove ({})",
