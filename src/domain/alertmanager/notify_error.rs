@@ -181,6 +181,10 @@ impl Reason {
             {
                 Self::Auth
             }
+            // Version 1 of PagerDuty's API calls the key so; one that is missing there was meant for version 2.
+            400..=499 if integration == "pagerduty" && cause.contains("Service key") && !cause.contains("be blank") => {
+                Self::Auth
+            }
             400..=499 => Self::Payload,
             500..=599 => Self::Server,
             _ => Self::Other,
@@ -393,6 +397,16 @@ mod tests {
                 "pagerduty",
                 r#"unexpected status code 400: {"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#,
                 Reason::Auth,
+            ),
+            (
+                "pagerduty",
+                "unexpected status code 400: Event object is invalid: Service key is the wrong length (should be 32 characters),Service key can't contain line feeds",
+                Reason::Auth,
+            ),
+            (
+                "pagerduty",
+                "unexpected status code 400: Event object is invalid: Service key can't be blank",
+                Reason::Payload,
             ),
             ("slack", r##"channel "#a": unexpected status code 404: no_service"##, Reason::Auth),
             ("slack", r##"channel "#a": unexpected status code 404: no_team"##, Reason::Auth),

@@ -87,7 +87,9 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let refuses = raw.contains("Refusing data.") || raw.contains("limit. Dropping data.");
         // Old versions say `Exporting failed. Try enabling retry_on_failure …`.
         let scrapes = raw.contains("Failed to scrape Prometheus endpoint");
-        if !refuses && !scrapes && !raw.contains("Exporting failed.") {
+        // Versions before 0.90 say of a full queue only this; the batch processor's `Sender failed` says it once more.
+        let overflows = raw.contains("Dropping data because sending_queue is full");
+        if !refuses && !scrapes && !overflows && !raw.contains("Exporting failed.") {
             continue;
         }
         let fields = fields(raw);
@@ -108,6 +110,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let trouble = match () {
             () if refuses => Trouble::Memory,
             () if scrapes => Trouble::Scrape,
+            () if overflows => Trouble::Queue,
             () => trouble(&error),
         };
         let component = if scrapes { job } else { field("name").to_owned() };
@@ -307,6 +310,17 @@ mod tests {
         let of_samples = both.replace("otlp/x", "prometheusremotewrite");
         assert!(read(&of_samples).is_empty(), "told elsewhere");
         assert!(read(&both.replace("T02:50", "T02:20")).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn a_full_queue_of_old_versions_is_one() {
+        let full = "2026-11-21T02:50:53.092Z\terror\texporterhelper/queue_sender.go:184\tDropping data because sending_queue is full. Try increasing queue_size.\t{\"kind\": \"exporter\", \"data_type\": \"logs\", \"name\": \"otlp/x\", \"dropped_items\": 100}\n";
+        assert_eq!(read(full), [(Trouble::Queue, "otlp/x".to_owned(), 100)]);
+        let sender = "2026-11-21T02:50:53.093Z\twarn\tbatchprocessor@v0.88.0/batch_processor.go:263\tSender failed\t{\"kind\": \"processor\", \"name\": \"batch\", \"error\": \"sending_queue is full\"}\n";
+        assert_eq!(read(&format!("{full}{sender}")), [(Trouble::Queue, "otlp/x".to_owned(), 100)]);
+        let retry = "2026-11-21T02:50:02.113Z\tinfo\texporterhelper/retry_sender.go:154\tExporting failed. Will retry the request after interval.\t{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"rpc error: code = DeadlineExceeded desc = context deadline exceeded\"}\n";
+        assert_eq!(read(&format!("{full}{}", retry.repeat(3))), [(Trouble::Unreached, "otlp/x".to_owned(), 0)]);
+        assert!(read(&full.replace("T02:50", "T00:50")).is_empty(), "it is over");
     }
 
     #[test]
