@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::finding;
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::alertmanager::refused::{self, Refused};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
 use crate::domain::kubernetes::service_host;
@@ -25,6 +26,8 @@ pub(super) struct Case<'a> {
     pub(super) service: Option<&'a Service>,
     /// Its pod, where the host is the pod's address.
     pub(super) pod: Option<&'a Pod>,
+    /// What it says itself of the alerts that it refuses, and its pod.
+    pub(super) refused: Option<(&'a Pod, Refused)>,
 }
 
 impl<'a> Case<'a> {
@@ -34,7 +37,12 @@ impl<'a> Case<'a> {
         let named = service_host::in_cluster(snap, host, &failing.at.namespace);
         let service = named.and_then(|s| snap.services.find(&s.namespace, &s.service).ok().flatten());
         let service = service.or_else(|| snap.service_by_host(host));
-        Self { snap, failing, service, pod: snap.pod_by_ip(host), address }
+        let mut case = Self { snap, failing, service, pod: snap.pod_by_ip(host), address, refused: None };
+        if matches!(failing.failure, SendFailure::Status { code: 400, .. }) {
+            let mut behind = alertmanager_pods(snap).into_iter().map(|(p, _)| p).filter(|p| case.is_behind(p));
+            case.refused = behind.find_map(|p| Some((p, refused::by(snap, p)?)));
+        }
+        case
     }
 
     pub(super) fn host(&self) -> &str {
@@ -49,6 +57,10 @@ impl<'a> Case<'a> {
     pub(super) fn why(&self) -> String {
         let at = self.at();
         let prefix = self.address.as_ref().map(|a| notifier::api_of(a).0.to_owned()).unwrap_or_default();
+        if let Some((_, refused)) = &self.refused {
+            let all = if refused.is_external == Some(true) { ", and each alert gets this external label" } else { "" };
+            return format!("it refuses alerts (400): {}{all}", redact(&refused.said));
+        }
         match &self.failing.failure {
             SendFailure::NoSuchHost(host) if host.is_empty() => "its name does not resolve (no such host)".into(),
             SendFailure::NoSuchHost(host) => format!("the name {host} does not resolve (no such host)"),

@@ -144,6 +144,20 @@ pub(super) enum Way {
         #[serde(flatten)]
         alertmanager: Alertmanager,
     },
+    /// Alertmanager says what is wrong with them.
+    Refused {
+        said: String,
+        label: Option<String>,
+        is_external: bool,
+        /// Prometheus' configuration was not read.
+        is_unknown: bool,
+        /// The alerts as Prometheus has them, through the API server.
+        alerts_path: Option<String>,
+        #[serde(flatten)]
+        alertmanager: Alertmanager,
+        #[serde(flatten)]
+        change: Change,
+    },
     Queue(Alertmanager),
     Missing {
         namespace: String,
@@ -349,6 +363,28 @@ impl Case<'_> {
         let detail = redact(&self.failing.error);
         let am_namespace = self.service.map_or_else(|| of.am_namespace(), |s| s.metadata.namespace.clone());
         let line = || of.line(false);
+        if let Some((pod, refused)) = &self.refused {
+            let change = of.change(false);
+            let is_external = refused.is_external == Some(true);
+            return Way::Refused {
+                said: redact(&refused.said),
+                label: refused.label.clone(),
+                is_external,
+                is_unknown: refused.is_external.is_none(),
+                alerts_path: prometheus_path(of.snap, "/api/v1/alerts"),
+                alertmanager: Alertmanager {
+                    am_namespace: pod.metadata.namespace.clone(),
+                    am_pod: pod.metadata.name.clone(),
+                    am_container: refused.container.clone(),
+                },
+                // Only an external label stands in Prometheus' own configuration.
+                change: if is_external {
+                    change
+                } else {
+                    Change { custom: None, config_map: None, managed_by: String::new(), ..change }
+                },
+            };
+        }
         match &self.failing.failure {
             SendFailure::NoSuchHost(_) => Way::Name { host: self.host().to_owned(), instead: self.instead(of) },
             SendFailure::Expired => Way::Expired { am_namespace },

@@ -276,3 +276,43 @@ fn an_alertmanager_of_the_operator_that_is_switched_off_is_named() {
     assert!(steps.contains("kubectl patch alertmanager main -n monitoring --type=merge"), "{steps}");
     assert!(steps.contains("spec.replicas is 0"), "{steps}");
 }
+
+/// What Alertmanager says of the alerts that it refuses: its own log has it, for the pod that is asked.
+#[test]
+fn refused_alerts_are_told_by_alertmanager() {
+    let url = "http://10.0.0.9:9093/api/v2/alerts";
+    let bad = |minute: &str| {
+        format!(
+            "time=2026-11-21T01:{minute}:30Z level=ERROR msg=\"Failed to validate alerts\" component=api version=v2 err=\"invalid label set: invalid name \\\"cluster-name\\\"\"\n"
+        )
+    };
+    let mut snap = with(&error(url, "bad response status 400 Bad Request"), &[url]);
+    let own = json!({
+        "metadata": {"namespace": "monitoring", "name": "alertmanager-0"},
+        "spec": {"containers": [{"name": "alertmanager", "image": "quay.io/prometheus/alertmanager:v0.26.0"}]},
+        "status": {"podIP": "10.0.0.9", "phase": "Running"}
+    });
+    snap.pods = crate::snapshot::Listing::cluster(serde_json::from_value(json!([own])).expect("pods"));
+    let told = |snap: &mut Snapshot, text: String| {
+        let mut logs = snap.component_logs.as_ref().expect("logs").clone();
+        logs.retain(|l| l.program == Some(Program::Prometheus));
+        logs.push(ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "alertmanager-0".into(),
+            container: "alertmanager".into(),
+            program: Some(Program::Alertmanager),
+            text: text.into(),
+            ..ContainerLog::default()
+        });
+        *snap.component_logs = Ok(logs);
+    };
+    told(&mut snap, bad("59"));
+    let found = one(&snap);
+    assert_eq!((found.variant, found.severity), ("refused", Severity::Warning), "{}", found.message);
+    assert!(found.message.contains("cluster-name") && !found.message.contains("nobody is told"), "{}", found.message);
+    *snap.prometheus_config = Ok("global:\n  external_labels: {cluster-name: a}\n".into());
+    let found = one(&snap);
+    assert_eq!((found.variant, found.severity), ("refused", Severity::Error), "{}", found.message);
+    told(&mut snap, bad("20"));
+    assert_eq!(one(&snap).variant, "server", "what it said before is not why it refuses now");
+}

@@ -41,7 +41,10 @@ fn of_one(
     let others = known.active.iter().filter(|url| !failing_urls.contains(&url.as_str())).count();
     let queued: u64 = overflows.iter().map(|o| o.alerts).sum();
     let lost = if queued > 0 { format!("; its queue is full, and {queued} more were dropped") } else { String::new() };
+    // What is right of a batch is taken.
+    let some_only = case.refused.as_ref().is_some_and(|(_, r)| r.is_external != Some(true));
     let (severity, effect) = match others {
+        _ if some_only => (Severity::Warning, "it takes the others of the same batch".to_owned()),
         0 => (
             Severity::Error,
             format!("{alerts} alert notifications failed within the hour{lost}{}", known.firing_words()),
@@ -53,6 +56,14 @@ fn of_one(
     let at = &failing.at;
     let pod = finding::pod(snap, Some((&at.namespace, &at.pod)));
     let mut made = finding::new(snap, pod, severity, message).key(case.at()).evidence(log_evidence(at, &failing.line));
+    if let Some((pod, refused)) = &case.refused {
+        let place = notifier::Place {
+            namespace: pod.metadata.namespace.clone(),
+            pod: pod.metadata.name.clone(),
+            container: refused.container.clone(),
+        };
+        made = made.evidence(log_evidence(&place, &refused.line));
+    }
     if others > 0 {
         let list = known.active.iter().map(|url| redact(url)).collect::<Vec<_>>().join(", ");
         made = made.evidence(finding::list_evidence(snap, list));
