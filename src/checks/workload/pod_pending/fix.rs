@@ -201,6 +201,14 @@ pub(super) enum Way {
         owner_name: String,
         managed: String,
     },
+    /// The template itself is refused.
+    Invalid {
+        field: String,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Refused,
     Gated {
         pod: String,

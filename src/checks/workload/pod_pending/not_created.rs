@@ -180,6 +180,15 @@ fn way(
             owner_name: workload.metadata.controller().map(|o| o.name.clone()).unwrap_or_default(),
             managed: kept().managed,
         },
+        Refusal::Invalid => {
+            let custom = operator_owner(&workload.metadata);
+            Way::Invalid {
+                field: between(message, "is invalid: ", ": ").to_owned(),
+                custom: custom.map(|(kind, _)| kind),
+                custom_name: custom.map(|(_, name)| name.to_owned()),
+                kept: kept(),
+            }
+        }
         Refusal::Other => Way::Refused,
     }
 }

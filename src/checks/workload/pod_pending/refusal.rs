@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     ServiceAccount,
     /// A name or label that is made of the workload's name is too long.
     LongName,
+    /// A field of the pod's template that no pod may have so, or lacks.
+    Invalid,
     /// Something else, such as a webhook.
     Other,
 }
@@ -42,6 +44,8 @@ impl Refusal {
             Self::RuntimeClass
         } else if has("service account") || has("serviceaccount") {
             Self::ServiceAccount
+        } else if message.split_once("Pod \"").is_some_and(|(_, rest)| rest.contains("\" is invalid: spec.")) {
+            Self::Invalid
         } else {
             Self::Other
         }
@@ -69,5 +73,9 @@ mod tests {
         assert_eq!(Refusal::of(level), Refusal::PodSecurity);
         let account = "error looking up service account monitoring/x: serviceaccount \"x\" not found";
         assert_eq!(Refusal::of(account), Refusal::ServiceAccount);
+        let field = "create Pod x-0 in StatefulSet x failed error: Pod \"x-0\" is invalid: spec.containers[2].image: Required value";
+        assert_eq!(Refusal::of(field), Refusal::Invalid);
+        let webhook = "admission webhook \"w.example\" denied the request: the image is invalid";
+        assert_eq!(Refusal::of(webhook), Refusal::Other);
     }
 }
