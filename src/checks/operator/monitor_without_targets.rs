@@ -462,9 +462,13 @@ fn words<'a>(
             let way = Way::ServiceTarget {
                 service: Named::of(service),
                 service_managed: managed_by(&service.metadata),
-                patch: meant.map(|port| {
+                patch: meant.map(|meant| {
                     let path = format!("/spec/ports/{at}/targetPort");
-                    serde_json::json!([{"op": "replace", "path": path, "value": port}]).to_string()
+                    // Ports may have been added or taken out since: the same place need not be the same port.
+                    let same = serde_json::json!({"op": "test", "path": path, "value": target});
+                    let named =
+                        serde_json::json!({"op": "test", "path": format!("/spec/ports/{at}/name"), "value": port});
+                    serde_json::json!([named, same, {"op": "replace", "path": path, "value": meant}]).to_string()
                 }),
             };
             of(way, why, vec![*service])

@@ -9,7 +9,7 @@ use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::lint::yaml::{self, Node};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Pod, Service};
+use crate::snapshot::kubernetes::{ContainerPort, Monitor, MonitorEndpoint, MonitoringResource, Pod, Service};
 use crate::text::near;
 
 /// The server whose API was asked: by the external label that the operator sets, else the only one.
@@ -196,8 +196,9 @@ fn unnamed_target<'a>(snap: &'a Snapshot, name: &str, services: &[&'a Service]) 
         if pods.is_empty() || led || !snap.pods.covers(&service.metadata.namespace) {
             return None;
         }
-        let ports: BTreeSet<u16> =
-            pods.iter().flat_map(|p| &p.spec.containers).flat_map(|c| &c.ports).map(|p| p.container_port).collect();
+        let is_tcp = |p: &&ContainerPort| matches!(p.protocol.as_deref(), None | Some("TCP" | ""));
+        let declared = pods.iter().flat_map(|p| &p.spec.containers).flat_map(|c| &c.ports);
+        let ports: BTreeSet<u16> = declared.filter(is_tcp).map(|p| p.container_port).collect();
         let meant = ports.first().copied().filter(|_| ports.len() == 1);
         first.get_or_insert(End::NoNamedTarget { service, at, target, known: container_ports(&pods), meant });
     }
