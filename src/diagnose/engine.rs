@@ -154,7 +154,8 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
             return Ran::without_findings(outcome, Vec::new());
         }
     };
-    let met = in_vain(snap, met);
+    let mut met = in_vain(snap, met);
+    met.extend(unsearched(snap, meta));
     let all = all_unseen(snap, required, met.iter().cloned());
     let mut findings = match diagnosis {
         Diagnosis::NotApplicable(why) => {
@@ -214,6 +215,17 @@ fn in_vain(snap: &Snapshot, met: Vec<Gap>) -> Vec<Gap> {
     }
     let nowhere = snap.gaps_of_nothing();
     met.into_iter().filter(|gap| !nowhere.contains(&gap)).chain(snap.scope.unknown().cloned()).collect()
+}
+
+/// Where parts run beside the stack, the lists of all workloads tell: without them nobody knows what a check that reads such
+/// parts did not see. Whoever names a namespace asks for no others.
+fn unsearched(snap: &Snapshot, meta: &CheckMeta) -> Vec<Gap> {
+    let reads_parts = meta.requires.iter().chain(meta.uses).any(|f| *f == Fact::PartLogs);
+    if !reads_parts || snap.scope.named || snap.files_alone {
+        return Vec::new();
+    }
+    let gaps = snap.scope.gaps.iter().filter(|g| !g.is_not_collected() && g.what.contains("/apis/apps/v1/"));
+    gaps.cloned().collect()
 }
 
 /// Renders the commands and sets the fingerprint.

@@ -6,6 +6,7 @@ use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
+use crate::domain::kubernetes::kinds;
 use crate::domain::kubernetes::leftovers;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
@@ -24,7 +25,7 @@ check! {
         id: "helm-refused", suite: Pipeline, severity: Error,
         title: "Helm was refused",
         requires: [Manifests],
-        uses: [Events, GitOps, HelmReleases, Workloads, Jobs, ConfigMaps, Services, Webhooks, Namespaces, PersistentVolumeClaims, PersistentVolumes],
+        uses: [Events, GitOps, Crds, ApiServices, HelmReleases, Workloads, Jobs, ConfigMaps, Services, Webhooks, Namespaces, PersistentVolumeClaims, PersistentVolumes],
         fix: Fix,
     }
 }
@@ -39,9 +40,13 @@ impl Check for HelmRefused {
         let asks = told.iter().any(|(refusal, ..)| matches!(refusal, Refusal::Owned { .. }));
         let left: Vec<String> =
             if asks { leftovers::all(snap).into_iter().map(|l| l.name).collect() } else { Vec::new() };
-        Ok(Diagnosis::Findings(
-            told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect(),
-        ))
+        let found: Vec<Finding> =
+            told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect();
+        if found.is_empty() {
+            // What Flux's Helm says is looked for only where the cluster is known to have its kinds.
+            kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])?;
+        }
+        Ok(Diagnosis::Findings(found))
     }
 }
 
