@@ -44,7 +44,11 @@ impl Check for HelmRefused {
             told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect();
         if found.is_empty() {
             // What Flux's Helm says is looked for only where the cluster is known to have its kinds.
-            kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])?;
+            if let Err(gap) = kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])
+                && !gap.is_not_collected()
+            {
+                return Err(gap);
+            }
         }
         Ok(Diagnosis::Findings(found))
     }
