@@ -19,9 +19,9 @@ LAST = ["resourcequotas", "limitranges", "apiservices", "validatingwebhookconfig
 DERIVED = {"componentstatuses", "events", "endpoints", "customresourcedefinitions"}
 # Kinds that no command of a report changes: they are looked at only once a state held some.
 RARE = {
-    "certificatesigningrequests", "clustertrustbundles", "controllerrevisions", "csistoragecapacities", "deviceclasses", "flowschemas",
-    "ipaddresses", "leasecandidates", "podtemplates", "prioritylevelconfigurations", "replicationcontrollers", "resourceclaims",
-    "resourceclaimtemplates", "resourceslices", "servicecidrs", "storageversions", "volumeattributesclasses",
+    "certificatesigningrequests", "clustertrustbundles", "controllerrevisions", "csistoragecapacities", "deviceclasses",
+    "ipaddresses", "leasecandidates", "podtemplates", "replicationcontrollers", "resourceclaims", "resourceclaimtemplates",
+    "resourceslices", "servicecidrs", "storageversions", "volumeattributesclasses",
 }
 # What an object gets again when it is made.
 OF_THE_SERVER = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
