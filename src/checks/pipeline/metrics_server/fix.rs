@@ -299,7 +299,7 @@ impl Way {
             KubeletFault::Timeout => Self::KubeletBlocked {
                 namespace,
                 nodes: failed.iter().map(|f| f.node.clone()).collect(),
-                is_eks,
+                is_eks: is_eks && failed.iter().all(|f| has_security_groups(snap, &f.node)),
                 region: Cluster::of(snap).region,
                 node_group: node_group(snap),
             },
@@ -317,6 +317,12 @@ impl Way {
             KubeletFault::Refused | KubeletFault::Other => Self::Look { namespace, workload },
         }
     }
+}
+
+/// A node that is an instance of EC2, as far as it says: a hybrid node lies behind the firewalls of somebody else.
+fn has_security_groups(snap: &Snapshot, node: &str) -> bool {
+    let node = snap.nodes.named(node).ok().flatten();
+    node.is_none_or(|n| n.spec.provider_id.is_none() || n.instance_id().is_some())
 }
 
 /// The security group that all nodes share, where it is one and not the cluster's own.
