@@ -58,6 +58,7 @@ mod tests {
     use super::*;
     use crate::domain::testing::snapshot;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::MonitoringResource;
 
     /// What the server that was asked says of itself says nothing of another one.
     #[test]
@@ -78,11 +79,11 @@ mod tests {
         // Which of the two was asked is not known.
         let mut both = seen(&["a", "b"]);
         assert!(servers(&both).iter().all(|s| !sends_on(&both, *s)));
-        both.monitoring_resources = Listing::cluster(vec![
-            serde_json::from_value(json!({"kind": "Prometheus", "metadata": {"namespace": "monitoring", "name": "b"},
-                "spec": {"remoteWrite": [{"url": "http://x"}]}}))
-            .expect("a Prometheus"),
-        ]);
+        let resource: MonitoringResource = serde_json::from_value(json!({
+            "metadata": {"namespace": "monitoring", "name": "b"}, "spec": {"remoteWrite": [{"url": "http://x"}]}}))
+        .expect("a Prometheus");
+        both.monitoring_resources =
+            Listing::cluster(vec![MonitoringResource { kind: "Prometheus".into(), ..resource }]);
         let sending: Vec<&str> = servers(&both)
             .into_iter()
             .filter(|s| sends_on(&both, *s))
