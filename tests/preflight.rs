@@ -218,9 +218,7 @@ fn what_was_not_judged_is_no_pass() {
 
 #[test]
 fn files_of_other_programs_are_named_and_no_pass() {
-    let dashboard = "{\"title\": \"Nodes\", \"schemaVersion\": 39, \"panels\": []}\n";
     for (name, text, what) in [
-        ("dashboard.json", dashboard, "dashboard of Grafana"),
         ("loki.yaml", "auth_enabled: false\nschema_config: {configs: []}\n", "Loki's configuration"),
         ("blackbox.yml", "modules: {http_2xx: {prober: http}}\n", "blackbox exporter"),
         ("package.json", "{\"name\": \"x\"}\n", "nothing in it is known"),

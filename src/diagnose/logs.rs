@@ -3,8 +3,7 @@
 
 use regex::Captures;
 
-use crate::checks::support::rollout::Started;
-use crate::domain::kubernetes::label_selector;
+use crate::checks::support::rollout::{Started, labels_of};
 use crate::model::Finding;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
@@ -61,7 +60,7 @@ fn widened(snap: &Snapshot, call: &str) -> Option<String> {
 
 /// The labels that find the pods of a workload, as a word of the shell.
 fn selector(workload: &Workload) -> Option<String> {
-    let words = label_selector::words(workload.spec.selector.as_ref()?);
+    let words = labels_of(workload)?;
     let is_plain = words.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,".contains(c));
     let word = if is_plain { words } else { format!("'{words}'") };
     (!word.is_empty()).then_some(word)

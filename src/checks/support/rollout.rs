@@ -2,6 +2,7 @@
 
 use crate::domain::grafana::database;
 use crate::domain::kubernetes::arguments::flag;
+use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, operator_owner};
 use crate::domain::kubernetes::rollout::waits_for_itself;
@@ -11,6 +12,11 @@ use crate::domain::prometheus::tsdb::{Place, place};
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Workload};
+
+/// The labels that find the pods of a workload, as kubectl's `-l` takes them.
+pub(crate) fn labels_of(workload: &Workload) -> Option<String> {
+    Some(label_selector::words(workload.spec.selector.as_ref()?))
+}
 
 /// A Deployment whose new pod waits for what its old one holds, in words; `None` where a restart goes through.
 pub(crate) fn hazard(snap: &Snapshot, namespace: &str, name: &str) -> Option<String> {

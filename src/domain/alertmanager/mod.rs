@@ -8,7 +8,6 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod notify_error;
 pub(crate) mod pods;
-pub(crate) mod refused;
 pub(crate) mod repeat;
 pub(crate) mod templates;
 pub(crate) mod tree;

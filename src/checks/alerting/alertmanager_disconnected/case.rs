@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use super::finding;
 use crate::domain::alertmanager::pods::alertmanager_pods;
-use crate::domain::alertmanager::refused::{self, Refused};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
 use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::notifier::{self, Failing};
+use crate::domain::prometheus::refused_alerts::{self, Refused};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
@@ -40,7 +40,7 @@ impl<'a> Case<'a> {
         let mut case = Self { snap, failing, service, pod: snap.pod_by_ip(host), address, refused: None };
         if matches!(failing.failure, SendFailure::Status { code: 400, .. }) {
             let mut behind = alertmanager_pods(snap).into_iter().map(|(p, _)| p).filter(|p| case.is_behind(p));
-            case.refused = behind.find_map(|p| Some((p, refused::by(snap, p)?)));
+            case.refused = behind.find_map(|p| Some((p, refused_alerts::by(snap, p)?)));
         }
         case
     }
