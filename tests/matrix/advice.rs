@@ -109,7 +109,12 @@ fn a_drain_is_a_way_to_choose() {
             assert!(!(drained(&fix.steps) && beside), "{fixture} {}", finding.check);
             let mut opened = fix.options.iter().filter(|o| drained(&o.steps));
             // It is opened again, or it goes.
-            let ends = ["kubectl uncordon", "kubectl delete node", "aws ec2 terminate-instances"];
+            let ends = [
+                "kubectl uncordon",
+                "kubectl delete node",
+                "aws ec2 terminate-instances",
+                "aws autoscaling terminate-instance-in-auto-scaling-group",
+            ];
             let is_end = |s: &Step| ends.iter().any(|end| s.command.starts_with(end));
             assert!(opened.all(|o| o.steps.iter().any(is_end)), "{fixture}");
         }
