@@ -5,6 +5,7 @@ use regex::Captures;
 
 use crate::checks::support::rollout::{Started, labels_of};
 use crate::model::Finding;
+use crate::pages::quote_shell;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
 use crate::text::pattern::pattern;
@@ -62,7 +63,7 @@ fn widened(snap: &Snapshot, call: &str) -> Option<String> {
 fn selector(workload: &Workload) -> Option<String> {
     let words = labels_of(workload)?;
     let is_plain = words.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,".contains(c));
-    let word = if is_plain { words } else { format!("'{words}'") };
+    let word = if is_plain { words } else { quote_shell(&words) };
     (!word.is_empty()).then_some(word)
 }
 
@@ -107,6 +108,12 @@ mod tests {
             of_all(&others, short),
             "kubectl logs --tail=50 -n kube-system -l 'app in (a,b)' --prefix --ignore-errors"
         );
+        let hostile = json!({"matchLabels": {"app": "a' $(id) '"}});
+        let mut workload = others.workloads.items().expect("workloads")[0].clone();
+        workload.spec.selector = serde_json::from_value(hostile).ok();
+        others.workloads = Listing::cluster(vec![workload]);
+        let words = shlex::split(&of_all(&others, short)).expect("is shell");
+        assert!(words.contains(&"app=a' $(id) '".to_owned()), "one word: {words:?}");
         assert_eq!(of_all(&snapshot(11), call), call, "too many");
         let before = "kubectl logs -n kube-system deployment/ebs-csi-controller --previous --tail=50";
         assert_eq!(of_all(&snapshot(2), before), before);

@@ -24,6 +24,7 @@ pub use fill::{Language, fill, forms, judge, names, wanted};
 pub use invocation::{Invocation, apply, in_context};
 pub use parse::Page;
 pub use render::command;
+pub(crate) use template::quote_shell;
 
 /// One word of the shell, whatever it holds.
 pub fn quoted(value: &str) -> String {

@@ -143,7 +143,7 @@ fn without_options(command: &str) -> String {
 
 /// One POSIX shell word. Control characters are written as octal escapes through printf, so that the command is the same
 /// on a terminal, in a log and in the clipboard.
-pub(super) fn quote_shell(value: &str) -> String {
+pub(crate) fn quote_shell(value: &str) -> String {
     if value.chars().any(|c| c.is_control() || c == ARGUMENT || MARKS.contains(&c)) {
         // Quotes and the shell's own signs too, so that every reader of shell words sees one word.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b" .,:/_@+".contains(&b);
