@@ -202,7 +202,7 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
     {
         made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
     }
-    made.fix(fix(snap, node, fault, all, plugin))
+    made.fix(fix(snap, node, fault, all, plugin, left))
 }
 
 /// The plugin itself does not do its part.
@@ -210,9 +210,16 @@ fn is_of_plugin(fault: Fault) -> bool {
     matches!(fault, Fault::Plugin | Fault::Token | Fault::Binary)
 }
 
-fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin: Option<&Pod>) -> Fix {
+/// `left`: the plugin of which only the configuration is there.
+fn fix(
+    snap: &Snapshot,
+    node: &str,
+    fault: Fault,
+    all: &[(&Pod, &Event)],
+    plugin: Option<&Pod>,
+    left: Option<&str>,
+) -> Fix {
     let (first, event) = all[0];
-    let left = network_plugin::left_behind(snap, node, &event.message).filter(|_| is_of_plugin(fault));
     if let (Some(kind), Some(own)) = (left, snap.nodes.named(node).ok().flatten()) {
         return Fix::LeftBehind {
             kind: kind.to_owned(),

@@ -57,6 +57,13 @@ pub(crate) fn may_meet(one: &Manifest, other: &Manifest) -> bool {
     one.namespace.is_empty() || other.namespace.is_empty() || one.namespace == other.namespace
 }
 
+/// Labels of an object with a word in their names, and their values: what tells a side-car which ConfigMaps are for it.
+pub(crate) fn labels_with<'a>(object: &'a Manifest, word: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let all = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default().iter();
+    let named = all.filter(move |(key, _)| key.as_str().is_some_and(|k| k.contains(word)));
+    named.map(|(key, value)| (key.as_str().unwrap_or_default(), value.as_str().unwrap_or_default()))
+}
+
 /// The object as people write it: `monitoring/prometheus`, or the name where the manifest leaves the namespace open.
 pub(crate) fn full_name(object: &Manifest) -> String {
     match (object.namespace.as_str(), object.name.as_str()) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::given::Parts;
+use super::given::{Parts, labels_with};
 use crate::lint::yaml::Node;
 use crate::lint::{Place, within};
 use crate::snapshot::Snapshot;
@@ -34,9 +34,7 @@ pub(crate) fn twins(snap: &Snapshot) -> Vec<(String, Vec<Twin<'_>>)> {
     let mut all: BTreeMap<(Source<'_>, String), Vec<Twin<'_>>> = BTreeMap::new();
     // An overlay may take one of two.
     for (file, object) in snap.manifest_objects("", "ConfigMap").filter(|(file, _)| !parts.holds(file)) {
-        let labels = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default();
-        let pairs = labels.iter().filter_map(|(k, v)| Some((k.as_str()?, v.as_str()?)));
-        let marks: BTreeSet<(&str, &str)> = pairs.filter(|(key, _)| key.contains("dashboard")).collect();
+        let marks: BTreeSet<(&str, &str)> = labels_with(object, "dashboard").collect();
         if marks.is_empty() {
             continue;
         }

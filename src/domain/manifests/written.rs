@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::copy;
 pub(crate) use super::dialect::Dialect;
 use super::dialect::{dialect_of_text, named, of_whole_file};
+use super::given::labels_with;
 use super::included::Included;
 use super::values::{self, Values};
 use crate::lint::within::{self, Start};
@@ -131,8 +132,7 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
 }
 
 fn of_config_map<'a>(file: &'a ManifestFile, object: &'a Manifest, found: &mut Vec<Written<'a>>) {
-    let labels = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default();
-    let of_dashboards = labels.iter().any(|(key, _)| key.as_str().is_some_and(|k| k.contains("dashboard")));
+    let of_dashboards = labels_with(object, "dashboard").next().is_some();
     for (key, value) in object.node.get("data").and_then(Node::entries).unwrap_or_default() {
         let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
         if let Some(dialect) = dialect_of_text(key, text, of_dashboards) {

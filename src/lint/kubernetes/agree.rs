@@ -69,13 +69,14 @@ fn mounts(pod: Option<&Node>, path: &str, set: Option<&Node>, problems: &mut Vec
 
 fn ports(spec: &Node, problems: &mut Vec<Problem>) {
     let ports = spec.get("ports").and_then(Node::items).unwrap_or_default();
-    let kind = spec.get("type").map_or(Some("ClusterIP"), Node::as_str);
-    if matches!(kind, Some("ClusterIP" | "ExternalName" | "")) {
+    let kind = match spec.get("type").map(Node::as_str) {
+        None | Some(Some("")) => "ClusterIP",
+        Some(kind) => kind.unwrap_or_default(),
+    };
+    if matches!(kind, "ClusterIP" | "ExternalName") {
         for (at, port) in ports.iter().enumerate() {
-            let set =
-                port.get("nodePort").filter(|n| n.as_str().is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0)));
-            if let (Some(node), Some(kind)) = (set, kind) {
-                let kind = if kind.is_empty() { "ClusterIP" } else { kind };
+            let set = |n: &&Node| n.as_str().is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0));
+            if let Some(node) = port.get("nodePort").filter(set) {
                 let message = format!("a nodePort may not be used when the type is {kind:?}");
                 problems.push(Problem::new(node.place, format!("spec.ports[{at}].nodePort"), message));
             }

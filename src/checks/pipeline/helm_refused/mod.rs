@@ -42,13 +42,12 @@ impl Check for HelmRefused {
             if asks { leftovers::all(snap).into_iter().map(|l| l.name).collect() } else { Vec::new() };
         let found: Vec<Finding> =
             told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect();
-        if found.is_empty() {
-            // What Flux's Helm says is looked for only where the cluster is known to have its kinds.
-            if let Err(gap) = kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])
-                && !gap.is_not_collected()
-            {
-                return Err(gap);
-            }
+        // What Flux's Helm says is looked for only where the cluster is known to have its kinds.
+        if found.is_empty()
+            && let Err(gap) = kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])
+            && !gap.is_not_collected()
+        {
+            return Err(gap);
         }
         Ok(Diagnosis::Findings(found))
     }

@@ -407,7 +407,7 @@ fn driver_pod<'a>(case: &Case<'a>) -> Option<&'a Pod> {
     let driver = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str()).unwrap_or_default();
     let daemons = csi_node::daemon_set(case.snap, driver)?;
     let mut own = case.snap.pods.items().unwrap_or_default().iter();
-    own.find(|p| case.snap.owner_ref(p) == daemons.reference() && p.spec.node_name.as_deref() == Some(case.node))
+    own.find(|p| p.spec.node_name.as_deref() == Some(case.node) && case.snap.owner_ref(p) == daemons.reference())
 }
 
 fn short_name(owner: &ResourceRef) -> String {

@@ -4,7 +4,7 @@ mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::given::{full_name, may_meet};
+use super::given::{full_name, labels_with, may_meet};
 use super::values;
 use crate::domain::grafana::provisioned::generated_uid;
 use crate::lint::yaml::{Node, join};
@@ -171,10 +171,8 @@ impl Listed<'_> {
     fn is_read_with(&self, other: &Listed<'_>) -> bool {
         let folder = |file: &ManifestFile| file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         let labels = |l: &Listed<'_>| {
-            let all =
-                l.object.and_then(|o| o.node.at(&["metadata", "labels"])).and_then(Node::entries).unwrap_or_default();
-            let pairs = all.iter().filter_map(|(k, v)| Some((k.as_str()?.to_owned(), v.as_str()?.to_owned())));
-            pairs.filter(|(key, _)| key.contains("datasource")).collect::<BTreeSet<_>>()
+            let pairs = l.object.into_iter().flat_map(|o| labels_with(o, "datasource"));
+            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeSet<_>>()
         };
         let namespace = |l: &Listed<'_>| l.object.map(|o| o.namespace.clone());
         let plain = self.values.is_none() && other.values.is_none();

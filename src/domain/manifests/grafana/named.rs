@@ -91,8 +91,7 @@ impl<'a> Grafana<'a> {
     }
 
     fn dashboards(&self, file: &ManifestFile, object: &Manifest, found: &mut Vec<Problem>) {
-        let labels = object.node.at(&["metadata", "labels"]).and_then(Node::entries).unwrap_or_default();
-        let labelled = labels.iter().any(|(k, _)| k.as_str().is_some_and(|k| k.contains("dashboard")));
+        let labelled = given::labels_with(object, "dashboard").next().is_some();
         let closed = self
             .closed
             .as_ref()
