@@ -172,6 +172,9 @@ fn harm(template: &str) -> Option<&'static str> {
     if has("edit secret ") || template.split("{%").any(shows) {
         return Some("all that a Secret holds is shown");
     }
+    if ["9090", "9093", "3000", "3100"].iter().any(|port| has(&format!("://localhost:{port}"))) {
+        return Some("a program is asked where it need not listen: its flags say where, and below which path");
+    }
     if has("--from-literal=") && has("<") {
         return Some("a value stands in the shell's history");
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::amtool::Amtool;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::arguments;
@@ -30,11 +31,10 @@ check! {
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 struct Fix {
-    namespace: String,
-    pod: String,
+    #[serde(flatten)]
+    amtool: Amtool,
     /// What makes the pod: it is there once the pod was replaced.
     owner: String,
-    container: String,
     port: String,
     #[serde(flatten)]
     way: Way,
@@ -208,11 +208,10 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
     } else {
         Way::Reach
     };
+    let own = pod.spec.containers.iter().find(|c| c.name == lonely.container);
     let fix = Fix {
-        namespace: namespace.clone(),
-        pod: name.clone(),
+        amtool: Amtool::of_log(namespace, name, own.map(|c| (pod, c))),
         owner: snap.owner_ref(pod).kubectl_name(),
-        container: lonely.container.clone(),
         port: lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port).to_owned(),
         way,
     };

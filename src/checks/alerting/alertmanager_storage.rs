@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::seen::own_metrics;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -174,12 +175,7 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Fi
                 .with("container", &container.name),
         );
     if let Some(counted) = counters(snap) {
-        made = made.evidence(
-            Evidence::new("Alertmanager's own metrics, since its start", counted, "kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- wget -qO- http://localhost:9093/metrics")
-                .with("namespace", &meta.namespace)
-                .with("pod", &meta.name)
-                .with("container", &container.name),
-        );
+        made = made.evidence(own_metrics("Alertmanager", counted, pod, container));
     }
     // It notifies all the same.
     made.breaks = Some(Vec::new());

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::checks::support::amtool::Amtool;
 use crate::checks::support::operator::{self, Server, StackRelease, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
@@ -51,6 +52,8 @@ enum Fix {
         values: String,
         /// Labels of an alert that would take the route.
         labels: Vec<String>,
+        #[serde(flatten)]
+        amtool: Amtool,
         #[serde(flatten)]
         server: Server,
         #[serde(flatten)]
@@ -220,6 +223,7 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
         patch: serde_json::json!({"spec": {"alertmanagerConfigMatcherStrategy": {"type": strategy_to}}}).to_string(),
         values: format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)),
         labels: labels(routes.iter().find(|r| r.namespace == target)?, &firing),
+        amtool: Amtool::of_server(snap, server),
         server: Server::of(server),
         stack: StackRelease::of(server),
     };

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::amtool::Amtool;
 use crate::checks::support::unselected::{self, Selection};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::selection::Kind;
@@ -24,7 +25,12 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Select(Selection),
+    Select {
+        #[serde(flatten)]
+        selection: Selection,
+        #[serde(flatten)]
+        amtool: Amtool,
+    },
 }
 
 impl Check for AlertmanagerConfigUnselected {
@@ -33,6 +39,9 @@ impl Check for AlertmanagerConfigUnselected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        unselected::diagnose(snap, Self::META.id, &[Kind::AlertmanagerConfig], |selection, _| Fix::Select(selection))
+        unselected::diagnose(snap, Self::META.id, &[Kind::AlertmanagerConfig], |selection, server, _| Fix::Select {
+            selection,
+            amtool: Amtool::of_server(snap, server),
+        })
     }
 }

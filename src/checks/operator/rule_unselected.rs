@@ -39,7 +39,7 @@ impl Check for RuleUnselected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        unselected::diagnose(snap, Self::META.id, &[Kind::PrometheusRule], |selection, loaded| Fix::Select {
+        unselected::diagnose(snap, Self::META.id, &[Kind::PrometheusRule], |selection, _, loaded| Fix::Select {
             selection,
             loaded,
         })

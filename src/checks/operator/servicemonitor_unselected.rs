@@ -43,7 +43,7 @@ impl Check for ServiceMonitorUnselected {
             snap,
             Self::META.id,
             &[Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::ScrapeConfig],
-            |selection, loaded| Fix::Select { selection, loaded },
+            |selection, _, loaded| Fix::Select { selection, loaded },
         )
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::proxy;
+use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::prometheus::wal::{self, Progress};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -87,7 +87,7 @@ fn finding(
         owner.kubectl_name()
     );
     let container = pod.spec.containers.iter().find(|c| c.name == log.container);
-    let port = container.and_then(|c| c.ports.first()).map_or(9090, |p| p.container_port);
+    let address = container.map_or_else(|| OwnAddress::usual(Program::Prometheus), |c| OwnAddress::of_pod(pod, c));
     Finding::new(PrometheusReplaying::META.id, severity, owner.clone(), message)
         .key(format!("{} replay", owner.key()))
         .breaks(owner)
@@ -97,7 +97,7 @@ fn finding(
             namespace: meta.namespace.clone(),
             pod: meta.name.clone(),
             container: log.container.clone(),
-            status_path: proxy::of_pod(&meta.namespace, "http", &meta.name, port, "/api/v1/status/walreplay"),
+            status_path: address.through_api_server(pod, "/api/v1/status/walreplay"),
             probe: status.restart_count > 0,
         })
 }

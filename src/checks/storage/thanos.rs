@@ -10,6 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::tag_of;
+use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::thanos::{self, Failing, Trouble};
@@ -364,15 +365,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
 /// The path below which the Prometheus beside a sidecar answers; empty where it is the root.
 fn prefix(pod: &Pod) -> String {
     let server = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Prometheus));
-    let path = server.and_then(|c| {
-        let external = || arguments::flag(c, "web.external-url").and_then(|url| url::Url::parse(url).ok());
-        arguments::flag(c, "web.route-prefix").map(str::to_owned).or_else(|| Some(external()?.path().to_owned()))
-    });
-    let path = path.unwrap_or_default();
-    match path.trim_matches('/') {
-        "" => String::new(),
-        path => format!("/{path}"),
-    }
+    server.and_then(own_address::prefix).unwrap_or_default()
 }
 
 /// Who takes too little at once, and whether another version takes more.

@@ -1,6 +1,7 @@
 //! What several checks say alike: evidence and values of fixes.
 
 pub(crate) mod addon;
+pub(crate) mod amtool;
 pub(crate) mod authorizer;
 pub(crate) mod behind;
 pub(crate) mod claims;

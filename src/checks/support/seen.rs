@@ -1,8 +1,9 @@
 //! Events, lines of logs and states of containers as evidence.
 
+use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::{Event, Meta, Pod, Service};
+use crate::snapshot::kubernetes::{Container, Event, Meta, Pod, Service};
 
 const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
 
@@ -13,6 +14,20 @@ pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous
         .with("pod", pod)
         .with("container", container)
         .with("previous", previous)
+}
+
+/// What a program counts itself, since its start.
+pub(crate) fn own_metrics(program: &str, value: String, pod: &Pod, container: &Container) -> Evidence {
+    const SHOW: &str = "{% if path %}kubectl get --raw {{ path }}{% else %}kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- wget -qO- {{ url }}{% endif %}";
+    let address = OwnAddress::of_pod(pod, container);
+    let path = address.tls.then(|| address.through_api_server(pod, "/metrics"));
+    let whose = if program.ends_with('s') { "'" } else { "'s" };
+    Evidence::new(format!("{program}{whose} own metrics, since its start"), value, SHOW)
+        .with("namespace", &pod.metadata.namespace)
+        .with("pod", &pod.metadata.name)
+        .with("container", &container.name)
+        .with("path", path)
+        .with("url", format!("{}/metrics", address.url()))
 }
 
 /// A Service, or one part of it.

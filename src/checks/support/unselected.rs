@@ -60,7 +60,7 @@ pub(crate) fn diagnose<F: FixValues>(
     snap: &Snapshot,
     check: CheckId,
     kinds: &[Kind],
-    fix: impl Fn(Selection, Loaded) -> F,
+    fix: impl Fn(Selection, &MonitoringResource, Loaded) -> F,
 ) -> Result<Diagnosis, Gap> {
     let mut findings = Vec::new();
     let mut any_server = false;
@@ -76,7 +76,7 @@ pub(crate) fn diagnose<F: FixValues>(
             let made = finding(snap, check, *kind, &group, quoted.as_ref());
             let Meta { namespace, name, .. } = group[0].object;
             let loaded = Loaded::of(snap, *kind, namespace, name);
-            findings.push(made.fix(fix(Selection::of(snap, *kind, &group, quoted), loaded)));
+            findings.push(made.fix(fix(Selection::of(snap, *kind, &group, quoted), group[0].nearest.server, loaded)));
         }
     }
     if !any_server {

@@ -3,8 +3,8 @@
 use url::{Position, Url};
 
 use crate::domain::grafana::provisioned::{Datasource, Instance};
-use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::endpoints::{Reason, probe_port};
+use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::service_port::{self, is_headless};
 use crate::domain::text::windows::STARTING;
@@ -316,19 +316,7 @@ fn served_prefix(pods: &[&Pod], kind: &str) -> Option<String> {
         _ => return None,
     };
     let container = pods.iter().flat_map(|p| &p.spec.containers).find(|c| c.program() == Some(program))?;
-    let by_route = flag(container, "web.route-prefix").map(str::to_owned);
-    // What another program puts before it is not known then.
-    let by_url = || flag(container, "web.external-url").map(path_of);
-    let prefix = by_route.or_else(by_url).unwrap_or_default();
-    if prefix.contains('$') {
-        return None;
-    }
-    let bare = prefix.trim_matches('/');
-    Some(if bare.is_empty() { String::new() } else { format!("/{bare}") })
-}
-
-fn path_of(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| url.to_owned(), |u| u.path().to_owned())
+    own_address::prefix(container)
 }
 
 fn component<'a>(snap: &'a Snapshot, kind: &str) -> Option<&'a Component> {
@@ -419,24 +407,5 @@ mod tests {
         for text in ["http://$HOST:9090", "${URL}", "", "{{ .Values.url }}", "ftp://x"] {
             assert_eq!(Written::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn flags_are_read_in_both_forms() {
-        let container = |args: &[&str]| Container {
-            name: "prometheus".into(),
-            args: args.iter().map(|a| (*a).to_owned()).collect(),
-            ..Container::default()
-        };
-        let prefix = |args: &[&str]| {
-            let mut pod = Pod::default();
-            pod.spec.containers = vec![container(args)];
-            served_prefix(&[&pod], "prometheus")
-        };
-        assert_eq!(prefix(&[]).as_deref(), Some(""));
-        assert_eq!(prefix(&["--web.external-url=https://x.example.com/prom/"]).as_deref(), Some("/prom"));
-        assert_eq!(prefix(&["--web.external-url=https://x/prom", "--web.route-prefix=/"]).as_deref(), Some(""));
-        assert_eq!(prefix(&["--web.route-prefix", "/p"]).as_deref(), Some("/p"));
-        assert_eq!(prefix(&["--web.external-url=$(URL)"]), None);
     }
 }

@@ -50,6 +50,7 @@ pub(crate) mod node_versions;
 pub(crate) mod nodes;
 pub(crate) mod not_created;
 pub(crate) mod not_served;
+pub(crate) mod own_address;
 pub(crate) mod owner;
 pub(crate) mod parts;
 pub(crate) mod probes;

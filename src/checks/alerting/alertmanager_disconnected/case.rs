@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::finding;
 use crate::domain::alertmanager::pods::alertmanager_pods;
-use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
+use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::notifier::{self, Failing};
 use crate::domain::prometheus::refused_alerts::{self, Refused};
@@ -129,13 +129,7 @@ impl<'a> Case<'a> {
     pub(super) fn expected_prefix(&self) -> Option<String> {
         let (pod, name) = alertmanager_pods(self.snap).into_iter().find(|(p, _)| self.is_behind(p))?;
         let container = pod.spec.containers.iter().find(|c| c.name == name)?;
-        let flag = |name: &str| arguments::flag(container, name);
-        let path = match (flag("web.route-prefix"), flag("web.external-url")) {
-            (Some(prefix), _) => prefix.to_owned(),
-            (None, Some(url)) => Address::parse(url)?.bare_path().to_owned(),
-            (None, None) => String::new(),
-        };
-        Some(path.trim_end_matches('/').to_owned())
+        own_address::prefix(container)
     }
 
     /// The prefix that is asked is the one that Alertmanager serves: what answers is another program.

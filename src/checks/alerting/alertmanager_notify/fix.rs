@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::case::Case;
 use super::words::is_of_key;
+use crate::checks::support::amtool::Amtool;
 use crate::checks::support::services;
 use crate::domain::alertmanager::config::{Source, config_source, keeper, source_of};
 use crate::domain::alertmanager::notify_error::Reason;
@@ -21,7 +22,8 @@ pub(super) struct Fix {
     /// The pod that said so, and its workload; empty where neither is known.
     pod: String,
     workload: String,
-    container: String,
+    #[serde(flatten)]
+    amtool: Amtool,
     #[serde(flatten)]
     way: Way,
 }
@@ -228,7 +230,7 @@ impl Fix {
             namespace: sample.namespace.clone(),
             pod: sample.pod.clone(),
             workload: case.pod.and_then(|p| workload_name(case.snap, p)).unwrap_or_default(),
-            container: case.container.map_or("alertmanager", |c| c.name.as_str()).to_owned(),
+            amtool: Amtool::of_log(&sample.namespace, &sample.pod, case.pod.zip(case.container)),
             way: case.way(),
         }
     }
@@ -247,7 +249,7 @@ impl Fix {
             namespace: pod.metadata.namespace.clone(),
             pod: pod.metadata.name.clone(),
             workload: snap.owner_ref(pod).kubectl_name(),
-            container: container.to_owned(),
+            amtool: Amtool::of_log(&pod.metadata.namespace, &pod.metadata.name, at),
             way: Way::Template {
                 receiver: receiver.to_owned(),
                 detail: detail.to_owned(),
@@ -264,7 +266,7 @@ impl Fix {
             namespace: namespace.to_owned(),
             pod: String::new(),
             workload: String::new(),
-            container: String::new(),
+            amtool: Amtool::of_log(namespace, "", None),
             way: Way::Counters { path },
         }
     }

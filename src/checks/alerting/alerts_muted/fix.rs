@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::View;
+use crate::checks::support::amtool::Amtool;
 use crate::domain::alertmanager::config::{self, config_source};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
@@ -14,7 +15,10 @@ use crate::lint::yaml::{self, Node};
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Fix {
-    am_namespace: String,
+    #[serde(flatten)]
+    amtool: Amtool,
+    /// The URL that amtool asks.
+    url: String,
     /// The alerts by receiver, through the API server, and those of them that nothing holds back.
     alerts_path: String,
     sent_path: String,
@@ -55,14 +59,10 @@ pub(super) enum Way {
         label: String,
         pair: String,
         route: String,
-        #[serde(flatten)]
-        amtool: Amtool,
     },
     Silence {
         id: String,
         matchers: Vec<String>,
-        #[serde(flatten)]
-        amtool: Amtool,
     },
     Interval {
         interval: String,
@@ -79,8 +79,6 @@ pub(super) enum Way {
         config_kind: &'static str,
         config_name: String,
         am_operator: bool,
-        #[serde(flatten)]
-        amtool: Amtool,
     },
     Shadowed {
         labels: Vec<String>,
@@ -91,8 +89,6 @@ pub(super) enum Way {
         before_matchers: Vec<String>,
         /// Where the route stands that both are below; none below the root.
         above: Option<String>,
-        #[serde(flatten)]
-        amtool: Amtool,
         #[serde(flatten)]
         edit: Edit,
     },
@@ -129,8 +125,6 @@ pub(super) enum Way {
         sender: String,
         any_sender: bool,
         #[serde(flatten)]
-        amtool: Amtool,
-        #[serde(flatten)]
         edit: Edit,
     },
     Namespace {
@@ -141,8 +135,6 @@ pub(super) enum Way {
         /// The patch with which it adds none.
         strategy: &'static str,
         namespaces: String,
-        #[serde(flatten)]
-        amtool: Amtool,
     },
 }
 
@@ -222,16 +214,6 @@ pub(super) struct LabelChange {
     pub(super) others: String,
     /// The receivers that alerts reach then.
     pub(super) reach: String,
-    #[serde(flatten)]
-    pub(super) amtool: Amtool,
-}
-
-/// Where amtool is run.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Amtool {
-    am_pod: String,
-    am_container: String,
-    url: String,
 }
 
 /// A change of Alertmanager's configuration: the values of the shared steps `alertmanager-edit` and `alertmanager-read`.
@@ -251,21 +233,14 @@ pub(super) struct Edit {
 
 impl View<'_> {
     pub(super) fn fix(&self, way: Way) -> Fix {
+        let amtool = Amtool::of_stack(self.snap);
         Fix {
-            am_namespace: self.alertmanager_namespace(),
+            url: amtool.url(),
+            amtool,
             alerts_path: self.path("/api/v2/alerts/groups"),
             // Alertmanager shows what is silenced too, unless it is told not to.
             sent_path: self.path("/api/v2/alerts/groups?silenced=false&inhibited=false"),
             way,
-        }
-    }
-
-    pub(super) fn amtool(&self) -> Amtool {
-        let pod = alertmanager_pods(self.snap).into_iter().next();
-        Amtool {
-            am_pod: pod.map_or("<alertmanager-pod>", |(pod, _)| pod.metadata.name.as_str()).to_owned(),
-            am_container: pod.map_or("alertmanager", |(_, name)| name).to_owned(),
-            url: self.url(),
         }
     }
 
@@ -308,13 +283,7 @@ impl View<'_> {
             config_kind,
             config_name,
             am_operator,
-            amtool: self.amtool(),
         }
-    }
-
-    fn url(&self) -> String {
-        let prefix = self.snap.scope.alertmanager.as_ref().map_or("", |c| c.prefix.as_str());
-        format!("http://localhost:9093{prefix}")
     }
 }
 

@@ -93,7 +93,6 @@ impl View<'_> {
                 label: label.to_owned(),
                 pair: format!("{label}={value}"),
                 route: show(&sink.decided),
-                amtool: self.amtool(),
             },
         }
     }
@@ -114,7 +113,6 @@ impl View<'_> {
             named: !others.is_empty(),
             others: others.join(", "),
             reach: tree.reachable(&other).into_iter().collect::<Vec<_>>().join(", "),
-            amtool: self.amtool(),
         }
     }
 

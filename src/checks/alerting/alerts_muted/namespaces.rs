@@ -74,7 +74,6 @@ impl View<'_> {
             object_namespace: namespace,
             strategy: r#"{"spec":{"alertmanagerConfigMatcherStrategy":{"type":"None"}}}"#,
             namespaces: listed,
-            amtool: self.amtool(),
         };
         Some(finding.fix(self.fix(way)))
     }

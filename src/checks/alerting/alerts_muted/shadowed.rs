@@ -58,7 +58,6 @@ impl View<'_> {
             before_matchers: words(&before.matchers),
             above: dead.above.map(|r| self.place(r.line)),
             labels: plain(&dead.path),
-            amtool: self.amtool(),
             edit: self.edit(),
         };
         finding.fix(self.fix(way))

@@ -110,7 +110,7 @@ impl View<'_> {
             .key(format!("silence/{id}"))
             .evidence(seen);
         let words: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
-        let way = Way::Silence { id: id.clone(), matchers: words, amtool: self.amtool() };
+        let way = Way::Silence { id: id.clone(), matchers: words };
         Some(finding.fix(self.fix(way)))
     }
 }

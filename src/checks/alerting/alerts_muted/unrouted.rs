@@ -107,13 +107,7 @@ impl View<'_> {
         .key("nobody")
         .evidence(self.route_seen(tree.root.line, format!("root route → receiver {root:?}")));
         let sender = senders.first().map_or("<receiver>", |s| *s).to_owned();
-        let way = Way::Nobody {
-            receiver: root.clone(),
-            sender,
-            any_sender: !senders.is_empty(),
-            amtool: self.amtool(),
-            edit: self.edit(),
-        };
+        let way = Way::Nobody { receiver: root.clone(), sender, any_sender: !senders.is_empty(), edit: self.edit() };
         Some(finding.fix(self.fix(way)))
     }
 }

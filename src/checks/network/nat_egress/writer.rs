@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::checks::support::amtool::Amtool;
 use crate::checks::support::traffic;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::network_acl::FINAL_RULE;
@@ -11,6 +12,7 @@ use crate::domain::traffic::public_subnet::named;
 use crate::domain::traffic::survey::{Affected, Survey, Trouble};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, NatGateway, Nodegroup, RouteTable, Subnet};
+use crate::snapshot::kubernetes::{Container, Pod};
 
 /// Symptoms that are shown at most.
 const MAX_SYMPTOMS: usize = 3;
@@ -235,20 +237,24 @@ impl<'a> Writer<'a> {
 
     /// Hosts on the internet that Alertmanager is configured to send to.
     fn receivers(&self, hosts: &[&str], affected: &Affected<'a>) -> Evidence {
-        let (namespace, pod, container) = self.alertmanager(affected);
-        let template = "{% if pod %}kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- amtool config show --alertmanager.url=http://localhost:9093{% endif %}";
-        Evidence::new("Alertmanager's receivers", format!("send to {}", hosts.join(", ")), template)
-            .with("namespace", namespace)
-            .with("pod", pod)
-            .with("container", container)
+        let (title, value) = ("Alertmanager's receivers", format!("send to {}", hosts.join(", ")));
+        match self.alertmanager_in(affected) {
+            Some((pod, container)) => Amtool::of(pod, container).config_seen(title, value),
+            None => Evidence::new(title, value, ""),
+        }
     }
 
     /// Namespace, name and container of an Alertmanager pod in these subnets; empty where none is.
     pub(super) fn alertmanager(&self, affected: &Affected<'a>) -> (&'a str, &'a str, &'a str) {
+        let there = self.alertmanager_in(affected);
+        there.map_or(("", "", ""), |(p, c)| (p.metadata.namespace.as_str(), p.metadata.name.as_str(), c.name.as_str()))
+    }
+
+    fn alertmanager_in(&self, affected: &Affected<'a>) -> Option<(&'a Pod, &'a Container)> {
         let here = |subnet: &str| affected.subnets.iter().any(|s| s.subnet_id == subnet);
         let pods = alertmanager_pods(self.survey.snap);
-        let there = pods.into_iter().find(|(pod, _)| self.survey.at.of_pod(pod).is_some_and(here));
-        there.map_or(("", "", ""), |(p, c)| (p.metadata.namespace.as_str(), p.metadata.name.as_str(), c))
+        let (pod, name) = pods.into_iter().find(|(pod, _)| self.survey.at.of_pod(pod).is_some_and(here))?;
+        Some((pod, pod.spec.containers.iter().find(|c| c.name == name)?))
     }
 
     /// Interface endpoints explain why AWS's own APIs and images still work.

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Part;
-use super::ports::{declared, listens_on, local_port};
+use super::ports::{declared, listens_on};
 use crate::domain::kubernetes::forwarding::way_round;
+use crate::domain::kubernetes::own_address::default_port;
 use crate::domain::kubernetes::service_port::reached;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod, ServicePort};
@@ -77,7 +78,7 @@ struct Ports {
 
 impl Ports {
     fn of(part: &Part<'_>, pod: &Pod, port: Option<&ServicePort>) -> Self {
-        let local = local_port(part.program);
+        let local = default_port(part.program);
         let ports = &part.service.spec.ports;
         let listens = listens_on(pod);
         let main = ports.iter().find(|p| listens.is_some() && reached(part.service, p.port, pod) == listens);

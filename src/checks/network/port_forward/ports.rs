@@ -6,29 +6,14 @@ use serde_json::Value;
 
 use super::Part;
 use crate::checks::support::seen::service_evidence;
-use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::own_address::set_port;
 use crate::domain::kubernetes::service_port::named;
-use crate::model::{Evidence, Program};
+use crate::model::Evidence;
 use crate::snapshot::kubernetes::Pod;
-
-/// The port that people use on their own machine.
-pub(super) fn local_port(program: Program) -> u16 {
-    match program {
-        Program::Prometheus => 9090,
-        Program::Alertmanager => 9093,
-        Program::Grafana => 3000,
-    }
-}
 
 /// Where a program is known to listen: by its flags or environment, or by a probe that succeeds.
 pub(super) fn listens_on(pod: &Pod) -> Option<u16> {
     let container = pod.spec.containers.iter().find(|c| c.program().is_some())?;
-    let mut addresses = arguments::flags(container, "web.listen-address");
-    let flag = addresses.find_map(|a| a.rsplit(':').next()?.parse().ok());
-    let grafana = || {
-        let port = container.env.iter().find(|e| e.name == "GF_SERVER_HTTP_PORT")?;
-        port.value.as_deref()?.parse().ok()
-    };
     let probe = || {
         let probe = container.readiness_probe.as_ref().filter(|_| pod.is_ready())?;
         let port = probe.http_get.as_ref().map(|h| &h.port).or(probe.tcp_socket.as_ref().map(|t| &t.port))?;
@@ -38,7 +23,7 @@ pub(super) fn listens_on(pod: &Pod) -> Option<u16> {
             _ => None,
         }
     };
-    flag.or_else(grafana).or_else(probe)
+    set_port(container).or_else(probe)
 }
 
 /// The ports that its containers declare.

@@ -3,6 +3,7 @@
 mod fix;
 mod log;
 
+use crate::checks::support::seen::own_metrics;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -147,12 +148,7 @@ fn counters(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Evidenc
     let counted = failures(snap);
     (!counted.is_empty()).then(|| {
         let lines: Vec<String> = counted.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let show =
-            "kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- wget -qO- http://localhost:9090/metrics";
-        Evidence::new("Prometheus' own metrics, since its start", lines.join("\n"), show)
-            .with("namespace", &pod.metadata.namespace)
-            .with("pod", &pod.metadata.name)
-            .with("container", &container.name)
+        own_metrics("Prometheus", lines.join("\n"), pod, container)
     })
 }
 
