@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use crate::checks::support::rollout::{Started, hazard, loss};
-use crate::model::{CheckId, Finding, Params, Program, Risk, Step, StepKind};
+use crate::model::{CheckId, Finding, Params, Risk, Step, StepKind};
 use crate::pages;
 use crate::snapshot::Snapshot;
 
@@ -61,7 +61,7 @@ fn warn(snap: &Snapshot, check: CheckId, step: &mut Step, said: &mut Vec<String>
     // What is not sent lies nowhere else.
     let sends = check.0 != "remote-write-failing";
     let Some(loss) = started.iter().find_map(|one| loss(snap, one, sends)) else { return };
-    if loss.program != Program::Alertmanager {
+    if loss.records {
         step.risk = Risk::Destructive;
     }
     let is_known = step.text.contains("emptyDir") || step.text.contains(" is lost") || said.contains(&loss.text);

@@ -144,6 +144,38 @@ fn claims_of_a_statefulset_are_not_deleted_alone() {
     assert!(seen > 3, "only {seen} were seen");
 }
 
+/// What lies in an emptyDir goes with the pod: whoever starts a store over is told so first.
+#[test]
+fn no_store_is_started_over_without_a_word_of_its_data() {
+    const STORES: &[&str] = &["/loki:", "/tempo:", "/mimir:", "/victoria-metrics:", "/elasticsearch:", "/opensearch:"];
+    const FOLDERS: &[&str] = &["/loki", "/var/loki", "/data", "/var/tempo", "/usr/share/"];
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        let starts =
+            |s: &Step| ["kubectl rollout restart ", "kubectl delete pod "].iter().any(|c| s.command.contains(c));
+        for (at, step) in steps.iter().enumerate().filter(|(_, s)| starts(s)) {
+            let snap = snapshot(&fixture);
+            let all = snap.workloads.items().unwrap_or_default().iter();
+            let mut loses = all.filter(|w| {
+                let spec = &w.spec.template.spec;
+                let empty = |name: &str| spec.volumes.iter().any(|v| v.name == name && v.empty_dir.is_some());
+                let keeps = |path: &str| FOLDERS.iter().any(|f| path.starts_with(f));
+                let store = spec.containers.iter().filter(|c| STORES.iter().any(|s| c.image.contains(s)));
+                let mut mounts = store.flat_map(|c| &c.volume_mounts);
+                let named = format!("{}/{} ", w.kind.to_ascii_lowercase(), w.metadata.name);
+                let it = step.command.contains(&named) || step.command.contains(&format!("pod {}-", w.metadata.name));
+                it && mounts.any(|m| empty(&m.name) && keeps(&m.mount_path))
+            });
+            if loses.next().is_some() {
+                seen += 1;
+                let said = steps[..=at].iter().any(|s| s.text.contains("gone with the pod"));
+                assert!(said, "{fixture} {}: {}", finding.check, step.command);
+            }
+        }
+    }
+    assert!(seen > 0);
+}
+
 /// A rolling update would wait for the claim that the old pod holds.
 #[test]
 fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {

@@ -6,6 +6,7 @@ pub(crate) mod authorizer;
 pub(crate) mod behind;
 pub(crate) mod claims;
 pub(crate) mod configuration;
+pub(crate) mod data;
 pub(crate) mod edits;
 pub(crate) mod faulty_file;
 pub(crate) mod grafana;

@@ -1,14 +1,14 @@
 //! What a step that replaces a Deployment's pods has to reckon with.
 
+use super::data;
 use crate::domain::grafana::database;
-use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, operator_owner};
 use crate::domain::kubernetes::rollout::waits_for_itself;
 use crate::domain::prometheus::running_config::sends_on;
 use crate::domain::prometheus::server::Server;
-use crate::domain::prometheus::tsdb::{Place, place};
+use crate::domain::prometheus::tsdb::Place;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Workload};
@@ -31,10 +31,11 @@ pub(crate) fn hazard(snap: &Snapshot, namespace: &str, name: &str) -> Option<Str
     ))
 }
 
-/// What a program of the stack loses with its pod.
+/// What a program loses with its pod.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Loss {
-    pub(crate) program: Program,
+    /// More than what people set for a while: nothing brings it back.
+    pub(crate) records: bool,
     /// In words.
     pub(crate) text: String,
 }
@@ -101,20 +102,8 @@ impl Started {
 pub(crate) fn loss(snap: &Snapshot, started: &Started, sends: bool) -> Option<Loss> {
     let workload = started.workload(snap)?;
     let spec = &workload.spec.template.spec;
-    let (container, program) = spec.containers.iter().find_map(|c| Some((c, c.program()?)))?;
-    let absolute =
-        |path: Option<&str>, usual: &'static str| path.filter(|p| p.starts_with('/')).unwrap_or(usual).to_owned();
-    let (path, what) = match program {
-        Program::Prometheus => {
-            (absolute(flag(container, "storage.tsdb.path"), "/prometheus"), "what it has recorded is")
-        }
-        Program::Alertmanager => (absolute(flag(container, "storage.path"), "/alertmanager"), "silences are"),
-        Program::Grafana => (
-            absolute(container.env("GF_PATHS_DATA"), "/var/lib/grafana"),
-            "users, API keys and dashboards that were made in it are",
-        ),
-    };
-    let place = match place(&spec.volumes, container, &path) {
+    let (container, data) = data::of(spec)?;
+    let place = match data.place {
         Place::EmptyDir(_) => "an emptyDir",
         Place::Container => "the container's own file system",
         Place::Claim(_) | Place::Other => return None,
@@ -122,10 +111,18 @@ pub(crate) fn loss(snap: &Snapshot, started: &Started, sends: bool) -> Option<Lo
     let mut pods = snap.pods_of_workload(workload).filter(|p| started.ends(p)).peekable();
     let ran = pods.peek().is_none()
         || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
-    if !ran || lasts_elsewhere(snap, started, workload, container, program, sends) {
+    let elsewhere = |program| lasts_elsewhere(snap, started, workload, container, program, sends);
+    if !ran || data.program.is_some_and(elsewhere) {
         return None;
     }
-    Some(Loss { program, text: format!("Its data lies in {place}: {what} gone with the pod.") })
+    // What a store of several members holds may be with another, too.
+    let others =
+        data.program.is_none() && workload.desired() > 1 && !matches!(started, Started::Workload { stops: true, .. });
+    let unless = if others { ", unless another member has it" } else { "" };
+    Some(Loss {
+        records: data.program != Some(Program::Alertmanager),
+        text: format!("Its data lies in {place}: {} gone with the pod{unless}.", data.what),
+    })
 }
 
 /// Another place has the data as well: a database, other members, or whom Prometheus sends its samples to.
@@ -157,11 +154,15 @@ mod tests {
     use crate::snapshot::Listing;
 
     fn of(volume: &Value, env: &Value) -> Option<Loss> {
+        let container = json!({"name": "grafana", "image": "grafana/grafana:12.0.0", "env": env,
+                "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]});
+        of_container(volume, &container, 1)
+    }
+
+    fn of_container(volume: &Value, container: &Value, replicas: u32) -> Option<Loss> {
         let mut snap = Snapshot::empty("2026-11-21T12:00:00Z".parse().expect("a time"));
-        let made = json!({"metadata": {"name": "grafana", "namespace": "m"}, "spec": {"template": {"spec": {
-            "volumes": [volume],
-            "containers": [{"name": "grafana", "image": "grafana/grafana:12.0.0", "env": env,
-                "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]}]}}}});
+        let made = json!({"metadata": {"name": "grafana", "namespace": "m"},
+            "spec": {"replicas": replicas, "template": {"spec": {"volumes": [volume], "containers": [container]}}}});
         let workload: Workload = serde_json::from_value(made).expect("a workload");
         snap.workloads = Listing::cluster(vec![Workload { kind: "Deployment".into(), ..workload }]);
         let started = Started::Workload {
@@ -181,5 +182,28 @@ mod tests {
         assert_eq!(of(&empty, &json!([{"name": "GF_DATABASE_TYPE", "value": "postgres"}])), None);
         let lost = of(&empty, &json!([])).expect("a loss");
         assert!(lost.text.contains("an emptyDir") && lost.text.contains("API keys"), "{}", lost.text);
+    }
+    #[test]
+    fn what_a_store_has_not_sent_is_lost() {
+        let empty = json!({"name": "storage", "emptyDir": {}});
+        let store = |image: &str, args: &[&str], path: &str| json!({"name": "x", "image": image, "args": args, "volumeMounts": [{"name": "storage", "mountPath": path}]});
+        let lost = |container: &Value, replicas| of_container(&empty, container, replicas).map(|l| (l.records, l.text));
+        let loki = store("grafana/loki:3.4.2", &["-config.file=/etc/loki/config.yaml"], "/var/loki");
+        let (records, text) = lost(&loki, 1).expect("a loss");
+        assert!(
+            records && text.contains("logs that it has not sent to a bucket") && text.ends_with("the pod."),
+            "{text}"
+        );
+        assert!(lost(&loki, 3).is_some_and(|(_, text)| text.ends_with("unless another member has it.")));
+        // Who only asks keeps nothing, and a folder that is not known tells nothing.
+        assert_eq!(lost(&store("grafana/loki:3.4.2", &["-target=querier"], "/var/loki"), 1), None);
+        assert_eq!(lost(&store("grafana/loki:3.4.2", &["-target=write"], "/tmp"), 1), None);
+        assert!(lost(&store("quay.io/thanos/thanos:v0.38.0", &["receive", "--tsdb.path=/x"], "/x"), 1).is_some());
+        assert_eq!(lost(&store("quay.io/thanos/thanos:v0.38.0", &["store", "--data-dir=/x"], "/x"), 1), None);
+        assert!(
+            lost(&store("victoriametrics/victoria-metrics:v1.110.0", &["--storageDataPath=/s"], "/s"), 1).is_some()
+        );
+        let claim = json!({"name": "storage", "persistentVolumeClaim": {"claimName": "loki"}});
+        assert_eq!(of_container(&claim, &loki, 1), None);
     }
 }

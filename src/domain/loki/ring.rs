@@ -72,7 +72,7 @@ fn ingesters(snap: &Snapshot, store: Store, namespace: &str) -> Option<u32> {
 }
 
 /// A member that takes what is written: told so, or told nothing.
-fn ingests(container: &Container) -> bool {
+pub(crate) fn ingests(container: &Container) -> bool {
     let targets = arguments::flag(container, "target").unwrap_or("all");
     targets.split(',').any(|t| matches!(t.trim(), "all" | "write" | "ingester" | "scalable-single-binary"))
 }

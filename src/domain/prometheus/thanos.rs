@@ -64,7 +64,7 @@ pub(crate) fn is_thanos(container: &Container) -> bool {
     is_image(&container.image)
 }
 
-fn is_image(image: &str) -> bool {
+pub(crate) fn is_image(image: &str) -> bool {
     base_of(image) == "thanos"
 }
 
