@@ -60,6 +60,8 @@ enum Fix {
 struct Deployment {
     name: String,
     namespace: String,
+    /// As many as it has now.
+    replicas: u32,
 }
 
 /// An operator that Helm 2 made, and that no release of today holds.
@@ -143,7 +145,8 @@ fn fix(snap: &Snapshot, keep: &Operator<'_>, others: &[&Operator<'_>], servers: 
     let hooks = |kind: &str| hooks(snap, kind, keep.workload, others);
     let deployment = |o: &&Operator<'_>| {
         let meta = &o.workload.metadata;
-        Deployment { name: meta.name.clone(), namespace: meta.namespace.clone() }
+        let replicas = o.workload.desired().max(1);
+        Deployment { name: meta.name.clone(), namespace: meta.namespace.clone(), replicas }
     };
     let extra = &others.first().copied().unwrap_or(keep).workload.metadata;
     let release = release(extra).filter(|r| Some(*r) != release_of(keep));
