@@ -144,6 +144,37 @@ fn claims_of_a_statefulset_are_not_deleted_alone() {
     assert!(seen > 3, "only {seen} were seen");
 }
 
+/// What stands in a list is named by its place, and the list may be another by now.
+#[test]
+fn a_place_in_a_list_is_tested_before_it_is_changed() {
+    let place = |path: &str| path.split('/').any(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()));
+    // `/spec/ports/0/targetPort`: a test of anything below the same place will do.
+    let of_place = |path: &str| {
+        let words: Vec<&str> = path.split('/').collect();
+        let at = words.iter().position(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_digit()));
+        at.map(|at| words[..=at].join("/"))
+    };
+    let mut seen = 0;
+    for (of, step) in commands().into_iter().filter(|(_, s)| s.command.contains("--type=json")) {
+        let words = shlex::split(&step.command).unwrap_or_default();
+        for operations in words.iter().filter_map(|w| serde_json::from_str::<Vec<serde_json::Value>>(w).ok()) {
+            let mut tested = BTreeSet::new();
+            for operation in &operations {
+                let (op, path) =
+                    (operation["op"].as_str().unwrap_or_default(), operation["path"].as_str().unwrap_or_default());
+                if op == "test" {
+                    tested.extend(of_place(path));
+                } else if place(path) {
+                    seen += 1;
+                    let known = of_place(path).is_some_and(|p| tested.contains(&p));
+                    assert!(known, "{of}: {}", step.command);
+                }
+            }
+        }
+    }
+    assert!(seen > 3, "{seen}");
+}
+
 /// What lies in an emptyDir goes with the pod: whoever starts a store over is told so first.
 #[test]
 fn no_store_is_started_over_without_a_word_of_its_data() {

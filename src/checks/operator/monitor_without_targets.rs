@@ -10,6 +10,7 @@ use crate::checks::support::operator::{
 };
 use crate::checks::support::scrape::{SHOW_TARGETS, targets_params};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::selector::{self, Unmet};
 use crate::domain::prometheus::operator::chain::{self, End, Near};
@@ -416,7 +417,9 @@ fn words<'a>(
     let endpoint = &monitor.spec.endpoints[at];
     let list_field = endpoints_field(monitor);
     let named_port = |meant: &Option<String>| {
-        meant.as_ref().map(|m| add(&format!("/spec/{list_field}/{at}/port"), &m.as_str().into()))
+        let path = format!("/spec/{list_field}/{at}/port");
+        let seen = endpoint.port.as_deref();
+        meant.as_deref().zip(seen).map(|(meant, seen)| json_patch::text(json_patch::swap(&path, seen, meant)))
     };
     let of = |way, why: String, services: Vec<&'a Service>| Words { way, why, services };
     let port = endpoint.port.as_deref().unwrap_or_default();
@@ -464,11 +467,9 @@ fn words<'a>(
                 service_managed: managed_by(&service.metadata),
                 patch: meant.map(|meant| {
                     let path = format!("/spec/ports/{at}/targetPort");
-                    // Ports may have been added or taken out since: the same place need not be the same port.
-                    let same = serde_json::json!({"op": "test", "path": path, "value": target});
-                    let named =
-                        serde_json::json!({"op": "test", "path": format!("/spec/ports/{at}/name"), "value": port});
-                    serde_json::json!([named, same, {"op": "replace", "path": path, "value": meant}]).to_string()
+                    let named = json_patch::test(&format!("/spec/ports/{at}/name"), port);
+                    let swap = json_patch::swap(&path, *target, meant);
+                    json_patch::text([[named].as_slice(), &swap].concat())
                 }),
             };
             of(way, why, vec![*service])

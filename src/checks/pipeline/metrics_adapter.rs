@@ -13,7 +13,7 @@ use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
-use crate::domain::kubernetes::{api_services, arguments};
+use crate::domain::kubernetes::{api_services, arguments, json_patch};
 use crate::domain::text::log_line::is_within;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -371,7 +371,8 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
     let word = container.args.iter().position(|a| a.contains("prometheus-url="));
     let patch = word.filter(|_| snap.scope.prometheus.is_some()).map(|word| {
         let path = format!("/spec/template/spec/containers/{at}/args/{word}");
-        serde_json::json!([{"op": "replace", "path": path, "value": format!("--prometheus-url={right}")}]).to_string()
+        let seen = container.args[word].as_str();
+        json_patch::text(json_patch::swap(&path, seen, format!("--prometheus-url={right}")))
     });
     let (release, release_namespace) = release(meta).unwrap_or_default();
     let version = release_of(snap, meta).map(|r| r.version).filter(|v| !v.is_empty());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::prometheus::reloader::{self, Refusal, Refused};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -117,7 +117,7 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Option<Finding> {
         .depends_on(ResourceRef::pod(&log.namespace, &log.pod))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &refused.text))
         .evidence(arguments_seen(pod, program))
-        .fix(fix(refused, pod, program, &target));
+        .fix(fix(snap, refused, pod, program, &target));
     // Nothing new reaches the server.
     Some(match resource {
         Some(resource) if refused.refusal == Refusal::Variable => made.breaks(resource),
@@ -135,7 +135,7 @@ fn arguments_seen(pod: &Pod, container: &Container) -> Evidence {
         .with("pod", &meta.name)
 }
 
-fn fix(refused: &Refused<'_>, pod: &Pod, program: &Container, target: &Target<'_>) -> Fix {
+fn fix(snap: &Snapshot, refused: &Refused<'_>, pod: &Pod, program: &Container, target: &Target<'_>) -> Fix {
     let log = refused.log;
     let at = At {
         namespace: log.namespace.clone(),
@@ -145,11 +145,10 @@ fn fix(refused: &Refused<'_>, pod: &Pod, program: &Container, target: &Target<'_
     };
     match refused.refusal {
         Refusal::LifecycleOff => {
-            let place = pod.spec.containers.iter().position(|c| c.name == program.name).unwrap_or(0);
-            let add = serde_json::json!([{"op": "add", "path": format!("/spec/template/spec/containers/{place}/args/-"), "value": "--web.enable-lifecycle"}]);
+            let of = workload(snap, &target.owner);
             // Without a list of arguments there is nothing to add to.
-            let patched = target.in_place() && !program.args.is_empty();
-            Fix::Lifecycle { at, patch: add.to_string(), patched }
+            let patched = target.in_place() && of.is_some() && !program.args.is_empty();
+            Fix::Lifecycle { at, patch: arguments::adding(of, &program.name, "--web.enable-lifecycle"), patched }
         }
         Refusal::Login => {
             let strategy = serde_json::json!({"spec": {"reloadStrategy": "ProcessSignal"}});

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::scrape::{SHOW_TARGETS, Targets, targets_params};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::window;
@@ -42,8 +43,7 @@ enum Fix {
         kind: String,
         name: String,
         namespace: String,
-        at: usize,
-        list: String,
+        patch: String,
         timeout: String,
         interval: String,
         managed: String,
@@ -215,8 +215,7 @@ fn too_long(monitor: &Monitor, at: usize, timeout: &str, interval: &str) -> Find
             kind,
             name: meta.name.clone(),
             namespace: meta.namespace.clone(),
-            at,
-            list: list.to_owned(),
+            patch: json_patch::text(json_patch::swap(&format!("/spec/{list}/{at}/scrapeTimeout"), timeout, interval)),
             timeout: timeout.to_owned(),
             interval: interval.to_owned(),
             managed: managed_by(meta),

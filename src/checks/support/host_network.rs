@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::domain::aws::overlay;
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::{owner, service_port};
@@ -128,8 +129,9 @@ fn moved(workload: &Workload, port: u16, to: u16) -> Option<Vec<Value>> {
     let names = |arg: &str| arg.len() > old.len() && arg.rsplit([':', '=']).next() == Some(old.as_str());
     let (word, argument) = container.args.iter().enumerate().find(|(_, a)| names(a))?;
     let changed = format!("{}{to}", argument.strip_suffix(old.as_str())?);
-    let mut operations = vec![json!({"op": "replace", "path": format!("{path}/args/{word}"), "value": changed})];
-    let mut replace = |path: String| operations.push(json!({"op": "replace", "path": path, "value": to}));
+    let mut operations = vec![json_patch::test(&format!("{path}/name"), container.name.as_str())];
+    operations.extend(json_patch::swap(&format!("{path}/args/{word}"), argument.as_str(), changed));
+    let mut replace = |path: String| operations.extend(json_patch::swap(&path, port, to));
     for (index, p) in container.ports.iter().enumerate().filter(|(_, p)| p.container_port == port) {
         replace(format!("{path}/ports/{index}/containerPort"));
         // In the network of a node they are the same.

@@ -1,5 +1,8 @@
 //! What the LimitRanges of a namespace give to containers, and what they refuse.
 
+use serde_json::{Value, json};
+
+use super::json_patch;
 use crate::domain::text::between::between;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Container, LimitItem, LimitRange, Map, Pod, PodSpec, annotation};
@@ -114,6 +117,15 @@ pub(crate) fn of_bound<'a>(snap: &'a Snapshot, namespace: &str, bound: &Bound) -
     let set = |item: &LimitItem| bound.field(item).get(&bound.resource).is_some_and(|v| same(v, &bound.bound));
     let (range, at, _) = items(snap, namespace).into_iter().find(|(_, _, i)| i.kind == bound.per && set(i))?;
     Some((range, format!("/spec/limits/{at}/{}/{}", bound.field_name(), bound.resource.replace('/', "~1"))))
+}
+
+/// Sets a bound of a LimitRange by its path, where that is still one of the same kind.
+pub(crate) fn set(range: &LimitRange, path: &str, value: &str) -> Vec<Value> {
+    let place = path.strip_prefix("/spec/limits/").and_then(|rest| rest.split('/').next());
+    let item = place.and_then(|at| range.spec.limits.get(at.parse::<usize>().ok()?));
+    let kind = place.zip(item).map(|(at, i)| json_patch::test(&format!("/spec/limits/{at}/type"), i.kind.as_str()));
+    let replace = json!({"op": "replace", "path": path, "value": value});
+    kind.into_iter().chain([replace]).collect()
 }
 
 /// The containers of a template that leave a bound.

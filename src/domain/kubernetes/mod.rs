@@ -32,6 +32,7 @@ pub(crate) mod image;
 pub(crate) mod index;
 pub(crate) mod ingress;
 pub(crate) mod init_helper;
+pub(crate) mod json_patch;
 pub(crate) mod kinds;
 pub(crate) mod label_selector;
 pub(crate) mod leaving;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::kubernetes::service_port;
+use crate::domain::kubernetes::{json_patch, service_port};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::Down;
 use crate::snapshot::Snapshot;
@@ -74,14 +74,20 @@ impl PortFault {
                 // A Service with several ports must name each.
                 let unnamed = service.spec.ports.iter().enumerate().filter(|(_, p)| p.name.is_none());
                 let mut all: Vec<Value> = unnamed
-                    .map(|(at, p)| json!({"op": "add", "path": format!("/spec/ports/{at}/name"), "value": format!("port-{}", p.port)}))
+                    .flat_map(|(at, p)| {
+                        let name = format!("port-{}", p.port);
+                        let add = json!({"op": "add", "path": format!("/spec/ports/{at}/name"), "value": name});
+                        [json_patch::test(&format!("/spec/ports/{at}/port"), p.port), add]
+                    })
                     .collect();
                 let value = json!({"name": "metrics", "port": port, "targetPort": port});
                 all.push(json!({"op": "add", "path": "/spec/ports/-", "value": value}));
                 all
             }
-            Self::NoSuchTarget { index, declared, .. } if declared.len() == 1 => {
-                vec![json!({"op": "replace", "path": format!("/spec/ports/{index}/targetPort"), "value": declared[0]})]
+            Self::NoSuchTarget { index, declared, port, .. } if declared.len() == 1 => {
+                let path = format!("/spec/ports/{index}");
+                let replace = json!({"op": "replace", "path": format!("{path}/targetPort"), "value": declared[0]});
+                vec![json_patch::test(&format!("{path}/port"), *port), replace]
             }
             _ => return None,
         };

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Part;
 use super::ports::{declared, listens_on};
 use crate::domain::kubernetes::forwarding::way_round;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::own_address::default_port;
 use crate::domain::kubernetes::service_port::reached;
 use crate::snapshot::Snapshot;
@@ -118,14 +119,17 @@ impl Fix {
 
     /// The Service leads to where nothing listens.
     pub(super) fn target_port(part: &Part<'_>, pod: &Pod, port: &ServicePort, place: usize) -> Self {
-        let path = format!("/spec/ports/{place}/targetPort");
+        let path = format!("/spec/ports/{place}");
         // Where another port leads there already, this one is meant for something else.
         let is_taken = |right: &u16| {
             let others = part.service.spec.ports.iter().filter(|p| p.port != port.port);
             others.filter_map(|p| reached(part.service, p.port, pod)).any(|taken| taken == *right)
         };
         let right = listens_on(pod).or_else(|| declared(pod).first().copied()).filter(|right| !is_taken(right));
-        let patch = right.map(|port| json!([{"op": "replace", "path": path, "value": port}]).to_string());
+        let patch = right.map(|right| {
+            let replace = json!({"op": "replace", "path": format!("{path}/targetPort"), "value": right});
+            json_patch::text([json_patch::test(&format!("{path}/port"), port.port), replace])
+        });
         Self::of(part, Way::TargetPort { to_pod: Ports::of(part, pod, Some(port)).to_pod(pod), patch })
     }
 

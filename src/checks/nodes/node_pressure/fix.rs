@@ -14,7 +14,7 @@ use crate::domain::kubernetes::scheduling::chosen_by;
 use crate::domain::prometheus::tsdb::Retention;
 use crate::domain::text::windows::RECENT;
 use crate::model::Program;
-use crate::snapshot::kubernetes::{Container, Event, Node, Pod};
+use crate::snapshot::kubernetes::{Container, Event, Node, Pod, Workload};
 use crate::snapshot::{Snapshot, parse_quantity};
 
 const GI: f64 = 1_073_741_824.0;
@@ -162,7 +162,7 @@ impl Way {
             retention: retention(size),
             keeps: kept.map(|(seconds, _)| plural((seconds / DAY).ceil() as usize, "day")),
             patch: (in_place && target.name.starts_with("deployment/")).then(|| patch.to_string()),
-            args: if in_place { retention_patch(pod, container, size) } else { None },
+            args: if in_place { retention_patch(workload(snap, &target.owner), container, size) } else { None },
             custom: target.custom.map(|(_, name)| name.to_owned()),
             custom_patch: storage.to_string(),
             target: target.name,
@@ -221,16 +221,12 @@ fn retention(size: u64) -> String {
 }
 
 /// A JSON patch that bounds the TSDB, where no argument does so yet.
-fn retention_patch(pod: &Pod, container: &Container, size: u64) -> Option<String> {
-    let at = pod.spec.containers.iter().position(|c| c.name == container.name)?;
+fn retention_patch(owner: Option<&Workload>, container: &Container, size: u64) -> Option<String> {
     if arguments::has_flag(container, "storage.tsdb.retention.size") || container.args.is_empty() {
         return None;
     }
     let value = format!("--storage.tsdb.retention.size={}", retention(size));
-    Some(
-        json!([{"op": "add", "path": format!("/spec/template/spec/containers/{at}/args/-"), "value": value}])
-            .to_string(),
-    )
+    Some(arguments::adding(Some(owner?), &container.name, &value))
 }
 
 /// The labels that the workload selects its pods by.

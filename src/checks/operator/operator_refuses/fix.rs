@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Left;
 use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
 use crate::domain::prometheus::operator::selection::{self, Kind};
@@ -212,20 +213,19 @@ fn file_patch(monitor: &Monitor, reason: &Reason) -> Option<String> {
     let mut operations = Vec::new();
     for (at, endpoint) in monitor.spec.endpoints.iter().enumerate() {
         let base = format!("/spec/{list}/{at}");
-        if *field == "bearerTokenFile" && endpoint.bearer_token_file.is_some() {
-            operations.push(json!({"op": "remove", "path": format!("{base}/bearerTokenFile")}));
+        if let Some(file) = endpoint.bearer_token_file.as_deref().filter(|_| *field == "bearerTokenFile") {
+            operations.extend(json_patch::take(&format!("{base}/bearerTokenFile"), file));
             let value = json!({"credentials": {"name": TOKEN, "key": "token"}});
             operations.push(json!({"op": "add", "path": format!("{base}/authorization"), "value": value}));
         }
         let tls = endpoint.tls_config.as_ref();
-        for (name, there) in [
-            ("caFile", tls.is_some_and(|t| t.ca_file.is_some())),
-            ("certFile", tls.is_some_and(|t| t.cert_file.is_some())),
-            ("keyFile", tls.is_some_and(|t| t.key_file.is_some())),
+        for (name, file) in [
+            ("caFile", tls.and_then(|t| t.ca_file.as_deref())),
+            ("certFile", tls.and_then(|t| t.cert_file.as_deref())),
+            ("keyFile", tls.and_then(|t| t.key_file.as_deref())),
         ] {
-            if there {
-                operations.push(json!({"op": "remove", "path": format!("{base}/tlsConfig/{name}")}));
-            }
+            let gone = file.map(|file| json_patch::take(&format!("{base}/tlsConfig/{name}"), file));
+            operations.extend(gone.into_iter().flatten());
         }
         if tls.is_some_and(|t| t.ca_file.is_some()) {
             // The token's Secret holds the cluster's CA too.

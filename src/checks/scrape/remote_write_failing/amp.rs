@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::fix::{Change, Place, Way, replace_url};
 use super::{Case, corrected};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::text::send_error::SendFailure;
@@ -129,7 +130,7 @@ pub(super) fn way(case: &Case<'_>) -> Option<Way> {
         Fault::Region { .. } => Way::Region { region: region(case), change: Change::of(case, false) },
         Fault::Url { right } => {
             let place = Place::of(case);
-            Way::Url { replace_url: place.index().map(|at| replace_url(at, &right)), right_url: right, place }
+            Way::Url { replace_url: replace_url(case, &right), right_url: right, place }
         }
     })
 }
@@ -219,9 +220,10 @@ fn region(case: &Case<'_>) -> String {
 }
 
 fn itself(case: &Case<'_>, role: String) -> Way {
-    let at = Place::of(case).index().filter(|_| case.configured.role_arn.is_some());
-    let patch = |at| json!([{"op": "remove", "path": format!("/spec/remoteWrite/{at}/sigv4/roleArn")}]).to_string();
-    Way::Itself { role, region: region(case), remove_role: at.map(patch), change: Change::of(case, at.is_some()) }
+    let at = Place::of(case).index().zip(case.configured.role_arn.as_deref());
+    let patch =
+        at.map(|(at, arn)| json_patch::text(json_patch::take(&format!("/spec/remoteWrite/{at}/sigv4/roleArn"), arn)));
+    Way::Itself { role, region: region(case), change: Change::of(case, patch.is_some()), remove_role: patch }
 }
 
 /// Nothing gives the pod a role of its own.

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{Case, corrected};
 use crate::domain::kubernetes::arguments::flag;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::prometheus::remote_write::config::Origin;
@@ -288,14 +288,16 @@ impl Change {
     pub(super) fn of(case: &Case<'_>, is_patched: bool) -> Self {
         let place = Place::of(case);
         let right_url = corrected(case);
-        let patch = right_url.as_deref().zip(place.index()).map(|(url, at)| replace_url(at, url));
+        let patch = right_url.as_deref().and_then(|url| replace_url(case, url));
         Self { right_url, replace_url: patch, is_patched, place }
     }
 }
 
 /// The patch of the operator's resource that sets the URL of one remote write.
-pub(super) fn replace_url(index: usize, url: &str) -> String {
-    json!([{"op": "replace", "path": format!("/spec/remoteWrite/{index}/url"), "value": url}]).to_string()
+pub(super) fn replace_url(case: &Case<'_>, url: &str) -> Option<String> {
+    let Origin::Object { resource, index } = &case.configured.origin else { return None };
+    let seen = resource.spec.remote_write.get(*index)?.url.as_str();
+    Some(json_patch::text(json_patch::swap(&format!("/spec/remoteWrite/{index}/url"), seen, url)))
 }
 
 impl Fix {

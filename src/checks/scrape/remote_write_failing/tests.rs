@@ -82,7 +82,7 @@ fn a_role_that_assumes_itself_is_taken_out() {
     assert_eq!(found.variant, "itself");
     assert!(found.message.contains("may not assume itself") && found.message.contains("slash too many"));
     let told = steps(&found);
-    assert!(told.contains(r#"[{"op":"remove","path":"/spec/remoteWrite/1/sigv4/roleArn"}]"#), "{told}");
+    assert!(told.contains(r#"{"op":"remove","path":"/spec/remoteWrite/1/sigv4/roleArn"}]"#), "{told}");
     assert!(told.contains(AMP), "{told}");
 }
 

@@ -8,6 +8,7 @@ use crate::checks::support::addon::{kept_role, named};
 use crate::checks::support::memory::{Limits, is_init, is_main, resources};
 use crate::domain::aws::addon::with_values;
 use crate::domain::kubernetes::owner::{Settable, Target};
+use crate::domain::kubernetes::{json_patch, limit_range};
 use crate::domain::prometheus::memory::{Proposal, exact, limit_of, request_of, sensible};
 use crate::domain::prometheus::oom::Kill;
 use crate::model::Program;
@@ -87,12 +88,11 @@ impl Ranges {
         also: Vec<String>,
         proposal: &Proposal,
     ) -> Self {
-        let (ceiling, path) = ceiling.map(|(range, path)| (range.metadata.name.clone(), path)).unzip();
-        let to = |path: String| json!([{"op": "replace", "path": path, "value": exact(proposal.limit)}]).to_string();
+        let raised = ceiling.as_ref().map(|(range, path)| limit_range::set(range, path, &exact(proposal.limit)));
         Self {
             given_by: given.map(|r| r.metadata.name.clone()).unwrap_or_default(),
-            ceiling: ceiling.unwrap_or_default(),
-            ceiling_patch: path.map(to).unwrap_or_default(),
+            ceiling: ceiling.map(|(range, _)| range.metadata.name.clone()).unwrap_or_default(),
+            ceiling_patch: raised.map(json_patch::text).unwrap_or_default(),
             also_refused: also.join(", "),
         }
     }

@@ -35,9 +35,9 @@ impl<'a> Range<'a> {
         let patch = bounds.iter().filter_map(|b| {
             let (range, path) = of(b)?;
             let asked = b.asked.as_ref().filter(|_| own(range))?;
-            Some(json!({"op": "replace", "path": path, "value": asked}))
+            Some(limit_range::set(range, &path, asked))
         });
-        let patch = patch.collect();
+        let patch = patch.flatten().collect();
         Self { bounds, first, patch }
     }
 
