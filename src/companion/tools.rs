@@ -15,6 +15,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("argocd", "https://argo-cd.readthedocs.io/en/stable/cli_installation/ (brew install argocd)"),
     ("promtool", "it comes with Prometheus: https://prometheus.io/download/"),
     ("amtool", "it comes with Alertmanager: https://prometheus.io/download/"),
+    ("cmctl", "https://cert-manager.io/docs/reference/cmctl/#installation (brew install cmctl)"),
     ("jq", "https://jqlang.org/download/ (brew install jq)"),
     ("curl", "https://curl.se/download.html"),
 ];

@@ -6,17 +6,20 @@ use serde::Serialize;
 use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, release_ref};
 use crate::checks::{Check, check};
+use crate::domain::aws::secret_makers::not_ready;
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{has_rollout, workload};
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::{arguments, mounts};
 use crate::domain::prometheus::origin::workload_behind;
+use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
-use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Autoscaler, Pod};
+use crate::snapshot::kubernetes::{Autoscaler, Pod, Workload};
+use crate::snapshot::{Snapshot, journal};
 
 /// Autoscalers that are named in a message.
 const NAMED: usize = 3;
@@ -27,7 +30,7 @@ check! {
         id: "apiservice-unavailable", suite: Pipeline, severity: Error,
         title: "an aggregated API does not answer",
         requires: [ApiServices],
-        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases, Autoscalers, Nodes, EksCluster, Vpcs],
+        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases, Autoscalers, Nodes, EksCluster, Vpcs, SecretMakers],
         fix: Fix,
     }
 }
@@ -72,8 +75,19 @@ enum Way {
         secret: Option<String>,
         /// What reads it, where it can be restarted without a gap.
         workload: Option<String>,
+        /// Its time is over, or has not come.
+        expired: bool,
         /// Nobody trusts who signed it: the caBundle is old.
         authority: bool,
+        /// The name that it has to be for.
+        server_name: String,
+        /// The Certificate of cert-manager that makes the Secret, and why it is not ready.
+        certificate: Option<String>,
+        certificate_said: Option<String>,
+        /// Whether there is one could not be seen.
+        may_be_kept: bool,
+        /// The operator of KEDA, where that makes it.
+        keda: Option<String>,
         managed: String,
     },
     Overlay(HostNetwork),
@@ -193,13 +207,40 @@ fn certificate(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
     let pod = service.and_then(|s| snap.pods_of_service(s).next());
     let owner = pod.map(|p| snap.owner_ref(p));
     let known = owner.as_ref().and_then(|o| workload(snap, o));
+    let secret = pod.and_then(certificate_secret);
+    let namespace = silent.service.namespace.as_str();
+    // It sharpens what is to be done, and decides nothing.
+    let makers = journal::aside(|| snap.secret_makers().ok());
+    let maker = makers.into_iter().flatten().find(|m| {
+        m.kind == "Certificate" && m.metadata.namespace == namespace && m.spec.secret_name.as_deref() == secret
+    });
+    let maker = maker.filter(|_| secret.is_some());
     Way::Certificate {
         api,
-        secret: pod.and_then(certificate_secret).map(str::to_owned),
+        secret: secret.map(str::to_owned),
         managed: known.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        expired: said(silent).contains("certificate has expired or is not yet valid"),
         authority: said(silent).contains("unknown authority"),
+        server_name: format!("{}.{namespace}.svc", silent.service.name),
+        certificate: maker.map(|m| m.metadata.name.clone()),
+        certificate_said: maker
+            .and_then(not_ready)
+            .and_then(|c| c.message.as_deref())
+            .map(|m| redact(m.trim_end_matches('.'))),
+        may_be_kept: maker.is_none() && makers.is_none(),
+        keda: keda(snap, namespace, secret),
         workload: owner.filter(|o| has_rollout(snap, o)).map(|o| o.kubectl_name()),
     }
+}
+
+/// The operator of KEDA, where it made this Secret: it keeps one certificate for all of its parts.
+fn keda(snap: &Snapshot, namespace: &str, secret: Option<&str>) -> Option<String> {
+    let mut all = snap.workloads.items().ok()?.iter().filter(|w| w.metadata.namespace == namespace);
+    let is_operator = |w: &&Workload| {
+        let containers = &w.spec.template.spec.containers;
+        containers.iter().any(|c| base_of(&c.image) == "keda" && arguments::has_flag(c, "enable-cert-rotation"))
+    };
+    all.find(is_operator).filter(|_| secret == Some("kedaorg-certs")).map(Workload::kubectl_name)
 }
 
 /// The Secret that a pod serves its certificate from: of the path that it is told, else the one whose name says so.
@@ -293,6 +334,39 @@ mod tests {
         assert!(!steps(&found[0]).contains("shop/api"), "{}", steps(&found[0]));
         snap.autoscalers = Listing::cluster(Vec::new());
         assert!(findings(&ApiServiceUnavailable, &snap)[0].message.contains("namespaces cannot be deleted"));
+    }
+
+    #[test]
+    fn an_expired_certificate_is_renewed_where_it_is_made() {
+        let shown = |secret: bool, makers: serde_json::Value| {
+            let volumes =
+                if secret { json!([{"name": "tls", "secret": {"secretName": "adapter-tls"}}]) } else { json!([]) };
+            let mounts = if secret { json!([{"name": "tls", "mountPath": "/tls"}]) } else { json!([]) };
+            let pod = json!({"containers": [{"name": "adapter", "image": "adapter", "volumeMounts": mounts}], "volumes": volumes});
+            let mut snap = snapshot(json!({
+                "pods": [{"metadata": {"name": "adapter-5-x", "namespace": "m", "labels": {"app": "adapter"},
+                    "ownerReferences": [{"kind": "Deployment", "name": "adapter", "controller": true}]}, "spec": pod,
+                    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}],
+                "services": [{"metadata": {"name": "adapter", "namespace": "m"}, "spec": {"selector": {"app": "adapter"}}}],
+            }));
+            let api = json!([{"metadata": {"name": "v1beta1.custom.metrics.k8s.io"}, "spec": {"group": "custom.metrics.k8s.io",
+                "version": "v1beta1", "service": {"namespace": "m", "name": "adapter"}},
+                "status": {"conditions": [{"type": "Available", "status": "False", "reason": "FailedDiscoveryCheck",
+                    "message": "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"}]}}]);
+            snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
+            let makers: Vec<crate::snapshot::kubernetes::SecretMaker> = serde_json::from_value(makers).expect("makers");
+            let of_kind = |m| crate::snapshot::kubernetes::SecretMaker { kind: "Certificate".into(), ..m };
+            snap.secret_makers = Listing::cluster(makers.into_iter().map(of_kind).collect());
+            findings(&ApiServiceUnavailable, &snap).iter().map(steps).collect::<String>()
+        };
+        let made = json!([{"metadata": {"name": "adapter", "namespace": "m"}, "spec": {"secretName": "adapter-tls"}}]);
+        let kept = shown(true, made);
+        assert!(kept.contains("cmctl renew adapter -n m") && !kept.contains("patch secret"), "{kept}");
+        let by_hand = shown(true, json!([]));
+        assert!(by_hand.contains("kubectl patch secret adapter-tls") && !by_hand.contains("cmctl"), "{by_hand}");
+        assert!(by_hand.contains("for adapter.m.svc"), "{by_hand}");
+        let own = shown(false, json!([]));
+        assert!(!own.contains("patch secret") && !own.contains("cmctl"), "{own}");
     }
 
     #[test]
