@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Grades, correlate, kept, logs, redact, rollout};
+use super::{Grades, beside, correlate, kept, logs, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Listing, Platform, Snapshot, journal};
@@ -33,6 +33,7 @@ pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
 pub(super) fn run_graded(snap: &Snapshot, checks: &[&dyn Check], grades: &Grades) -> Report {
     let mut report = run_each(snap, checks, Aim::Cluster, &BTreeSet::new(), grades);
     report.gaps = gaps(snap, &judged(checks)).into_iter().map(redact::gap).collect();
+    beside::tell(snap, &mut report);
     report.signals = signals::read(snap);
     report.signals.iter_mut().for_each(redact::signal);
     signals::explain(snap, &mut report.signals, &report.findings, &report.roots);

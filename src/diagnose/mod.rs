@@ -1,5 +1,6 @@
 //! Runs the checks over a snapshot, links their findings into root causes, and decides the exit code.
 
+mod beside;
 mod call;
 mod correlate;
 mod engine;

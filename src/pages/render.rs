@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::parse::{Block, NOTE, Page, Section};
 use super::{placeholders, template};
 use crate::model::{CheckId, FixOption, Params, Placeholder, Remediation, Risk, Step, StepKind};
+use crate::text::pattern::pattern;
 
 /// What a step is made with.
 struct Context<'a> {
@@ -74,9 +75,14 @@ fn blocks(section: &Section) -> impl Iterator<Item = &Block> {
     section.blocks.iter().chain(section.options.iter().flat_map(|o| &o.blocks))
 }
 
+/// What is quoted at the end of a sentence may have a full stop of its own: one is enough.
+fn one_stop(text: &str) -> String {
+    pattern!(r"([^.\s/`])\.\.(\s|$)").replace_all(text, "$1.$2").into_owned()
+}
+
 impl Context<'_> {
     fn line(&self, source: &str) -> Result<String, String> {
-        Ok(template::text(source, self.params)?.trim().to_owned())
+        Ok(one_stop(template::text(source, self.params)?.trim()))
     }
 
     /// The steps that are left of these blocks: one whose command renders to nothing is none.
@@ -176,6 +182,17 @@ mod tests {
 
     fn commands(steps: &[Step]) -> Vec<&str> {
         steps.iter().map(|s| s.command.as_str()).collect()
+    }
+
+    #[test]
+    fn a_quoted_sentence_needs_no_second_stop() {
+        assert_eq!(
+            one_stop("What was said: request timed out.. The limit is theirs."),
+            "What was said: request timed out. The limit is theirs."
+        );
+        for as_it_is in ["and so on... And", "up with `cd ..`", "the folder ../x, or a/.. too", "one."] {
+            assert_eq!(one_stop(as_it_is), as_it_is);
+        }
     }
 
     #[test]

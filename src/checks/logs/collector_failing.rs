@@ -175,7 +175,7 @@ impl<'a> Case<'a> {
             self.what()
         );
         let severity = match self.last.trouble {
-            Trouble::Rate | Trouble::Size | Trouble::Refused | Trouble::Scrape => Severity::Warning,
+            Trouble::Rate | Trouble::Full | Trouble::Size | Trouble::Refused | Trouble::Scrape => Severity::Warning,
             _ => Severity::Error,
         };
         let made = Finding::new(CollectorFailing::META.id, severity, owner.clone(), message)
@@ -261,6 +261,7 @@ impl<'a> Case<'a> {
             Trouble::Denied => format!("exporter {exporter}: AWS does not let it write"),
             Trouble::Size => format!("exporter {exporter}: its requests are larger than {place} takes"),
             Trouble::Rate => format!("exporter {exporter}: {place} limits the rate"),
+            Trouble::Full => format!("exporter {exporter}: {place} does not keep up, and takes no more"),
             Trouble::Server => format!("exporter {exporter}: {place} fails itself (5xx)"),
             Trouble::Refused => format!("exporter {exporter}: {place} refuses the data"),
         }
@@ -297,7 +298,7 @@ impl<'a> Case<'a> {
             Trouble::Denied => self.denied(),
             Trouble::Size => Way::Size,
             Trouble::Rate => Way::Rate,
-            Trouble::Server | Trouble::Refused => Way::Store { host: self.place(), service_namespace },
+            Trouble::Full | Trouble::Server | Trouble::Refused => Way::Store { host: self.place(), service_namespace },
         }
     }
 
@@ -341,8 +342,15 @@ impl<'a> Case<'a> {
             let account = ResourceRef::service_account(&self.pod.metadata.namespace, self.account());
             return finding.depends_on(account);
         }
-        let of_backend =
-            [Trouble::Name, Trouble::Unreached, Trouble::Server, Trouble::Rate, Trouble::Path, Trouble::Queue];
+        let of_backend = [
+            Trouble::Name,
+            Trouble::Unreached,
+            Trouble::Server,
+            Trouble::Rate,
+            Trouble::Full,
+            Trouble::Path,
+            Trouble::Queue,
+        ];
         let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
         depends_on_service(self.snap, finding, &named.namespace, &named.service)
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::origin::{JobPlace, monitor_list};
+use crate::checks::support::origin::{JobPlace, monitor_endpoint, monitor_list};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
@@ -38,6 +38,8 @@ struct Fix {
     changes_job: bool,
     #[serde(flatten)]
     place: JobPlace,
+    /// Which of the monitor's endpoints it is of, from 1.
+    monitor_endpoint: Option<usize>,
     #[serde(flatten)]
     way: Way,
 }
@@ -102,7 +104,13 @@ struct Secret {
 impl Fix {
     fn of(snap: &Snapshot, job: &str, way: Way) -> Self {
         let changes_job = matches!(way, Way::Timestamps { .. } | Way::Twice { .. } | Way::Merged { .. });
-        Self { job: job.to_owned(), changes_job, place: JobPlace::of(snap, job), way }
+        Self {
+            job: job.to_owned(),
+            changes_job,
+            place: JobPlace::of(snap, job),
+            monitor_endpoint: monitor_endpoint(job),
+            way,
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct ChangeJob {
     #[serde(flatten)]
     pub(crate) place: JobPlace,
     pub(crate) config_jsonpath: Option<String>,
+    /// Which of the monitor's endpoints it is of, from 1.
+    pub(crate) monitor_endpoint: Option<usize>,
 }
 
 impl ChangeJob {
@@ -69,7 +71,11 @@ impl ChangeJob {
     /// The same at a line that is known to be at fault, where one is.
     pub(crate) fn at(snap: &Snapshot, job: &str, line: Option<Line<'_>>) -> Self {
         let line = line.or_else(|| own_line(snap, job));
-        Self { place: JobPlace::at(snap, job, line), config_jsonpath: jsonpath(line) }
+        Self {
+            place: JobPlace::at(snap, job, line),
+            config_jsonpath: jsonpath(line),
+            monitor_endpoint: monitor_endpoint(job),
+        }
     }
 }
 
@@ -100,6 +106,11 @@ impl ConfigLine {
 /// The JSONPath of the key that a line is in.
 fn jsonpath(line: Option<Line<'_>>) -> Option<String> {
     line.map(|l| format!("{{.data.{}}}", l.key.replace('.', "\\.")))
+}
+
+/// Which of its monitor's endpoints a job is of, from 1.
+pub(crate) fn monitor_endpoint(job: &str) -> Option<usize> {
+    monitor_of(job).and_then(|m| m.endpoint).map(|at| at + 1)
 }
 
 /// The field of a job's monitor that holds its endpoints.

@@ -39,6 +39,8 @@ pub(crate) enum Trouble {
     Size,
     /// It limits the rate.
     Rate,
+    /// It does not keep up with what it has taken.
+    Full,
     /// It fails itself.
     Server,
     /// It refuses the data.
@@ -194,6 +196,11 @@ fn trouble(error: &str) -> Trouble {
         {
             Trouble::Credential
         }
+        _ if has(&["uffer is full", "ueue is full", "high memory usage", "too many outstanding requests"])
+            && has(&["code = ResourceExhausted", "code = Unavailable"]) =>
+        {
+            Trouble::Full
+        }
         _ if has(&["code = ResourceExhausted", "ThrottlingException", "RATE_LIMITED"]) || code == Some(429) => {
             Trouble::Rate
         }
@@ -268,6 +275,8 @@ mod tests {
                 Trouble::Size,
             ),
             ("rpc error: code = ResourceExhausted desc = RATE_LIMITED: ingestion rate limit exceeded", Trouble::Rate),
+            ("rpc error: code = ResourceExhausted desc = Buffer is full, request timed out.", Trouble::Full),
+            ("rpc error: code = Unavailable desc = data refused due to high memory usage", Trouble::Full),
             ("rpc error: code = Unauthenticated desc = invalid token", Trouble::Credential),
             (
                 "error exporting items, request to https://x/v1/traces responded with HTTP Status Code 503",

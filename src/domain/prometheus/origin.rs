@@ -15,6 +15,8 @@ pub(crate) struct Monitor {
     pub(crate) namespace: String,
     /// Name.
     pub(crate) name: String,
+    /// Which of its endpoints, from 0.
+    pub(crate) endpoint: Option<usize>,
 }
 
 impl Monitor {
@@ -39,7 +41,8 @@ pub(crate) fn monitor_of(job: &str) -> Option<Monitor> {
         _ => return None,
     };
     let (namespace, name) = (parts.next()?, parts.next()?);
-    Some(Monitor { kind, namespace: namespace.to_owned(), name: name.to_owned() })
+    let endpoint = parts.next().and_then(|at| at.parse().ok());
+    Some(Monitor { kind, namespace: namespace.to_owned(), name: name.to_owned(), endpoint })
 }
 
 /// A line of a ConfigMap's data.

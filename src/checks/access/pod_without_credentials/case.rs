@@ -148,13 +148,26 @@ impl<'a> Case<'a> {
         Some(Place::of(self.snap).provider_arn(cluster.issuer_host_path()))
     }
 
+    /// What gives the pod its role: an association is none of the ServiceAccount's own.
     pub(super) fn account_evidence(&self) -> Evidence {
+        if let Source::PodIdentity { role, .. } = credentials::source(self.snap, self.pod()) {
+            let Place { cluster, region, .. } = Place::of(self.snap);
+            const SHOW: &str = "aws eks list-pod-identity-associations --cluster-name {{ cluster }} --namespace {{ namespace }} --service-account {{ name }} --region {{ region }}";
+            let role = role.unwrap_or_else(|| "that was not read".to_owned());
+            return Evidence::new(
+                format!("Pod Identity of {}", self.who()),
+                format!("associated with role {role}"),
+                SHOW,
+            )
+            .with("cluster", cluster)
+            .with("namespace", &self.pod().metadata.namespace)
+            .with("name", self.account())
+            .with("region", region);
+        }
         let value = match credentials::source(self.snap, self.pod()) {
             Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),
             Source::Irsa { role, injected: false } => format!("role {role} (IRSA), and the pod has no AWS_ROLE_ARN"),
-            Source::PodIdentity { role: Some(role), .. } => format!("Pod Identity association, role {role}"),
-            Source::PodIdentity { role: None, .. } => "Pod Identity association".to_owned(),
-            Source::Node => "no role of its own: the node's is left".to_owned(),
+            Source::PodIdentity { .. } | Source::Node => "no role of its own: the node's is left".to_owned(),
         };
         Evidence::new(self.who(), value, "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml")
             .with("namespace", &self.pod().metadata.namespace)

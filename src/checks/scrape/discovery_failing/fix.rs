@@ -275,7 +275,7 @@ impl Discovery<'_> {
 
     fn other(&self, error: String) -> Way {
         let job = self.affected.first().cloned().unwrap_or_default();
-        let ChangeJob { place, config_jsonpath } = ChangeJob::of(self.snap, &job);
+        let ChangeJob { place, config_jsonpath, .. } = ChangeJob::of(self.snap, &job);
         let JobPlace { monitor_kind, monitor, monitor_namespace, line } = place;
         let ConfigLine { config_map, config_namespace, .. } = line;
         Way::Other {
