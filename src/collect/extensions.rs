@@ -6,23 +6,27 @@ use serde::de::DeserializeOwned;
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use super::gateways;
+use super::kinds::{Kind, Kinds};
 use super::kubernetes::Wanted;
 use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
-    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor, MonitoringResource,
-    NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScaledObject, ScrapeConfigResource,
-    SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
+    EniConfig, Event, GatewayObject, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor,
+    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScaledObject,
+    ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
 /// The operator's API group.
 const OPERATOR: &str = "/apis/monitoring.coreos.com";
 
-/// The API of External Secrets.
-const EXTERNAL: &str = "/apis/external-secrets.io";
+/// Objects of kinds that a cluster need not have.
+const BY_DEFINITION: &[Fact] =
+    &[Fact::NodeMakers, Fact::SecretMakers, Fact::Issuing, Fact::GitOps, Fact::Gateways, Fact::ScaledObjects];
+
+/// The API group of External Secrets.
+const EXTERNAL: &str = "external-secrets.io";
 
 /// Asks only for what is wanted.
 async fn wanted<T>(plan: &Plan, fact: Fact, list: impl Future<Output = Listing<T>>) -> Listing<T> {
@@ -67,15 +71,16 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
-    snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, snap)).await;
+    let by_definition = BY_DEFINITION.iter().any(|fact| plan.wants(*fact));
+    let kinds = if by_definition { Kinds::of(client, snap).await } else { Kinds::default() };
+    snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, &kinds)).await;
     scaled_events(client, plan, snap).await;
-    // Which of them there are, the CustomResourceDefinitions say.
     let (nodes, secrets, issuing, git_ops, gateways, policies) = futures::join!(
-        wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
-        wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
-        wanted(plan, Fact::Issuing, issuing(client, snap, &scope)),
-        wanted(plan, Fact::GitOps, git_ops(client, snap)),
-        wanted(plan, Fact::Gateways, gateways::read(client, snap, &scope)),
+        wanted(plan, Fact::NodeMakers, node_makers(client, &kinds)),
+        wanted(plan, Fact::SecretMakers, secret_makers(client, &kinds, &scope)),
+        wanted(plan, Fact::Issuing, issuing(client, &kinds, &scope)),
+        wanted(plan, Fact::GitOps, git_ops(client, &kinds)),
+        wanted(plan, Fact::Gateways, gateways(client, &kinds, &scope)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
@@ -204,11 +209,15 @@ async fn cluster(client: &Client, plan: &Plan) -> Cluster {
             client.cluster_list("/apis/apiregistration.k8s.io/v1/apiservices", IfAbsent::Gap)
         ),
         wanted(plan, Fact::Webhooks, webhooks),
-        wanted(
-            plan,
-            Fact::Crds,
-            client.cluster_names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", IfAbsent::Gap)
-        ),
+        async {
+            // They also say of which kinds there can be objects at all.
+            if plan.wants(Fact::Crds) || BY_DEFINITION.iter().any(|fact| plan.wants(*fact)) {
+                let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+                client.cluster_names(path, IfAbsent::Gap).await
+            } else {
+                Listing::missing(not_collected(Fact::Crds))
+            }
+        },
         wanted(
             plan,
             Fact::IngressClasses,
@@ -231,22 +240,10 @@ async fn cni(client: &Client, plan: &Plan, lists: &Wanted) -> (Listing<SecurityG
     )
 }
 
-/// What makes nodes for Karpenter and EKS Auto Mode: asked for where the cluster knows the kinds, and where nobody may see
-/// that, where a node was made so.
-async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
-    let crds = snap.crds.items().ok();
-    let is_used = || {
-        let nodes = snap.nodes.items().unwrap_or_default();
-        nodes.iter().any(|n| n.metadata.label("karpenter.sh/nodepool").is_some())
-    };
+/// What makes nodes for Karpenter and EKS Auto Mode.
+async fn node_makers(client: &Client, kinds: &Kinds) -> Listing<NodeMaker> {
     let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
-        let name = format!("{resource}.{group}");
-        let is_there = crds.map_or_else(is_used, |all| all.iter().any(|c| c.metadata.name == name));
-        if !is_there {
-            return Listing::cluster(Vec::new());
-        }
-        let path = format!("/apis/{group}/v1/{resource}");
-        let all = client.cluster_list::<NodeMaker>(&path, IfAbsent::Empty).await;
+        let all = kinds.all::<NodeMaker>(client, Kind { group, versions: &["v1"], resource }).await;
         all.map(|object| NodeMaker { kind: kind.to_owned(), ..object })
     };
     let (pools, claims, classes, own) = futures::join!(
@@ -258,38 +255,16 @@ async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
     pools.merge(claims).merge(classes).merge(own)
 }
 
-/// What KEDA scales by: asked for where the cluster knows the kind, and where nobody may see that, where an autoscaler was
-/// made of one.
-async fn scaled_objects(client: &Client, snap: &Snapshot) -> Listing<ScaledObject> {
-    let is_used = || {
-        let autoscalers = snap.autoscalers.items().unwrap_or_default();
-        autoscalers.iter().any(|h| h.metadata.name.starts_with("keda-hpa-"))
-    };
-    let crds = snap.crds.items().ok();
-    if !crds.map_or_else(is_used, |all| all.iter().any(|c| c.metadata.name == "scaledobjects.keda.sh")) {
-        return Listing::cluster(Vec::new());
-    }
-    client.cluster_list::<ScaledObject>("/apis/keda.sh/v1alpha1/scaledobjects", IfAbsent::Empty).await
+/// What KEDA scales by.
+async fn scaled_objects(client: &Client, kinds: &Kinds) -> Listing<ScaledObject> {
+    kinds.all(client, Kind { group: "keda.sh", versions: &["v1alpha1"], resource: "scaledobjects" }).await
 }
 
-/// What brings objects from a repository: asked for where the cluster says that it knows the kinds. They lie anywhere.
-async fn git_ops(client: &Client, snap: &Snapshot) -> Listing<GitOpsObject> {
-    let crds = snap.crds.items().unwrap_or_default();
+/// What brings objects from a repository. They lie anywhere.
+async fn git_ops(client: &Client, kinds: &Kinds) -> Listing<GitOpsObject> {
     let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
-        let name = format!("{resource}.{group}");
-        let mut all = Listing::cluster(Vec::new());
-        if !crds.iter().any(|c| c.metadata.name == name) {
-            return all;
-        }
-        for version in versions {
-            let path = format!("/apis/{group}/{version}/{resource}");
-            let found = client.cluster_list::<GitOpsObject>(&path, IfAbsent::Empty).await;
-            all = found.map(|object| GitOpsObject { kind: kind.to_owned(), ..object });
-            if !matches!(all.items(), Ok([])) {
-                break;
-            }
-        }
-        all
+        let all = kinds.all::<GitOpsObject>(client, Kind { group, versions, resource }).await;
+        all.map(|object| GitOpsObject { kind: kind.to_owned(), ..object })
     };
     let (applications, kustomizations, releases) = futures::join!(
         list("argoproj.io", &["v1alpha1"], "applications", "Application"),
@@ -299,62 +274,37 @@ async fn git_ops(client: &Client, snap: &Snapshot) -> Listing<GitOpsObject> {
     applications.merge(kustomizations).merge(releases)
 }
 
-/// What makes Secrets from somewhere else: asked for where the cluster says that it knows the kinds.
-async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String>) -> Listing<SecretMaker> {
-    let crds = snap.crds.items().unwrap_or_default();
-    let is_there = |name: String| crds.iter().any(|c| c.metadata.name == name);
-    let absent = IfAbsent::Empty;
-    let tag = |kind: &'static str| move |object: SecretMaker| SecretMaker { kind: kind.to_owned(), ..object };
-    let list = |prefix: &'static str, group: &'static str, resource: &'static str, kind: &'static str| async move {
-        if !is_there(format!("{resource}.{group}")) {
-            return Listing::cluster(Vec::new());
-        }
-        client.wide_list::<SecretMaker>(prefix, resource, scope, absent).await.map(tag(kind))
-    };
-    let whole = async {
-        if !is_there("clustersecretstores.external-secrets.io".to_owned()) {
-            return Listing::cluster(Vec::new());
-        }
-        let path = |version: &str| format!("{EXTERNAL}/{version}/clustersecretstores");
-        let all = client.cluster_list::<SecretMaker>(&path("v1"), absent).await;
-        if matches!(all.items(), Ok([_, ..])) {
-            return all.map(tag("ClusterSecretStore"));
-        }
-        either(all, client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await).map(tag("ClusterSecretStore"))
+/// What makes Secrets from somewhere else.
+async fn secret_makers(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<SecretMaker> {
+    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
+        let wanted = Kind { group, versions, resource };
+        let all = match kind {
+            "ClusterSecretStore" => kinds.all::<SecretMaker>(client, wanted).await,
+            _ => kinds.wide::<SecretMaker>(client, wanted, scope).await,
+        };
+        all.map(|object| SecretMaker { kind: kind.to_owned(), ..object })
     };
     // Its version is another since 2025, and for a while both are served.
-    let external = |resource: &'static str, kind: &'static str| async move {
-        let all = list("/apis/external-secrets.io/v1", "external-secrets.io", resource, kind).await;
-        if matches!(all.items(), Ok([_, ..])) {
-            return all;
-        }
-        either(all, list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await)
-    };
+    let external = |resource: &'static str, kind: &'static str| list(EXTERNAL, &["v1", "v1beta1"], resource, kind);
     let (secrets, stores, whole, sealed, certificates) = futures::join!(
         external("externalsecrets", "ExternalSecret"),
         external("secretstores", "SecretStore"),
-        whole,
-        list("/apis/bitnami.com/v1alpha1", "bitnami.com", "sealedsecrets", "SealedSecret"),
-        list("/apis/cert-manager.io/v1", "cert-manager.io", "certificates", "Certificate"),
+        external("clustersecretstores", "ClusterSecretStore"),
+        list("bitnami.com", &["v1alpha1"], "sealedsecrets", "SealedSecret"),
+        list("cert-manager.io", &["v1"], "certificates", "Certificate"),
     );
     secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
 }
 
 /// How certificates of cert-manager are issued, and by whom.
-async fn issuing(client: &Client, snap: &Snapshot, scope: &BTreeSet<String>) -> Listing<Issuing> {
-    let crds = snap.crds.items().unwrap_or_default();
-    let is_there = |name: String| crds.iter().any(|c| c.metadata.name == name);
-    let tag = |kind: &'static str| move |object: Issuing| Issuing { kind: kind.to_owned(), ..object };
+async fn issuing(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<Issuing> {
     let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
-        if !is_there(format!("{resource}.{group}")) {
-            return Listing::cluster(Vec::new());
-        }
-        let prefix = format!("/apis/{group}/v1");
+        let wanted = Kind { group, versions: &["v1"], resource };
         let all = match kind {
-            "ClusterIssuer" => client.cluster_list::<Issuing>(&format!("{prefix}/{resource}"), IfAbsent::Empty).await,
-            _ => client.wide_list::<Issuing>(&prefix, resource, scope, IfAbsent::Empty).await,
+            "ClusterIssuer" => kinds.all::<Issuing>(client, wanted).await,
+            _ => kinds.wide::<Issuing>(client, wanted, scope).await,
         };
-        all.map(tag(kind))
+        all.map(|object| Issuing { kind: kind.to_owned(), ..object })
     };
     let (requests, issuers, whole, orders, challenges) = futures::join!(
         list("cert-manager.io", "certificaterequests", "CertificateRequest"),
@@ -366,14 +316,23 @@ async fn issuing(client: &Client, snap: &Snapshot, scope: &BTreeSet<String>) -> 
     requests.merge(issuers).merge(whole).merge(orders).merge(challenges)
 }
 
-/// The objects of a kind of which one of two versions is served; a gap of either counts.
-fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
-    match (newer.items().err(), older.items()) {
-        // A recording need not hold a version that nobody uses.
-        (None, Err(gap)) if gap.is_not_collected() => newer,
-        (Some(_), Ok([])) => newer,
-        (gap, _) => older.with_gap(gap),
-    }
+/// The objects of the Gateway API. A route that leads to the stack, and the Gateway that it hangs on, lie anywhere.
+async fn gateways(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<GatewayObject> {
+    let list = |resource: &'static str, kind: &'static str| async move {
+        // Clusters of before 2023 serve the second alone.
+        let wanted = Kind { group: "gateway.networking.k8s.io", versions: &["v1", "v1beta1"], resource };
+        let all = match kind {
+            "GatewayClass" => kinds.all::<GatewayObject>(client, wanted).await,
+            _ => kinds.wide::<GatewayObject>(client, wanted, scope).await,
+        };
+        all.map(|object| GatewayObject { kind: kind.to_owned(), ..object })
+    };
+    let (classes, gateways, routes) = futures::join!(
+        list("gatewayclasses", "GatewayClass"),
+        list("gateways", "Gateway"),
+        list("httproutes", "HTTPRoute"),
+    );
+    classes.merge(gateways).merge(routes)
 }
 
 /// What the policies of Cilium and Calico say, as far as those of Kubernetes can say it; a gap where they are there and

@@ -9,8 +9,8 @@ pub mod client;
 pub mod eks_token;
 mod extensions;
 pub(crate) mod files;
-mod gateways;
 mod grafana;
+mod kinds;
 mod kubernetes;
 pub mod layer;
 pub mod live;
@@ -93,8 +93,8 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     kubernetes::cluster_scope(client, plan, &mut snap).await;
     scope::find(client, plan, &mut snap).await;
     match version {
-        Ok(version) => snap.target.kubernetes_version = Some(version),
-        Err(gap) => snap.scope.gaps.push(gap),
+        Ok(version) => snap.set_kubernetes_version(version),
+        Err(gap) => snap.kubernetes_version = Err(gap).into(),
     }
     snap.platform = platform(&snap, known.is_eks);
     snap.target.platform = match snap.platform {
@@ -124,8 +124,8 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         let of_bundle = || manifests::recorded(client.source());
         manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
     }
-    if plan.kubernetes_version.is_some() {
-        snap.target.kubernetes_version.clone_from(&plan.kubernetes_version);
+    if let Some(version) = &plan.kubernetes_version {
+        snap.set_kubernetes_version(version.clone());
     }
     match no_such_namespace(&snap, plan) {
         Some(gap) => Err(gap),

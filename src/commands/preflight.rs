@@ -79,7 +79,7 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
     if !files.asks_cluster() {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let mut snap = manifests::alone(listing.unwrap_or_default(), now);
-        snap.target.kubernetes_version = files.kubernetes_version.map(str::to_owned);
+        files.kubernetes_version.map(str::to_owned).into_iter().for_each(|v| snap.set_kubernetes_version(v));
         let mut report = source.settings.grades.run_files(&mut snap, &checks, false);
         some_is_judged(&report, read)?;
         diagnose::mute(&mut report, &source.settings.mutes);

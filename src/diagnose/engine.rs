@@ -225,8 +225,7 @@ fn unsearched(snap: &Snapshot, meta: &CheckMeta) -> Vec<Gap> {
     if !reads_parts || snap.scope.named || snap.files_alone {
         return Vec::new();
     }
-    let gaps = snap.scope.gaps.iter().filter(|g| !g.is_not_collected() && g.what.contains("/apis/apps/v1/"));
-    gaps.cloned().collect()
+    snap.scope.gaps.iter().filter(|g| g.what.contains("/apis/apps/v1/")).cloned().collect()
 }
 
 /// Renders the commands and sets the fingerprint.
@@ -252,8 +251,7 @@ fn fingerprint(check: &str, identity: &str) -> String {
 /// Everything that is missing of these facts, each thing once.
 fn gaps(snap: &Snapshot, facts: &BTreeSet<Fact>) -> Vec<Gap> {
     let mut all: Vec<Gap> = Vec::new();
-    let of_scope = snap.scope.gaps.iter().filter(|g| !g.is_not_collected());
-    for gap in facts.iter().flat_map(|f| snap.gaps_of(*f)).chain(of_scope) {
+    for gap in facts.iter().flat_map(|f| snap.gaps_of(*f)).chain(&snap.scope.gaps) {
         if !all.contains(gap) {
             all.push(gap.clone());
         }

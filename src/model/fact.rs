@@ -82,6 +82,7 @@ macro_rules! facts {
 }
 
 facts! {
+    KubernetesVersion "version of the API server" Kubernetes(&[]);
     Nodes "nodes" Kubernetes(&[list("", "nodes")]);
     Namespaces "namespaces" Kubernetes(&[list("", "namespaces")]);
     StorageClasses "storageclasses" Kubernetes(&[list("storage.k8s.io", "storageclasses")]);

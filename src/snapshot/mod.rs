@@ -430,6 +430,8 @@ snapshot! {
         helm_releases: kubernetes::HelmRelease = HelmReleases,
     }
     facts {
+        /// The API server's version: `v1.36.2-eks-3025e55`.
+        kubernetes_version: String = KubernetesVersion,
         /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.
         component_logs: Vec<monitoring::ContainerLog> = ComponentLogs,
         /// Current logs, their end, of the other parts of the stack and of the parts of the cluster that it stands on: operator,
@@ -558,6 +560,12 @@ impl Snapshot {
 }
 
 impl Snapshot {
+    /// Takes this for the version of the API server.
+    pub fn set_kubernetes_version(&mut self, version: String) {
+        self.target.kubernetes_version = Some(version.clone());
+        self.kubernetes_version = Ok(version).into();
+    }
+
     /// Gaps that count for nothing: of facts that this run cannot have.
     pub fn gaps_of_nothing(&self) -> Vec<&Gap> {
         Fact::ALL.iter().filter(|f| self.has_nothing_of(**f)).flat_map(|f| self.gaps_of(*f)).collect()

@@ -20,7 +20,7 @@ check! {
         id: "manifest-invalid", suite: Manifests, severity: Error,
         title: "a manifest holds what the API server refuses",
         requires: [Manifests],
-        uses: [],
+        uses: [KubernetesVersion],
         fix: Fix,
     }
 }
@@ -159,7 +159,7 @@ fn removed(snap: &Snapshot, object: &Manifest) -> Option<Problem> {
 
 /// Minor version of the cluster that was looked at.
 fn minor(snap: &Snapshot) -> Option<u16> {
-    let version = snap.target.kubernetes_version.as_deref()?;
+    let version = snap.kubernetes_version().ok()?;
     let digits: String = version.split('.').nth(1)?.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }

@@ -20,7 +20,7 @@ check! {
     KubeletSkew {
         id: "kubelet-skew", suite: Nodes, severity: Warning,
         title: "nodes are further from the control plane's version than Kubernetes supports",
-        requires: [Nodes],
+        requires: [Nodes, KubernetesVersion],
         uses: [Pods],
         fix: Fix,
     }
@@ -120,7 +120,7 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
     made = made.evidence(Evidence::new("kubelets of nodes", versions.join("\n"), "kubectl get nodes"));
     made = made.evidence(Evidence::new(
         "API server",
-        snap.target.kubernetes_version.clone().unwrap_or_default(),
+        snap.kubernetes_version().cloned().unwrap_or_default(),
         "kubectl version",
     ));
     let Place { cluster, region, .. } = Place::of(snap);
@@ -167,7 +167,7 @@ mod tests {
     fn found(nodes: &[serde_json::Value]) -> Vec<Finding> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         snap.platform = crate::snapshot::Platform::Eks;
-        snap.target.kubernetes_version = Some("v1.34.1-eks-1".to_owned());
+        snap.set_kubernetes_version("v1.34.1-eks-1".to_owned());
         let nodes = nodes.iter().map(|n| serde_json::from_value(n.clone()).expect("a node"));
         snap.nodes = Listing::cluster(nodes.collect());
         let pod = json!({"metadata": {"name": "grafana-0", "namespace": "monitoring", "ownerReferences": [

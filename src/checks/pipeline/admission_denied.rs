@@ -14,8 +14,8 @@ use crate::domain::kubernetes::{gitops, helm_words};
 use crate::domain::prometheus::operator::{deployment, log};
 use crate::domain::text::log_line::Line;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -142,7 +142,8 @@ fn of_event(snap: &Snapshot, event: &Event) -> Option<ResourceRef> {
 /// The release that Flux' Helm was to install or upgrade: namespace and name.
 fn release_of(snap: &Snapshot, told: &Told<'_>) -> Option<(String, String)> {
     let Told::Event(event) = told else { return None };
-    let object = helm_words::object_of(snap, event).filter(|o| o.kind == "HelmRelease")?;
+    // The event names it well enough where the object cannot be read.
+    let object = journal::aside(|| helm_words::object_of(snap, event)).filter(|o| o.kind == "HelmRelease")?;
     Some(gitops::release(object))
 }
 

@@ -26,7 +26,7 @@ check! {
         id: "api-server-throttles", suite: Pipeline, severity: Error,
         title: "the API server turns requests of the stack away",
         requires: [PartLogs],
-        uses: [ComponentLogs, Pods],
+        uses: [ComponentLogs, Pods, KubernetesVersion],
         fix: Fix,
     }
 }
@@ -75,7 +75,7 @@ fn refused<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a ContainerL
 
 /// v1 came with Kubernetes 1.29.
 fn flow_version(snap: &Snapshot) -> &'static str {
-    match snap.target.kubernetes_version.as_deref().and_then(minor) {
+    match snap.kubernetes_version().ok().and_then(|v| minor(v)) {
         Some(..29) => "v1beta3",
         _ => "v1",
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops::{self, Failing, Fault};
-use crate::domain::kubernetes::{kinds, webhooks};
+use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -117,8 +117,6 @@ impl Check for GitOpsSync {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.git_ops()?.is_empty() {
-            let groups = ["argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"];
-            kinds::are_told(snap, &groups)?;
             return Ok(Diagnosis::NotApplicable("neither Argo CD nor Flux brings objects here".into()));
         }
         let found = gitops::failing(snap);

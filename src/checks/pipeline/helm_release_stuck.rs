@@ -7,7 +7,7 @@ use crate::checks::support::pipeline::release_ref;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::releases;
-use crate::domain::kubernetes::webhooks::{self, Told};
+use crate::domain::kubernetes::webhooks;
 use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -150,8 +150,7 @@ fn job_seen(job: &Job) -> Evidence {
 
 /// Calls of webhooks that failed while Helm worked, as far as a record of its output tells.
 fn blamed(snap: &Snapshot) -> Vec<ResourceRef> {
-    let told = webhooks::failed_calls(snap).into_iter();
-    let recorded = told.filter(|(_, told)| matches!(told, Told::Record(..)));
+    let recorded = webhooks::recorded_calls(snap);
     let mut all: Vec<ResourceRef> = recorded.flat_map(|(call, _)| webhooks::blamed(snap, &call.text)).collect();
     all.dedup();
     all

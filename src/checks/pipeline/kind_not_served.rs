@@ -17,7 +17,7 @@ use crate::domain::kubernetes::owner;
 use crate::lint::kubernetes::removed;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Platform, Snapshot, journal};
+use crate::snapshot::{Platform, Snapshot};
 
 check! {
     /// See the check's page.
@@ -25,7 +25,7 @@ check! {
         id: "kind-not-served", suite: Pipeline, severity: Error,
         title: "a program asks for a kind that the API server does not serve",
         requires: [PartLogs],
-        uses: [ComponentLogs, CrashLogs, Pods, Workloads, Crds, EksAddons, EksCluster, HelmReleases],
+        uses: [ComponentLogs, CrashLogs, Pods, Workloads, Crds, EksAddons, EksCluster, HelmReleases, KubernetesVersion],
         fix: Fix,
     }
 }
@@ -89,10 +89,8 @@ impl Check for KindNotServed {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        if snap.target.kubernetes_version.is_none() {
-            // The logs of programs that an update left behind are read by it.
-            snap.scope.gaps.iter().for_each(journal::note);
-        }
+        // The logs of programs that an update left behind are read by it: without it they are not looked into.
+        _ = snap.kubernetes_version();
         let parts = snap.part_logs()?.iter().filter(|l| !l.previous);
         let others = [snap.component_logs(), snap.crash_logs()].into_iter().flatten().flatten();
         let mut found: BTreeMap<(ResourceRef, String), Case<'_>> = BTreeMap::new();
@@ -196,7 +194,7 @@ impl Case<'_> {
 
     /// `1.36`.
     fn kubernetes(&self) -> Option<String> {
-        let version = self.snap.target.kubernetes_version.as_deref()?.trim_start_matches('v');
+        let version = self.snap.kubernetes_version().ok()?.trim_start_matches('v');
         let mut parts = version.split('.');
         Some(format!("{}.{}", parts.next()?, parts.next()?.trim_end_matches('+')))
     }

@@ -20,7 +20,7 @@ check! {
         id: "default-storage-class", suite: Storage, severity: Warning,
         title: "no StorageClass is the default one, or several are",
         requires: [StorageClasses, PersistentVolumeClaims],
-        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
+        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, KubernetesVersion],
         fix: Fix,
     }
 }
@@ -161,7 +161,7 @@ fn none_finding(
 
 /// Claims without a class take up a default class that is set later: since 1.26 as beta, on by default.
 fn assigned_later(snap: &Snapshot) -> bool {
-    let version = snap.target.kubernetes_version.as_deref().unwrap_or_default().trim_start_matches('v');
+    let version = snap.kubernetes_version().map_or("", String::as_str).trim_start_matches('v');
     let minor = version.split('.').nth(1).and_then(|m| m.parse::<u32>().ok());
     minor.is_none_or(|minor| minor >= 26)
 }

@@ -17,7 +17,7 @@ check! {
         id: "update-held", suite: Workload, severity: Error,
         title: "a broken pod keeps a template that was changed since",
         requires: [Workloads, Pods],
-        uses: [],
+        uses: [KubernetesVersion],
         fix: Fix,
     }
 }

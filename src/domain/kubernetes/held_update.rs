@@ -83,7 +83,7 @@ pub(crate) fn is_ordered(snap: &Snapshot, set: &Workload) -> bool {
 /// Since 1.35 (MaxUnavailableStatefulSet) an update counts a pod that is not ready as the one that may be missing, whatever the
 /// policy, and waits for it.
 fn counts_unready(snap: &Snapshot) -> bool {
-    let version = snap.target.kubernetes_version.as_deref().unwrap_or_default().trim_start_matches('v');
+    let version = snap.kubernetes_version().map_or("", String::as_str).trim_start_matches('v');
     let mut parts = version.split('.');
     let (major, minor) = (parts.next(), parts.next().and_then(|m| m.trim_end_matches('+').parse::<u16>().ok()));
     major == Some("1") && minor.is_some_and(|m| m >= 35)
@@ -135,7 +135,7 @@ mod tests {
 
     fn held_on(version: &str, spec: Value, pod_image: &str, ready: &str) -> Option<(Hold, Vec<String>)> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
-        snap.target.kubernetes_version = Some(version.to_owned());
+        snap.set_kubernetes_version(version.to_owned());
         let container = |image: &str| json!([{"name": "loki", "image": image}]);
         let mut set = json!({"metadata": {"name": "loki", "namespace": "n", "uid": "s"},
             "spec": {"template": {"spec": {"containers": container("loki:2")}}}, "status": {"updateRevision": "loki-2"}});

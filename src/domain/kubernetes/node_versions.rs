@@ -32,7 +32,7 @@ pub(crate) struct Apart<'a> {
 
 /// Such nodes, and the minor version of the API server.
 pub(crate) fn apart(snap: &Snapshot) -> Option<(u16, Vec<Apart<'_>>)> {
-    let server = snap.target.kubernetes_version.as_deref().and_then(skew::minor)?;
+    let server = skew::minor(snap.kubernetes_version().ok()?)?;
     let mut all: BTreeMap<(Maker, u16), Vec<&Node>> = BTreeMap::new();
     for node in snap.nodes.items().ok()? {
         let Some(minor) = skew::minor(&node.status.node_info.kubelet_version) else { continue };
@@ -77,7 +77,7 @@ mod tests {
             .expect("a node")
         };
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
-        snap.target.kubernetes_version = Some("v1.34.1-eks-1".to_owned());
+        snap.set_kubernetes_version("v1.34.1-eks-1".to_owned());
         snap.nodes =
             Listing::cluster(vec![node("a", "v1.31.2-eks-1"), node("b", "v1.30.2-eks-1"), node("c", "v1.34.0")]);
         let (server, all) = apart(&snap).expect("a version");

@@ -154,25 +154,36 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
         let calls = failures.filter_map(|c| webhook_call::read(c.message.as_deref()?));
         found.extend(calls.map(|call| (call, Told::Namespace(&namespace.metadata.name))));
     }
-    for file in snap.manifests.items().unwrap_or_default() {
-        let calls = file.errors.iter().filter_map(|e| Some((webhook_call::read(&e.message)?, e.line)));
-        found.extend(calls.map(|(call, line)| (call, Told::Record(&file.path, line))));
-    }
+    found.extend(recorded_calls(snap));
     for log in snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter().filter(|l| !l.previous) {
         // The last one counts: what was mended since is not repeated.
         let call = log.text.lines().rev().take(200).find_map(webhook_call::read);
         found.extend(call.map(|call| (call, Told::Log(&log.namespace, &log.pod, &log.container))));
     }
     // What is tried again and again says how it is now.
-    for failing in journal::aside(|| gitops::failing(snap)).into_iter().filter(|f| f.is_of_now(snap, RECENT)) {
+    for failing in gitops::failing(snap).into_iter().filter(|f| f.is_of_now(snap, RECENT)) {
         found.extend(webhook_call::read(&failing.text).map(|call| (call, Told::Sync(failing.object))));
     }
-    // It only adds to what the cluster itself tells.
-    for addon in journal::aside(|| snap.eks_addons.as_deref().unwrap_or_default()) {
+    for addon in addons(snap) {
         let calls = addon.health.issues.iter().filter_map(|i| webhook_call::read(&i.message));
         found.extend(calls.map(|call| (call, Told::Addon(addon))));
     }
     found
+}
+
+/// Those that records of kubectl's or Helm's output tell of.
+pub(crate) fn recorded_calls(snap: &Snapshot) -> impl Iterator<Item = (FailedCall, Told<'_>)> {
+    snap.manifests.items().unwrap_or_default().iter().flat_map(|file| {
+        let calls = file.errors.iter().filter_map(|e| Some((webhook_call::read(&e.message)?, e.line)));
+        calls.map(|(call, line)| (call, Told::Record(&file.path, line)))
+    })
+}
+
+/// The add-ons of EKS. They only add to what the cluster itself tells: where nobody may ask AWS anything, a webhook is judged
+/// by the cluster.
+fn addons(snap: &Snapshot) -> &[Addon] {
+    let look = || snap.eks_addons.as_deref().unwrap_or_default();
+    if journal::aside(|| snap.caller_identity.is_ok()) { look() } else { journal::aside(look) }
 }
 
 /// A webhook of which only the name is known.

@@ -11,7 +11,6 @@ use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
 use crate::domain::aws::node_pool_said;
-use crate::domain::kubernetes::kinds;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -42,7 +41,6 @@ impl Check for NodePoolStuck {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.node_makers()?.is_empty() {
-            kinds::are_told(snap, &["karpenter.sh", "eks.amazonaws.com"])?;
             return Ok(Diagnosis::NotApplicable("no NodePool: neither Karpenter nor EKS Auto Mode makes nodes".into()));
         }
         // Claims come and go: those of one pool that fail alike are one fault.

@@ -6,7 +6,6 @@ use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
-use crate::domain::kubernetes::kinds;
 use crate::domain::kubernetes::leftovers;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
@@ -40,16 +39,8 @@ impl Check for HelmRefused {
         let asks = told.iter().any(|(refusal, ..)| matches!(refusal, Refusal::Owned { .. }));
         let left: Vec<String> =
             if asks { leftovers::all(snap).into_iter().map(|l| l.name).collect() } else { Vec::new() };
-        let found: Vec<Finding> =
-            told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect();
-        // What Flux's Helm says is looked for only where the cluster is known to have its kinds.
-        if found.is_empty()
-            && let Err(gap) = kinds::are_told(snap, &["helm.toolkit.fluxcd.io"])
-            && !gap.is_not_collected()
-        {
-            return Err(gap);
-        }
-        Ok(Diagnosis::Findings(found))
+        let found = told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told));
+        Ok(Diagnosis::Findings(found.collect()))
     }
 }
 

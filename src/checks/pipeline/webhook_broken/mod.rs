@@ -30,7 +30,7 @@ check! {
         id: "webhook-broken", suite: Pipeline, severity: Error,
         title: "an admission webhook cannot be called",
         requires: [Webhooks, Services],
-        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances, EksAddons, Vpcs, GitOps],
+        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances, EksAddons, CallerIdentity, Vpcs, GitOps],
         fix: fix::Fix,
     }
 }

@@ -35,7 +35,7 @@ check! {
         id: "image-pull", suite: Workload, severity: Error,
         title: "the image of a container cannot be pulled",
         requires: [Pods],
-        uses: [Events, Nodes, Workloads, MonitoringResources, EksCluster, EksNodegroups, EksAddons, VpcEndpoints, Subnets, Instances, ReplicaSets],
+        uses: [Events, Nodes, Workloads, MonitoringResources, EksCluster, EksNodegroups, EksAddons, VpcEndpoints, Subnets, Instances, ReplicaSets, KubernetesVersion],
         fix: Fix,
     }
 }

@@ -29,7 +29,7 @@ check! {
         id: "oom-killed", suite: Workload, severity: Error,
         title: "a container of the stack is killed for its memory",
         requires: [Pods],
-        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges],
+        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges, KubernetesVersion],
         fix: Fix,
     }
 }

@@ -10,7 +10,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::issuing;
 use crate::domain::aws::secret_makers::{self, Failing, Fault};
-use crate::domain::kubernetes::{kinds, start_error};
+use crate::domain::kubernetes::start_error;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
@@ -162,7 +162,6 @@ impl Check for SecretNotMade {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.secret_makers()?.is_empty() {
-            kinds::are_told(snap, &["external-secrets.io", "bitnami.com", "cert-manager.io"])?;
             return Ok(Diagnosis::NotApplicable("nothing makes Secrets from somewhere else".into()));
         }
         let all = secret_makers::failing(snap);

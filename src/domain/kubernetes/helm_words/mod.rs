@@ -5,8 +5,8 @@ mod read;
 
 pub(crate) use read::read;
 
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, GitOpsObject};
-use crate::snapshot::{Snapshot, journal};
 
 /// Seconds for which an event tells of now.
 const RECENT: i64 = 3600;
@@ -125,9 +125,9 @@ pub(crate) fn object_of<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Git
     releases(snap).iter().find(same)
 }
 
-/// Objects of Flux and Argo CD. Whether they could be read is told where these are judged; most clusters have none.
+/// Objects of Flux and Argo CD.
 fn releases(snap: &Snapshot) -> &[GitOpsObject] {
-    journal::aside(|| snap.git_ops.items().unwrap_or_default())
+    snap.git_ops.items().unwrap_or_default()
 }
 
 #[cfg(test)]

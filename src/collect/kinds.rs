@@ -1,0 +1,181 @@
+//! Which kinds a cluster has beside those of Kubernetes itself, and how their objects are read.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::{Client, IfAbsent};
+use super::source::Request;
+use crate::model::Gap;
+use crate::snapshot::kubernetes::Object;
+use crate::snapshot::{Listing, Snapshot};
+
+/// What is known of the kinds.
+#[derive(Default)]
+pub(super) struct Kinds {
+    /// The definitions that were read, by plural and group.
+    defined: BTreeSet<String>,
+    /// Why these need not be all.
+    gap: Option<Gap>,
+    /// The API groups that the server serves, asked for only where the definitions cannot be read.
+    served: Option<BTreeSet<String>>,
+}
+
+/// Objects of one kind, in whatever version the cluster serves.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    /// API group.
+    pub(super) group: &'static str,
+    /// Versions, the newest first.
+    pub(super) versions: &'static [&'static str],
+    /// Plural.
+    pub(super) resource: &'static str,
+}
+
+impl Kinds {
+    /// By the definitions; where nobody may see them, by the APIs that the server serves: that may be seen by everybody.
+    pub(super) async fn of(client: &Client, snap: &Snapshot) -> Self {
+        let defined = snap.crds.items().unwrap_or_default().iter().map(|c| c.metadata.name.clone()).collect();
+        let gap = snap.crds.gaps().first().cloned();
+        let served = match &gap {
+            Some(_) => served(client, snap).await,
+            None => None,
+        };
+        Self { defined, gap, served }
+    }
+
+    /// All objects of a kind: none where the cluster does not know it. Where nobody can tell, they are asked for, and what
+    /// cannot be read then is a gap.
+    pub(super) async fn all<T>(&self, client: &Client, kind: Kind) -> Listing<T>
+    where
+        T: Object + DeserializeOwned + Send + 'static,
+    {
+        self.read(client, kind, None).await
+    }
+
+    /// The same, or those of the namespaces that may be read.
+    pub(super) async fn wide<T>(&self, client: &Client, kind: Kind, scope: &BTreeSet<String>) -> Listing<T>
+    where
+        T: Object + DeserializeOwned + Send + 'static,
+    {
+        self.read(client, kind, Some(scope)).await
+    }
+
+    async fn read<T>(&self, client: &Client, kind: Kind, scope: Option<&BTreeSet<String>>) -> Listing<T>
+    where
+        T: Object + DeserializeOwned + Send + 'static,
+    {
+        let unsure = match self.knows(kind) {
+            Ok(true) => None,
+            Ok(false) => return Listing::cluster(Vec::new()),
+            Err(gap) => Some(gap),
+        };
+        let found = of_versions(client, kind, scope).await;
+        match (unsure, found.items()) {
+            // Nobody recorded them: it is not even known whether there could be any.
+            (Some(gap), Err(own)) if own.is_not_collected() => Listing::missing(gap.clone()),
+            _ => found,
+        }
+    }
+
+    /// Whether the cluster knows a kind.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    fn knows(&self, kind: Kind) -> Result<bool, &Gap> {
+        let is_defined = self.defined.contains(&format!("{}.{}", kind.resource, kind.group));
+        match (&self.gap, &self.served) {
+            _ if is_defined => Ok(true),
+            (None, _) => Ok(false),
+            (Some(_), Some(groups)) if !groups.contains(kind.group) => Ok(false),
+            (Some(gap), _) => Err(gap),
+        }
+    }
+}
+
+/// The API groups that the server serves, as far as it says so.
+async fn served(client: &Client, snap: &Snapshot) -> Option<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Groups {
+        groups: Vec<Group>,
+    }
+    #[derive(Deserialize)]
+    struct Group {
+        name: String,
+    }
+    let apis = snap.api_services.items().unwrap_or_default();
+    let has_own = apis.iter().any(|a| a.spec.service.is_none());
+    if has_own && snap.api_services.is_whole() {
+        return Some(apis.iter().map(|a| a.spec.group.clone()).collect());
+    }
+    let known = client.json::<Groups>(&Request::kubernetes("/apis")).await.ok()?;
+    Some(known.groups.into_iter().map(|g| g.name).collect())
+}
+
+/// Reads the newest version that has objects: for a while two are served, or the older one alone.
+async fn of_versions<T>(client: &Client, kind: Kind, scope: Option<&BTreeSet<String>>) -> Listing<T>
+where
+    T: Object + DeserializeOwned + Send + 'static,
+{
+    let Kind { group, versions, resource } = kind;
+    let mut all: Option<Listing<T>> = None;
+    for version in versions {
+        let prefix = format!("/apis/{group}/{version}");
+        let found = match scope {
+            Some(scope) => client.wide_list(&prefix, resource, scope, IfAbsent::Empty).await,
+            None => client.cluster_list(&format!("{prefix}/{resource}"), IfAbsent::Empty).await,
+        };
+        let has_objects = matches!(found.items(), Ok([_, ..]));
+        all = Some(match all {
+            Some(newer) => either(newer, found),
+            None => found,
+        });
+        if has_objects {
+            break;
+        }
+    }
+    all.unwrap_or_else(|| Listing::cluster(Vec::new()))
+}
+
+/// The objects of a kind of which one of two versions is served; a gap of either counts.
+fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
+    match (newer.items().err(), older.items()) {
+        // A recording need not hold a version that nobody uses.
+        (None, Err(gap)) if gap.is_not_collected() => newer,
+        (Some(_), Ok([])) => newer,
+        (gap, _) => older.with_gap(gap),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GapCause;
+
+    const POOLS: Kind = Kind { group: "karpenter.sh", versions: &["v1"], resource: "nodepools" };
+
+    fn kinds(defined: &[&str], gap: Option<Gap>, served: Option<&[&str]>) -> Kinds {
+        let owned = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+        Kinds { defined: owned(defined), gap, served: served.map(owned) }
+    }
+
+    #[test]
+    fn the_apis_tell_where_the_definitions_cannot_be_read() {
+        let gap = || Some(Gap::new("GET crds", GapCause::NotCollected, ""));
+        assert_eq!(kinds(&[], None, None).knows(POOLS), Ok(false));
+        assert_eq!(kinds(&["nodepools.karpenter.sh"], None, None).knows(POOLS), Ok(true));
+        // Half of the list names it, or need not.
+        assert_eq!(kinds(&["nodepools.karpenter.sh"], gap(), None).knows(POOLS), Ok(true));
+        assert!(kinds(&["a.b"], gap(), None).knows(POOLS).is_err());
+        assert_eq!(kinds(&[], gap(), Some(&["apps"])).knows(POOLS), Ok(false));
+        assert!(kinds(&[], gap(), Some(&["apps", "karpenter.sh"])).knows(POOLS).is_err());
+    }
+
+    #[test]
+    fn an_older_version_that_was_not_recorded_is_not_missing() {
+        let missing = || Listing::<u8>::missing(Gap::new("older", GapCause::NotCollected, ""));
+        assert!(either(Listing::cluster(vec![1]), missing()).gaps().is_empty());
+        assert_eq!(either(missing(), Listing::cluster(vec![1])).gaps().len(), 1);
+    }
+}
