@@ -118,7 +118,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     let mut pods: Vec<&Pod> = pods.iter().filter(|p| p.status.phase == "Running").collect();
     pods.sort_by_cached_key(|p| (!in_trouble(p, snap), p.metadata.namespace.clone(), p.metadata.name.clone()));
     // What writes DNS records matters where the stack is to be reached by a name.
-    let is_named = ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some();
+    let is_named = ingress::of_stack(snap).next().is_some()
+        || ingress::balanced(snap).next().is_some()
+        || !(snap.ingresses.gaps().is_empty() && snap.services.gaps().is_empty());
     let mut of_owner: BTreeMap<String, usize> = BTreeMap::new();
     let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
     for pod in pods {
@@ -144,10 +146,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold these logs: whoever asks for these sees that they are not there.
-    let (parts, exporters) = wanted
-        .into_iter()
-        .partition(|(p, c, _)| is_part(c) || !is_further(p, c) && snap.scope.is_stack(&p.metadata.namespace));
+    // Recordings of before do not hold the logs of exporters.
+    let (exporters, parts): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|(_, c, _)| !is_part(c) && exporter_log::exporter(c));
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
     logs.extend(further.into_iter().filter(|log| log.text.gap().is_none_or(|gap| !gap.is_not_collected())));

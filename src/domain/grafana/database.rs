@@ -3,8 +3,8 @@
 use crate::domain::grafana::ini;
 use crate::domain::grafana::part_log::{self, Part};
 use crate::domain::kubernetes::mounts::Mounts;
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Workload};
-use crate::snapshot::{Snapshot, journal};
 
 /// Its environment, its configuration or its log says so; variables out of a whole Secret could.
 pub(crate) fn may_be_on_server(snap: &Snapshot, workload: &Workload, container: &Container) -> bool {
@@ -21,13 +21,9 @@ pub(crate) fn may_be_on_server(snap: &Snapshot, workload: &Workload, container: 
 
 /// Its log quotes a server that takes no more connections: a file has none to give.
 fn says_so(snap: &Snapshot, workload: &Workload) -> bool {
-    journal::aside(|| {
-        let own: Vec<&str> = snap.pods_of_workload(workload).map(|p| p.metadata.name.as_str()).collect();
-        let all = part_log::failing(snap).unwrap_or_default();
-        all.iter().any(|s| {
-            s.part == Part::Database
-                && s.log.namespace == workload.metadata.namespace
-                && own.contains(&s.log.pod.as_str())
-        })
+    let own: Vec<&str> = snap.pods_of_workload(workload).map(|p| p.metadata.name.as_str()).collect();
+    let all = part_log::failing(snap).unwrap_or_default();
+    all.iter().any(|s| {
+        s.part == Part::Database && s.log.namespace == workload.metadata.namespace && own.contains(&s.log.pod.as_str())
     })
 }

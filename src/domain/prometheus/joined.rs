@@ -8,9 +8,9 @@ use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
 use crate::domain::text::log_line::is_within;
 use crate::lint::yaml::Node;
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Snapshot, journal};
 
 /// A fact that explains a failure.
 #[derive(Debug, Clone)]
@@ -97,8 +97,7 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, down: &Down<'_>) -> Option<Joined<'a>> 
 
 /// What kube-rbac-proxy says of its own questions, where they fail now.
 fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
-    // Its log only sharpens what the target says.
-    let logs = journal::aside(|| snap.part_logs().map(Vec::as_slice).unwrap_or_default());
+    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
     let own = logs.iter().filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
     let mut proxies = own.filter(|l| !l.previous && l.container.contains("kube-rbac-proxy"));
     proxies.find_map(|log| {

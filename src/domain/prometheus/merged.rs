@@ -6,7 +6,7 @@ use crate::domain::prometheus::relabel::{self, Labels, Relabelled};
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets;
 use crate::lint::yaml::Node;
-use crate::snapshot::{Snapshot, journal};
+use crate::snapshot::Snapshot;
 
 /// Two targets of one job after its `metric_relabel_configs`.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Merged {
 /// The first two targets of a job whose samples bear the same labels, though the targets do not.
 pub(crate) fn find(snap: &Snapshot, job: &str) -> Option<Merged> {
     // Without the configuration the samples are judged as the target gives them.
-    let config = journal::aside(|| running_config::document(snap))?;
+    let config = running_config::document(snap)?;
     let jobs = config.get("scrape_configs").and_then(Node::items)?;
     let own = jobs.iter().find(|j| j.get("job_name").and_then(Node::as_str) == Some(job))?;
     let rules = relabel::read(own.get("metric_relabel_configs").and_then(Node::items)?);

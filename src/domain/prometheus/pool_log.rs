@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::text::log_line::Line;
 use crate::model::Program;
+use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Snapshot, journal};
 use crate::text::pattern::pattern;
 
 /// What cannot be made.
@@ -29,8 +29,7 @@ pub(crate) struct Failing<'a> {
 
 /// What fails since the configuration was loaded last.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
-    // Without the log nobody says it, and what the API shows is judged as before.
-    let logs = journal::aside(|| snap.logs_of(Program::Prometheus).unwrap_or_default());
+    let logs = snap.logs_of(Program::Prometheus).unwrap_or_default();
     let mut all = Vec::new();
     for log in logs {
         let mut found: BTreeMap<String, Failing<'_>> = BTreeMap::new();

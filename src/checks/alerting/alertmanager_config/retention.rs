@@ -6,13 +6,12 @@ use crate::domain::alertmanager::repeat::{KEPT, forgotten};
 use crate::domain::kubernetes::owner::{Target, workload_name};
 use crate::domain::kubernetes::{arguments, proxy};
 use crate::model::{Evidence, Finding, Severity};
-use crate::snapshot::{Snapshot, journal};
+use crate::snapshot::Snapshot;
 
 /// What the running configuration repeats, against `--data.retention`.
 pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
-    // A configuration that could not be read is told by what else is judged of it.
-    let config = journal::aside(|| snap.alertmanager_status.as_ref().ok())?.config.original.as_str();
     let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
+    let config = snap.alertmanager_status.as_ref().ok()?.config.original.as_str();
     let container = pod.spec.containers.iter().find(|c| c.name == name)?;
     let kept = arguments::flag(container, "data.retention").unwrap_or(KEPT);
     let found = forgotten(config, kept)?;

@@ -11,7 +11,7 @@ use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets::Address;
 use crate::lint::yaml::Node;
 use crate::model::{Evidence, Finding, Severity};
-use crate::snapshot::{Snapshot, journal};
+use crate::snapshot::Snapshot;
 
 /// Seconds that an alert fires before it must have arrived: Prometheus sends each again every minute.
 const PATIENCE: i64 = 600;
@@ -19,14 +19,16 @@ const PATIENCE: i64 = 600;
 /// The finding, where Alertmanager has none of the alerts that fire.
 pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
     let at = snap.scope.alertmanager.as_ref()?;
-    // What Alertmanager holds only sharpens the verdict on what Prometheus sends.
-    let groups = journal::aside(|| snap.alertmanager_alerts().ok())?;
-    let held: BTreeSet<&str> =
-        groups.iter().flat_map(|g| &g.alerts).filter_map(|a| a.labels.get("alertname")).map(String::as_str).collect();
     let old = |at: jiff::Timestamp| snap.seconds_since(at) > PATIENCE;
     let firing = snap.prometheus_alerts().ok()?.iter().filter(|a| a.state == "firing" && a.active_at.is_some_and(old));
     let firing: BTreeSet<&str> = firing.map(|a| a.name()).filter(|n| !n.is_empty() && !proves_alerting(n)).collect();
-    if firing.is_empty() || firing.iter().any(|name| held.contains(name)) {
+    if firing.is_empty() {
+        return None;
+    }
+    let groups = snap.alertmanager_alerts().ok()?;
+    let held: BTreeSet<&str> =
+        groups.iter().flat_map(|g| &g.alerts).filter_map(|a| a.labels.get("alertname")).map(String::as_str).collect();
+    if firing.iter().any(|name| held.contains(name)) {
         return None;
     }
     if is_relabelled(snap) || !known.active.iter().any(|url| is_asked(snap, url)) {

@@ -10,8 +10,8 @@ use crate::domain::prometheus::origin;
 use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::windows::RECENT;
 use crate::model::{Finding, Program, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{ContainerLog, Rule, RuleGroup};
-use crate::snapshot::{Snapshot, journal};
 
 /// Lines from which on it is no hiccup: a group says so at each evaluation.
 const SEVERAL: usize = 3;
@@ -47,8 +47,7 @@ type Place = (String, String, String);
 fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
     let mut all: BTreeMap<Place, Said<'_>> = BTreeMap::new();
     let is_recent = |raw: &str, now: Timestamp| is_within(raw, now, RECENT);
-    // Whether rules are evaluated says Prometheus itself; that its log could not be read is told of the samples of targets.
-    let logs = journal::aside(|| snap.logs_of(Program::Prometheus)).unwrap_or_default();
+    let logs = snap.logs_of(Program::Prometheus).unwrap_or_default();
     for log in logs.into_iter().filter(|l| !l.previous) {
         for raw in log.text.lines().filter(|l| l.contains("rule evaluation") && is_recent(l, snap.collected_at)) {
             let line = Line::parse(raw);
@@ -65,6 +64,10 @@ fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
 /// Rules whose results are thrown away, each pair of them once.
 pub(super) fn all(snap: &Snapshot, groups: &[RuleGroup]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
+    // Whether rules are evaluated says Prometheus itself: its log is of interest only for what is recorded.
+    if groups.iter().flat_map(|g| &g.rules).all(|r| r.kind != "recording") {
+        return found;
+    }
     for ((group, file, rule), said) in said(snap) {
         let is_meant = |g: &&RuleGroup| g.name == group && (file.is_empty() || g.file == file);
         let Some(meant) = groups.iter().find(is_meant) else { continue };

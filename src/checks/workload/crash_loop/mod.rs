@@ -44,12 +44,17 @@ impl Check for CrashLoop {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut behind = behind_failing_targets(snap);
-        behind.extend(behind_log_agents(snap));
-        behind.extend(awaited(snap));
+        let is_own = |p: &Pod| snap.scope.is_judged(&p.metadata.namespace) || foundation::is_part(p);
+        // Whom else the stack waits for matters only where one of them ends.
+        let ends = |p: &Pod| journal::aside(|| failing(snap, p).into_iter().next().is_some());
+        if snap.pods()?.iter().any(|p| !is_own(p) && ends(p)) {
+            behind.extend(behind_log_agents(snap));
+            behind.extend(awaited(snap));
+        }
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
-            snap.scope.is_judged(&p.metadata.namespace) || behind.contains(&place) || foundation::is_part(p)
+            is_own(p) || behind.contains(&place)
         });
         for failing in concerned.flat_map(|pod| failing(snap, pod)).filter(|f| !is_told_elsewhere(snap, f)) {
             let key = (snap.owner_ref(failing.pod), failing.container.name.clone(), failing.cause.key());
@@ -97,8 +102,7 @@ fn behind_failing_targets(snap: &Snapshot) -> BTreeSet<(String, String)> {
 
 /// Pods of the stores to which log agents cannot send, wherever they run.
 fn behind_log_agents(snap: &Snapshot) -> BTreeSet<(String, String)> {
-    // What the agents say only widens the look.
-    let failing = journal::aside(|| agent_log::failing(snap)).unwrap_or_default();
+    let failing = agent_log::failing(snap).unwrap_or_default();
     let hosts = failing.iter().filter_map(|f| Some((agent_log::target(&f.text)?.0, f.namespace.as_str())));
     let services = hosts.filter_map(|(host, namespace)| in_cluster(snap, &host, namespace));
     let pods = services.filter_map(|s| {
@@ -112,11 +116,9 @@ fn behind_log_agents(snap: &Snapshot) -> BTreeSet<(String, String)> {
 fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
     let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
     let mut found = BTreeSet::new();
-    // They only widen the look.
-    let balances =
-        journal::aside(|| ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some());
-    if balances && let Some(controller) = journal::aside(|| ingress::controller(snap)) {
-        found.extend(journal::aside(|| ingress::controller_pods(snap, controller)).into_iter().map(place));
+    let balances = ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some();
+    if balances && let Some(controller) = ingress::controller(snap) {
+        found.extend(ingress::controller_pods(snap, controller).into_iter().map(place));
     }
     let waits = |p: &Pod| unschedulable::concerns(snap, p) && unschedulable::unscheduled(snap, p).is_some();
     if snap.pods.items().unwrap_or_default().iter().any(waits) {

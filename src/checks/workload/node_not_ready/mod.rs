@@ -20,8 +20,8 @@ use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::GRACE;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
-use crate::snapshot::{Snapshot, journal};
 
 /// Seconds that a new node may take to become Ready.
 const NEW: i64 = 300;
@@ -256,8 +256,7 @@ fn is_replaced(node: &Node) -> bool {
 /// The instance of a node, and its state.
 fn instance_state<'a>(snap: &'a Snapshot, node: &'a Node) -> Option<(&'a str, &'a str)> {
     let id = node.instance_id()?;
-    // It says why; that the node is lost, the node says.
-    let all = journal::aside(|| snap.instances.as_ref().ok())?;
+    let all = snap.instances.as_ref().ok()?;
     let own = all.iter().find(|i| i.instance_id == id)?;
     Some((id, own.state.as_ref()?.name.as_str()))
 }

@@ -15,8 +15,8 @@ use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
-use crate::snapshot::{Snapshot, journal};
 
 /// One finding for each workload of the stack whose pods are refused.
 pub(super) fn findings(snap: &Snapshot, check: CheckId) -> Vec<Finding> {
@@ -59,8 +59,8 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     let meta = &workload.metadata;
     let (namespace, name) = (&meta.namespace, &meta.name);
     let left = || {
-        // With the events gone, the ranges still say what they refuse; where they cannot be read, nobody said that they do.
-        let all = journal::aside(|| limit_range::left_by(snap, namespace, &workload.spec.template.spec));
+        // With the events gone, the ranges still say what they refuse.
+        let all = limit_range::left_by(snap, namespace, &workload.spec.template.spec);
         (!all.is_empty()).then(|| all.iter().map(Bound::text).collect::<Vec<_>>().join(", "))
     };
     let said = condition(workload).or(event.map(|e| e.message.as_str())).map(str::to_owned).or_else(left)?;

@@ -7,9 +7,9 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::{managed, releases};
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::targets;
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Monitor, Service};
 use crate::snapshot::monitoring::ScrapeTarget;
-use crate::snapshot::{Snapshot, journal};
 
 /// One that no operator keeps, and that Prometheus scrapes through.
 #[derive(Debug)]
@@ -41,9 +41,12 @@ pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
         return Vec::new();
     }
     let services = snap.services.items().unwrap_or_default().iter();
-    let orphans = services.filter(|s| is_of_kubelets(s) && !kept.contains(&full_name(s)));
+    let orphans: Vec<&Service> = services.filter(|s| is_of_kubelets(s) && !kept.contains(&full_name(s))).collect();
+    if orphans.is_empty() {
+        return Vec::new();
+    }
     // Nobody suffers from one that is not scraped.
-    let targets = journal::aside(|| targets::all(snap));
+    let targets = targets::all(snap);
     // Without them nothing would be scraped at all: through the kept ones the kubelets have to be up.
     let works = |name: &String| {
         let of_it = |t: &&ScrapeTarget| {
@@ -55,7 +58,7 @@ pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
     if !kept.iter().any(works) {
         return Vec::new();
     }
-    let scraped = orphans.map(|service| {
+    let scraped = orphans.into_iter().map(|service| {
         let of_it = |t: &&ScrapeTarget| {
             let label = |name: &str| t.labels.get(name).map(String::as_str);
             label("service") == Some(&service.metadata.name) && label("namespace") == Some(&service.metadata.namespace)
