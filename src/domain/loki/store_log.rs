@@ -39,6 +39,10 @@ pub(crate) enum Trouble {
     Gone,
     /// The store takes no more requests for now.
     Slow,
+    /// Its object store does not take what it flushes within the time that one flush may take.
+    Flush,
+    /// Tempo: blocks in its store cannot be read, and searches fail for it.
+    Blocks,
     /// No period of its schema holds the time of what it is to write or to read.
     Period,
     /// Ingesters are missing from the ring.
@@ -79,12 +83,23 @@ impl Trouble {
         matches!(self, Self::Scheduler | Self::IndexGateway | Self::Cache)
     }
 
+    /// Is tried again until it succeeds: a bad moment of the store is no fault.
+    fn has_to_last(self) -> bool {
+        self.is_of_members() || self == Self::Flush
+    }
+
     /// Only single queries or files suffer, or all goes on more slowly.
     pub(crate) fn is_mild(self) -> bool {
         self.is_limit()
             || matches!(
                 self,
-                Self::Compactor | Self::Gone | Self::Slow | Self::RuleFolder | Self::Cache | Self::Generator
+                Self::Compactor
+                    | Self::Gone
+                    | Self::Blocks
+                    | Self::Slow
+                    | Self::RuleFolder
+                    | Self::Cache
+                    | Self::Generator
             )
     }
 
@@ -111,6 +126,7 @@ const OWN: &[(Trouble, &[&str])] = &[
             "InstancesCount <= 0",
         ],
     ),
+    (Trouble::Blocks, &["too many failed block queries"]),
     (Trouble::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
     (Trouble::Period, &["no schema config found for time"]),
     (
@@ -297,7 +313,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
                 last.as_second() - first.as_second() >= LASTS && snap.seconds_since(last) <= NOW
             })
         };
-        by_trouble.retain(|trouble, f| !trouble.is_of_members() || lasts(f));
+        by_trouble.retain(|trouble, f| !trouble.has_to_last() || lasts(f));
         // A cache that answers late now and then is one under load.
         let enough = |f: &Failing| f.times >= if f.trouble == Trouble::Cache { OFTEN } else { SEVERAL };
         found.extend(by_trouble.into_values().filter(|f| enough(f) || f.trouble == Trouble::DiskFull));
@@ -320,9 +336,31 @@ fn trouble(text: &str) -> Option<Trouble> {
     let found = disk
         .or_else(|| of_parts(text))
         .or_else(|| StoreFailure::of(text).map(Trouble::Store))
+        .or_else(|| is_late_flush(text).then_some(Trouble::Flush))
         .or_else(|| named(OWN))?;
     // A query that is given up, or a member that goes, ends the connection on purpose.
     (!found.is_of_members() || !text.contains("context canceled")).then_some(found)
+}
+
+/// What is to go into the store, in the words of Loki, Tempo and Mimir, and is given up for want of time.
+fn is_late_flush(text: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    let flushes = [
+        "failed to flush",
+        "flushing op",
+        "op in flushQueue",
+        "uploading new block to long-term storage failed",
+        "failed to upload block",
+    ];
+    let late = [
+        "RequestCanceled",
+        "context canceled",
+        "deadline exceeded",
+        "request timed out",
+        "Client.Timeout",
+        "timeout awaiting response",
+    ];
+    has(&flushes) && has(&late)
 }
 
 /// What is about one kind of request, or one part, and not about the whole store.
@@ -441,6 +479,27 @@ mod tests {
         }
         let seed = "failed to get s3 object loki_cluster_seed.json: NoSuchKey: The specified key does not exist.";
         assert!(read(&["50", "52", "54"].map(|m| line(m, seed)).concat()).is_empty(), "it is made then");
+    }
+
+    #[test]
+    fn a_flush_that_is_late_for_minutes_is_told() {
+        let flush = |minute: &str, text: &str| {
+            format!("level=error ts=2026-11-21T02:{minute}:00Z caller=flush.go:144 org_id=fake {text}\n")
+        };
+        let of = |minutes: [&str; 3], text: &str| read(&minutes.map(|m| flush(m, text)).concat());
+        let now = ["50", "52", "54"];
+        for text in [
+            r#"msg="failed to flush user" err="RequestCanceled: request context canceled\ncaused by: context deadline exceeded""#,
+            r#"msg="failed to flush" retries=3 err="failed to flush chunks: store put chunk: context deadline exceeded, num_chunks: 1, labels: {app=\"x\"}""#,
+            r#"msg="error performing op in flushQueue" op=1 block=a attempts=2 err="error copying block from local to remote storage: context deadline exceeded""#,
+        ] {
+            assert_eq!(of(now, text), [Trouble::Flush], "{text}");
+            assert!(of(["54", "54", "54"], text).is_empty(), "a bad moment: {text}");
+            assert!(of(["42", "44", "46"], text).is_empty(), "it was made up for: {text}");
+        }
+        assert!(of(now, r#"msg="error processing request" err="context canceled""#).is_empty(), "who asked went");
+        let blocks = r#"msg="GET /api/search" status=500 err="too many failed block queries 1 (max 0)""#;
+        assert_eq!(of(now, blocks), [Trouble::Blocks]);
     }
 
     #[test]

@@ -70,6 +70,18 @@ enum Way {
         detail: String,
         config_path: String,
     },
+    Flush {
+        program: &'static str,
+        detail: String,
+        config_path: String,
+        /// What it holds outlives its pod.
+        on_claim: bool,
+        #[serde(flatten)]
+        configuration: Configuration,
+    },
+    Blocks {
+        detail: String,
+    },
     Period {
         detail: String,
         #[serde(flatten)]
@@ -278,6 +290,14 @@ impl<'a> Case<'a> {
             Trouble::Key => self.key(detail),
             Trouble::Gone => Way::Gone { program, detail },
             Trouble::Slow => Way::Slow { detail, config_path: config_path() },
+            Trouble::Flush => Way::Flush {
+                program,
+                detail,
+                config_path: self.path(if program == "Tempo" { "/status/config" } else { "/config" }),
+                on_claim: self.claim().is_some(),
+                configuration: self.change().configuration,
+            },
+            Trouble::Blocks => Way::Blocks { detail },
             Trouble::Period => Way::Period { detail, change: change() },
             Trouble::IndexGateway => Way::IndexGateway { detail },
             Trouble::RuleFolder => {
@@ -364,13 +384,17 @@ impl<'a> Case<'a> {
         format!("/api/v1/namespaces/{namespace}/pods/{pod}:{}/proxy{path}", self.port())
     }
 
+    /// The claim that one of its paths lies on.
+    fn claim(&self) -> Option<Origin> {
+        let (pod, container) = self.pod.zip(self.container)?;
+        let paths = container.volume_mounts.iter().map(|m| m.mount_path.as_str());
+        let mut origins = paths.map(|path| mounts::origin(self.snap, pod, container, path));
+        origins.find(|o| matches!(o, Origin::Claim { .. }))
+    }
+
     fn disk_full(&self) -> Way {
         let namespace = &self.failing.namespace;
-        let claim = self.pod.zip(self.container).and_then(|(pod, container)| {
-            let paths = container.volume_mounts.iter().map(|m| m.mount_path.as_str());
-            let mut origins = paths.map(|path| mounts::origin(self.snap, pod, container, path));
-            origins.find(|o| matches!(o, Origin::Claim { .. }))
-        });
+        let claim = self.claim();
         let claim = claim.as_ref().and_then(|o| mounts::claim(self.snap, namespace, o));
         Way::DiskFull {
             program: self.failing.store.name(),

@@ -26,6 +26,8 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Trouble::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
         Trouble::Gone => "chunks that its index names are not in its object store any more",
         Trouble::Slow => "its object store takes no more requests for now (SlowDown)",
+        Trouble::Flush => "its object store does not take in time what it is to keep (flushes are given up)",
+        Trouble::Blocks => "searches fail: blocks of its object store cannot be read",
         Trouble::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
         Trouble::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",
         Trouble::RuleFolder => "it loads no rules of a tenant: the folder for them is not there",
