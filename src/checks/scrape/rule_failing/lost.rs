@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Way, finding};
+use crate::checks::support::scrape::Api;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::prometheus::origin;
 use crate::domain::text::log_line::{Line, is_within};
@@ -18,18 +19,26 @@ const SEVERAL: usize = 3;
 /// Seconds since the last of them: groups are evaluated each few minutes at the most.
 const NOW: i64 = 900;
 
-/// Why a result is thrown away, in the words of Prometheus 2.x and 3.x.
-fn why(message: &str) -> Option<&'static str> {
-    if !message.starts_with("Error on ingesting") || !message.contains("from rule evaluation") {
+/// The times that the head of the database takes are ahead of those of the results.
+const AHEAD: &str = "they are older than what its database takes (out of bounds)";
+
+/// Why a result is thrown away, in the words of Prometheus 2.x and 3.x: of all of an evaluation together, or of one.
+fn why(line: &Line<'_>) -> Option<&'static str> {
+    let of_all = line.msg.starts_with("Error on ingesting") && line.msg.contains("from rule evaluation");
+    let of_one = line.msg == "Rule evaluation result discarded";
+    if !of_all && !of_one {
         return None;
     }
-    let has = |part: &str| message.contains(part);
-    if has("different value but same timestamp") {
+    let text = if of_one { &line.err } else { &line.msg };
+    let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
+    if has(&["different value but same timestamp", "duplicate sample for timestamp"]) {
         Some("other values of the same time are there already")
-    } else if has("out-of-order") {
+    } else if has(&["out-of-order", "out of order"]) {
         Some("newer values are there already")
+    } else if has(&["out of bounds"]) {
+        Some(AHEAD)
     } else {
-        has("too old").then_some("they are older than what is still taken")
+        has(&["too old"]).then_some("they are older than what is still taken")
     }
 }
 
@@ -49,9 +58,9 @@ fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
     let is_recent = |raw: &str, now: Timestamp| is_within(raw, now, RECENT);
     let logs = snap.logs_of(Program::Prometheus).unwrap_or_default();
     for log in logs.into_iter().filter(|l| !l.previous) {
-        for raw in log.text.lines().filter(|l| l.contains("rule evaluation") && is_recent(l, snap.collected_at)) {
+        for raw in log.text.lines().filter(|l| l.contains("ule evaluation") && is_recent(l, snap.collected_at)) {
             let line = Line::parse(raw);
-            let Some(why) = why(&line.msg) else { continue };
+            let Some(why) = why(&line) else { continue };
             let place = ["group", "file", "name"].map(|key| line.get(key).to_owned());
             let times = all.get(&place.clone().into()).map_or(0, |s| s.times) + 1;
             all.insert(place.into(), Said { log, raw, why, times });
@@ -82,7 +91,9 @@ pub(super) fn all(snap: &Snapshot, groups: &[RuleGroup]) -> Vec<Finding> {
 
 fn one(snap: &Snapshot, groups: &[RuleGroup], group: &RuleGroup, name: &str, said: &Said<'_>) -> Finding {
     let own = |r: &&Rule| r.kind == "recording" && (name.is_empty() || r.name == name);
-    let pair = group.rules.iter().filter(own).find_map(|r| Some((r, twin(groups, group, r)?)));
+    // A second rule has no part in a database that is ahead.
+    let ahead = said.why == AHEAD;
+    let pair = group.rules.iter().filter(own).filter(|_| !ahead).find_map(|r| Some((r, twin(groups, group, r)?)));
     let (rule, twin) = pair.map_or((None, None), |(rule, twin)| (Some(rule), Some(twin)));
     let blank = Rule { name: name.to_owned(), ..Rule::default() };
     let rule = rule.unwrap_or(&blank);
@@ -98,12 +109,17 @@ fn one(snap: &Snapshot, groups: &[RuleGroup], group: &RuleGroup, name: &str, sai
         None => String::new(),
     };
     let message = format!("Prometheus throws {what} away: {}{because}", said.why);
-    let way = Way::Lost {
-        record: rule.name.clone(),
-        twin: twin.map(|(other, _)| place(snap, group, other)).unwrap_or_default(),
-        same_query: twin.is_some_and(|(_, other)| other.query == rule.query),
-        query: rule.query.clone(),
-        twin_query: twin.map(|(_, other)| other.query.clone()).unwrap_or_default(),
+    let own_query = group.rules.iter().find(|r| r.name == rule.name).map_or("", |r| r.query.as_str());
+    let way = if ahead {
+        Way::Ahead { query: own_query.to_owned(), head: Api::of(snap, HEAD) }
+    } else {
+        Way::Lost {
+            record: rule.name.clone(),
+            twin: twin.map(|(other, _)| place(snap, group, other)).unwrap_or_default(),
+            same_query: twin.is_some_and(|(_, other)| other.query == rule.query),
+            query: rule.query.clone(),
+            twin_query: twin.map(|(_, other)| other.query.clone()).unwrap_or_default(),
+        }
     };
     let log = said.log;
     let mut made = finding(snap, Severity::Warning, group, rule, way, message);
@@ -114,6 +130,9 @@ fn one(snap: &Snapshot, groups: &[RuleGroup], group: &RuleGroup, name: &str, sai
     }
     made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.raw))
 }
+
+/// Seconds by which the newest sample of the head is ahead of the clock, as Prometheus says itself.
+const HEAD: &str = "/api/v1/query?query=prometheus_tsdb_head_max_time_seconds-time()";
 
 /// Another rule that records under the same name with the same labels of its own.
 fn twin<'a>(groups: &'a [RuleGroup], group: &RuleGroup, rule: &Rule) -> Option<(&'a RuleGroup, &'a Rule)> {
@@ -191,6 +210,23 @@ mod tests {
         assert!(found[0].message.ends_with("newer values are there already"), "{}", found[0].message);
         assert!(findings(&RuleFailing, &with(&[10, 11, 12, 13], LATE, ["x", "x"])).is_empty(), "of an hour ago");
         assert!(findings(&RuleFailing, &with(&[59], LATE, ["x", "x"])).is_empty(), "once, as after a reload");
+    }
+
+    #[test]
+    fn single_results_are_told_of_too_and_a_database_that_is_ahead_by_its_own_words() {
+        let of = |err: &str| {
+            let mut snap = with(&[56, 57, 58, 59], "Rule evaluation result discarded", ["x", "x"]);
+            if let Ok(logs) = snap.component_logs.as_mut() {
+                logs[0].text = logs[0].text.replace("num_dropped=2", &format!("err=\"{err}\"")).into();
+            }
+            findings(&RuleFailing, &snap)
+        };
+        let twins = of("duplicate sample for timestamp");
+        assert!(twins[0].message.contains("records the same series"), "{}", twins[0].message);
+        let ahead = of("out of bounds");
+        assert_eq!(ahead[0].variant, "ahead");
+        assert!(!ahead[0].message.contains("records the same series"), "{}", ahead[0].message);
+        assert!(of("label name is empty").is_empty(), "not known");
     }
 
     #[test]

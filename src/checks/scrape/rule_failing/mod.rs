@@ -94,6 +94,10 @@ enum Way {
         query: String,
         twin_query: String,
     },
+    Ahead {
+        query: String,
+        head: Api,
+    },
     Other {
         expr: String,
     },
