@@ -24,6 +24,10 @@ pub(super) struct Fix {
     container: String,
     /// It is no Prometheus, and has no API to be asked.
     agent: bool,
+    /// What it is called.
+    writer: &'static str,
+    /// It is an exporter of a collector, whose settings have other names.
+    collector: bool,
     /// The query for what fails, through the API server or at a URL.
     pending_path: Option<String>,
     pending_url: String,
@@ -169,6 +173,8 @@ pub(super) enum Way {
     },
     TooLarge {
         url: String,
+        /// A proxy before the receiver answers.
+        by_proxy: bool,
         #[serde(flatten)]
         change: Change,
     },
@@ -271,7 +277,7 @@ impl Place {
                 ..unknown
             },
             Origin::Unknown => Self {
-                config_key: "prometheus.yml".into(),
+                config_key: if case.is_of_collector() { "its configuration" } else { "prometheus.yml" }.into(),
                 managed_by: case.pod.map(|p| Target::of(case.snap, p).managed_by).unwrap_or_default(),
                 ..unknown
             },
@@ -308,6 +314,8 @@ impl Fix {
             workload: case.pod.map_or_else(|| format!("pod/{}", at.pod), |p| Target::of(case.snap, p).name),
             container: at.container.clone(),
             agent: case.failing.by != "Prometheus",
+            writer: case.failing.by,
+            collector: case.is_of_collector(),
             pending_path: prometheus_path(case.snap, FAILED),
             pending_url: format!("<prometheus-url>{FAILED}"),
             refused: Some(Query::of(case.snap, FAILED)),
@@ -325,6 +333,8 @@ impl Fix {
             workload: pod.map_or_else(|| "<workload>".to_owned(), |p| snap.owner_ref(p).kubectl_name()),
             container: "prometheus".to_owned(),
             agent: false,
+            writer: "Prometheus",
+            collector: false,
             pending_path: prometheus_path(snap, SHARDS),
             pending_url: format!("<prometheus-url>{SHARDS}"),
             refused: None,
@@ -342,6 +352,8 @@ impl Fix {
             workload: pod.map_or_else(|| format!("pod/{}", log.pod), |p| Target::of(snap, p).name),
             container: log.container.clone(),
             agent: false,
+            writer: "Prometheus",
+            collector: false,
             pending_path: prometheus_path(snap, SEGMENTS),
             pending_url: format!("<prometheus-url>{SEGMENTS}"),
             refused: None,

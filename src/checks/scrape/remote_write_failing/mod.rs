@@ -14,7 +14,8 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place as HostPlace, place};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::service_host;
-use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
+use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver, is_page_of_proxy};
+use crate::domain::prometheus::remote_write::collector::COLLECTOR;
 use crate::domain::prometheus::remote_write::config::{Configured, Origin};
 use crate::domain::prometheus::remote_write::queue::Queue;
 use crate::domain::prometheus::remote_write::{self, Failing};
@@ -118,6 +119,16 @@ impl<'a> Case<'a> {
         }
         made.evidence.extend(amp::evidence(self));
         self.depends_on(made).fix(Fix::of(self))
+    }
+
+    /// An exporter of the OpenTelemetry Collector writes.
+    fn is_of_collector(&self) -> bool {
+        self.failing.by == COLLECTOR
+    }
+
+    /// The page that nginx or a load balancer answers by itself: the receivers answer in plain text.
+    fn is_answered_by_proxy(&self) -> bool {
+        is_page_of_proxy(self.failing.failure.body())
     }
 
     /// `host:port`, or the workspace.

@@ -61,7 +61,7 @@ impl Case<'_> {
             Reason::SeriesLimit => Way::Series { receiver, detail, pod },
             Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
             Reason::Scheme => self.scheme_way(change()),
-            Reason::TooLarge => Way::TooLarge { url, change: change() },
+            Reason::TooLarge => Way::TooLarge { url, by_proxy: self.is_answered_by_proxy(), change: change() },
             Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
             Reason::Transport => self.transport_way(url, pod, receiver, detail),
         }

@@ -58,6 +58,9 @@ impl Case<'_> {
             Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
             Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
             Reason::Labels => format!("{who} refuses labels{code}: {detail}"),
+            Reason::TooLarge if self.is_answered_by_proxy() => {
+                format!("a proxy before {who} lets no requests through that are as large as these{code}")
+            }
             Reason::TooLarge => {
                 format!("{who} refuses requests as large as these{code}{}", message_size::words(&self.failing.error))
             }
@@ -97,7 +100,7 @@ impl Case<'_> {
             SendFailure::Reset => format!("the connection is closed{by}"),
             SendFailure::Expired => "its TLS certificate is expired, or not valid yet".into(),
             SendFailure::UnknownAuthority => {
-                "its TLS certificate is signed by an authority that Prometheus does not know".into()
+                format!("its TLS certificate is signed by an authority that {} does not know", self.failing.by)
             }
             SendFailure::OtherName => "its TLS certificate is for other names".into(),
             SendFailure::ClientCertificate => "it asks for a client certificate".into(),
@@ -115,6 +118,9 @@ impl Case<'_> {
         match (self.lost, waiting) {
             (0, Some(n)) => {
                 format!("{n:.0} samples wait, and what is older than the write-ahead log (about 2 hours) will be lost")
+            }
+            (0, _) if self.is_of_collector() => {
+                "samples wait in its queue, and are thrown away once that is full or they are too old".into()
             }
             (0, None) => "samples wait, and what is older than the write-ahead log (about 2 hours) will be lost".into(),
             (n, _) => format!("{n} samples were thrown away within the last 15 minutes"),

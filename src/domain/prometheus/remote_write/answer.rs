@@ -71,6 +71,12 @@ impl Receiver {
     }
 }
 
+/// The page that nginx and load balancers answer with by themselves; those who take samples answer in plain text.
+pub(crate) fn is_page_of_proxy(body: &str) -> bool {
+    let body = body.trim_start().to_ascii_lowercase();
+    body.starts_with("<html") || body.starts_with("<!doctype html")
+}
+
 /// What is wrong, by the failure and the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reason {

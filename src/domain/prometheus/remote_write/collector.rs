@@ -79,6 +79,9 @@ fn of_vmagent(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     Some(failing)
 }
 
+/// Who writes by an exporter of its own.
+pub(crate) const COLLECTOR: &str = "the OpenTelemetry Collector";
+
 fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     let mut last: Option<Failing> = None;
     let of_exporter = |l: &&str| l.contains("prometheusremotewrite") && l.contains("Exporting failed");
@@ -101,7 +104,7 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
             failure: SendFailure::classify(&error),
             error,
             line: raw.to_owned(),
-            by: "the OpenTelemetry Collector",
+            by: COLLECTOR,
             at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
         });
     }
