@@ -21,6 +21,7 @@ use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -82,6 +83,12 @@ enum Way {
     Store,
     DiskFull,
     Stores,
+    /// It has their addresses, and gets no answer there.
+    Silent {
+        address: String,
+        host: String,
+        port: String,
+    },
     /// The sidecar asks its Prometheus wrongly.
     Prometheus {
         /// The path below which Prometheus answers, as its resource says; empty where it says none.
@@ -166,6 +173,18 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         made = made.depends_on(ResourceRef::service_account(&log.namespace, account(pod(snap, failing))));
     }
     made
+}
+
+/// It has the address of a store, and gets no answer there.
+fn is_silent(failing: &Failing<'_>) -> bool {
+    let said = ["DeadlineExceeded", "code = Unavailable", "connection refused", "i/o timeout", "no route to host"];
+    !failing.text.contains("lookup") && said.iter().any(|w| failing.text.contains(w))
+}
+
+/// The address that a line names, IPv6 in brackets.
+fn address(text: &str) -> Option<&str> {
+    let address = pattern!(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{2,5}");
+    address.find(text).map(|m| m.as_str())
 }
 
 /// What is wrong, and how bad that is.
@@ -254,7 +273,12 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             )
         }
         Trouble::Stores => {
-            (format!("it does not find the stores that it is to ask: {}", shorten(&failing.text)), Severity::Error)
+            let what = if is_silent(failing) {
+                "a store that it is to ask does not answer"
+            } else {
+                "it does not find the stores that it is to ask"
+            };
+            (format!("{what}: {}", shorten(&failing.text)), Severity::Error)
         }
     }
 }
@@ -338,6 +362,15 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         }
         Trouble::Store(StoreFailure::Unreachable) => Way::Store,
         Trouble::DiskFull => Way::DiskFull,
+        Trouble::Stores if is_silent(failing) => {
+            let address = address(&failing.text).unwrap_or("<address>:10901");
+            let (host, port) = address.rsplit_once(':').unwrap_or((address, "10901"));
+            Way::Silent {
+                address: address.to_owned(),
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port: port.to_owned(),
+            }
+        }
         Trouble::Stores => Way::Stores,
         Trouble::Limit => Way::Limit,
         Trouble::Message => message(pod.zip(container(pod, failing))),
