@@ -242,7 +242,9 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
         Some(Program::Prometheus) if text.contains("rror sending alert") => &["alertmanager-disconnected"],
         Some(Program::Prometheus) if text.contains("valuating rule") => &["rule-failing"],
         Some(Program::Prometheus) if text.contains("remote") => &["remote-write-failing"],
-        Some(Program::Prometheus) if text.contains("discovery") || text.contains("ailed to list") => {
+        Some(Program::Prometheus)
+            if ["discovery", "ailed to list", "refresh target groups"].iter().any(|w| text.contains(w)) =>
+        {
             &["discovery-failing"]
         }
         _ => &[],

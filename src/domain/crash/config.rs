@@ -58,7 +58,9 @@ fn collector(text: &str) -> Option<Crash> {
         .captures_iter(text)
         .last()?;
     let gone = match &found[1] {
-        f if f.contains("unknown type: \"logging\"") => "The exporter logging is called debug since 0.111.",
+        f if f.contains("unknown type: \"logging\"") || f.contains("the logging exporter has been deprecated") => {
+            "The exporter logging is called debug since 0.111: rename it below exporters and in each pipeline that names it, and write `verbosity: detailed` in place of `loglevel: debug`."
+        }
         f if f.contains("which is not configured") => {
             "A pipeline names only what stands in exporters, receivers, processors and connectors: add it there, or take it out of the pipeline."
         }

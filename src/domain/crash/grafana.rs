@@ -44,6 +44,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     let of = |class| Some(Crash::new(class, inner(&text)));
+    if let Some(both) = both_set(line.raw) {
+        let reason = format!("{both} and {both}__FILE are both set");
+        return of(Class::TwoSources).map(|c| Crash { reason, ..c }.what(both));
+    }
     if has(&["only one datasource per organization can be marked as default"]) {
         return of(Class::SecondDefault).map(|c| c.advice("Set isDefault: false in all datasources but one."));
     }
@@ -114,12 +118,28 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         "plugin not found",
         "plugin version not found",
         "failed to fetch plugin",
-    ]) || has(&["/api/plugins/"]) && has(&["timeout", "no such host", "refused", "x509"])
+        "api returned invalid status",
+    ]) || has(&["/api/plugins/"]) && has(&["timeout", "no such host", "refused", "x509", "does not have permission"])
     {
-        let name = pattern!(r#"(?:/api/plugins/|pluginId=|plugin )"?([a-z0-9]+(?:-[a-z0-9]+)+)"#)
+        let name = pattern!(r#"(?:/api/plugins/(?:repo/)?|pluginId=|plugin )"?([a-z0-9]+(?:-[a-z0-9]+)+)"#)
             .captures(&text)
             .map(|c| c[1].to_owned());
-        return of(Class::Plugin).map(|c| Crash { what: name, ..c });
+        // A page of grafana.com, whose headings say it.
+        let page = text.trim_start().starts_with('<');
+        let reason = match &name {
+            Some(name) if page => format!("grafana.com does not give plugin {name} to whoever asks from here (403)"),
+            _ => inner(&text).to_owned(),
+        };
+        let advice = match () {
+            () if page || has(&["403"]) => {
+                "grafana.com refuses who asks: mostly the address from which the cluster goes out, or a proxy on the way."
+            }
+            () if has(&["404", "not found"]) => {
+                "grafana.com knows no such plugin, or not that version of it: correct its name."
+            }
+            () => "",
+        };
+        return of(Class::Plugin).map(|c| Crash { what: name, reason, ..c }.advice(advice));
     }
     if has(&[
         "failed to parse",
@@ -168,6 +188,13 @@ pub(crate) fn provisioned(lower: &str) -> &'static str {
         ),
     ];
     known.iter().find(|(words, _)| lower.contains(words)).map_or("", |(_, advice)| advice)
+}
+
+/// `error: both GF_DATABASE_PASSWORD and GF_DATABASE_PASSWORD__FILE are set (but are exclusive)`: the image's start reads the
+/// value out of the file into the variable, and does not choose.
+fn both_set(raw: &str) -> Option<String> {
+    let found = pattern!(r"both (\w+) and (\w+?)__FILE are set").captures(raw)?;
+    (found[1] == found[2]).then(|| found[1].to_owned())
 }
 
 /// The message without what Grafana puts before it.

@@ -93,6 +93,8 @@ pub(crate) enum Class {
     Provisioning,
     /// A plugin cannot be installed.
     Plugin,
+    /// A variable is given as a value and as a file.
+    TwoSources,
     /// grafana.ini or an environment variable is refused.
     Ini,
     /// The migration of the database fails.

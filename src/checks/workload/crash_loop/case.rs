@@ -1,5 +1,7 @@
 //! One crash with all that is known of it: what fills its file, what the file says now, which argument is meant.
 
+use serde_json::Value;
+
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
@@ -129,7 +131,15 @@ impl<'a> Case<'a> {
             (Cause::Probe(said), _) if self.loses_probes() => format!(
                 "the kubelet ends it because {said}; the pod has security groups of its own, and the VPC CNI is not set up to let probes through to such pods"
             ),
-            (Cause::Probe(said), _) => format!("the kubelet ends it because {said}"),
+            (Cause::Probe(said), _) if self.asks_for_a_login().is_some() => format!(
+                "the kubelet ends it because its probe brings no login, and the program asks everybody for one ({said})"
+            ),
+            (Cause::Probe(said), _) => match self.listens_to_itself() {
+                Some(address) => format!(
+                    "the kubelet ends it because it answers its probe on {address} only, which nobody outside the container reaches ({said})"
+                ),
+                None => format!("the kubelet ends it because {said}"),
+            },
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
             (Cause::Unknown(lines, _), _) => match telling(lines) {
@@ -169,6 +179,38 @@ impl<'a> Case<'a> {
         // Who connects and waits for the answer has a slow program before it.
         let silent = said.contains("dial tcp") && ["i/o timeout", "timed out"].iter().any(|w| said.contains(w));
         silent && vpc_cni::loses_probes(self.snap, self.failing.pod)
+    }
+
+    /// The port of its probe, which is answered by a question for a login.
+    pub(super) fn asks_for_a_login(&self) -> Option<String> {
+        let Cause::Probe(said) = &self.failing.cause else { return None };
+        said.ends_with("statuscode: 401").then(|| self.probed_port()).flatten()
+    }
+
+    /// The address of its own network alone on which it listens where its probe asks, by its own log.
+    pub(super) fn listens_to_itself(&self) -> Option<String> {
+        let Cause::Probe(said) = &self.failing.cause else { return None };
+        let port = self.probed_port().filter(|p| p.parse::<u16>().is_ok())?;
+        if !said.contains("connection refused") {
+            return None;
+        }
+        let addresses = [format!("localhost:{port}"), format!("127.0.0.1:{port}")];
+        let listens = |line: &&str| ["ndpoint", "isten", "tarting"].iter().any(|w| line.contains(w));
+        let mut lines = self.log().flat_map(str::lines).filter(listens);
+        lines.find_map(|line| addresses.iter().find(|a| line.contains(a.as_str())).cloned())
+    }
+
+    /// The port of its liveness probe, as a number where the container names it.
+    fn probed_port(&self) -> Option<String> {
+        let container = self.failing.container;
+        let port = &container.liveness_probe.as_ref()?.http_get.as_ref()?.port;
+        let name = match port {
+            Value::Number(number) => return Some(number.to_string()),
+            Value::String(name) => name,
+            _ => return None,
+        };
+        let named = container.ports.iter().find(|p| p.name.as_ref() == Some(name));
+        Some(named.map_or_else(|| name.clone(), |p| p.container_port.to_string()))
     }
 
     /// The finding with its causes and its place.

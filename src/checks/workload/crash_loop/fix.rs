@@ -58,7 +58,14 @@ fn unknown(case: &Case<'_>) -> Way {
     match case.failing.cause {
         Cause::Probe(_) if case.loses_probes() => Way::ProbeDemux { pod },
         Cause::Probe(_) => {
-            Way::Probe { container, is_prometheus: case.is_prometheus(), pod, kept: Kept::of(&case.target) }
+            let (is_prometheus, kept) = (case.is_prometheus(), Kept::of(&case.target));
+            if let Some(port) = case.asks_for_a_login() {
+                return Way::ProbeLogin { container, port, is_prometheus, pod, kept };
+            }
+            if let Some(address) = case.listens_to_itself() {
+                return Way::ProbeLocal { container, address, pod, kept };
+            }
+            Way::Probe { container, is_prometheus, pod, kept }
         }
         Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
         Cause::Said(_, previous) | Cause::Unknown(_, previous) => Way::Other { container, previous, pod },
@@ -89,6 +96,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         Class::SecondDefault
         | Class::Provisioning
         | Class::Plugin
+        | Class::TwoSources
         | Class::Ini
         | Class::Migration
         | Class::DatabaseLocked
@@ -465,13 +473,24 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
     }
 }
 
+/// The plugins that the container is told to install.
+fn wanted_plugins(case: &Case<'_>) -> String {
+    let names = ["GF_INSTALL_PLUGINS", "GF_PLUGINS_PREINSTALL", "GF_PLUGINS_PREINSTALL_SYNC"];
+    names.iter().find_map(|name| case.failing.container.env(name)).unwrap_or_default().to_owned()
+}
+
 /// What only Grafana knows.
 fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
     let pod = case.pod_name();
     match crash.class {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { advice: crash.advice.clone(), pod },
-        Class::Plugin => Way::Plugin { kept: Kept::of(&case.target) },
+        Class::Plugin => {
+            Way::Plugin { advice: crash.advice.clone(), asked: wanted_plugins(case), kept: Kept::of(&case.target) }
+        }
+        Class::TwoSources => {
+            Way::TwoSources { variable: crash.what.clone().unwrap_or_default(), kept: Kept::of(&case.target) }
+        }
         Class::Ini => {
             let map = match &case.origin {
                 Origin::ConfigMap { name, .. } => Some(name.clone()),

@@ -272,6 +272,9 @@ pub(super) enum Way {
         pod: String,
     },
     Plugin {
+        advice: String,
+        /// Those that are asked for; empty where no variable says.
+        asked: String,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -424,6 +427,26 @@ pub(super) enum Way {
     Probe {
         container: String,
         is_prometheus: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    TwoSources {
+        variable: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    ProbeLogin {
+        container: String,
+        port: String,
+        is_prometheus: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    ProbeLocal {
+        container: String,
+        address: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,
