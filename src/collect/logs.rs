@@ -132,7 +132,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
                 && if gives_names(c) {
                     is_named
                 } else if is_part(c) || is_further(pod, c) {
-                    trouble || !is_node_exporter(c)
+                    true
                 } else {
                     (stack && trouble) || behind
                 }
@@ -147,8 +147,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     }
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold the logs of exporters.
-    let (exporters, parts): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|(_, c, _)| !is_part(c) && exporter_log::exporter(c));
+    let (exporters, parts): (Vec<_>, Vec<_>) = wanted
+        .into_iter()
+        .partition(|(_, c, _)| is_node_exporter(c) || !is_part(c) && exporter_log::exporter(c));
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
     logs.extend(further.into_iter().filter(|log| log.text.gap().is_none_or(|gap| !gap.is_not_collected())));
@@ -176,6 +177,7 @@ fn is_node_exporter(container: &Container) -> bool {
 /// before a store, where logs are searched, and what makes nodes.
 fn is_further(pod: &Pod, container: &Container) -> bool {
     exporter_log::exporter(container)
+        || is_node_exporter(container)
         || gateway_log::store_behind(pod, container).is_some()
         || Engine::of_image(&container.image).is_some()
         || collector::is_vmagent(&container.image)

@@ -63,6 +63,9 @@ enum Way {
         host: String,
         port: String,
     },
+    Allocator {
+        host: String,
+    },
     Name {
         host: String,
         /// Services of that namespace that have the port, as `host:port`.
@@ -153,7 +156,7 @@ impl<'a> Case<'a> {
             last,
             pod,
             container,
-            target: configured.or_else(|| collector_log::host(&last.error)),
+            target: configured.or_else(|| address(last)),
             file: file.map(|f| (f.map.metadata.name.clone(), f.key.to_owned())),
             file_managed_by: file.map(|f| managed_by(&f.map.metadata)).unwrap_or_default(),
         })
@@ -249,6 +252,9 @@ impl<'a> Case<'a> {
                 let at = instance.map(|i| format!(" ({i})")).unwrap_or_default();
                 format!("its prometheus receiver cannot scrape job {exporter}{at}")
             }
+            Trouble::Allocator => format!(
+                "its prometheus receiver does not learn from the target allocator ({place}) what it is to scrape"
+            ),
             Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
             Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
             Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
@@ -289,6 +295,7 @@ impl<'a> Case<'a> {
                 let (host, port) = endpoint(&self.last.error);
                 Way::Scrape { host, port }
             }
+            Trouble::Allocator => Way::Allocator { host: self.host() },
             Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
             Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
             Trouble::PlainText => Way::PlainText,
@@ -350,10 +357,21 @@ impl<'a> Case<'a> {
             Trouble::Full,
             Trouble::Path,
             Trouble::Queue,
+            Trouble::Allocator,
         ];
         let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
         depends_on_service(self.snap, finding, &named.namespace, &named.service)
     }
+}
+
+/// Who was asked: the URL says more than the DNS server beside it.
+fn address(last: &Failing<'_>) -> Option<(String, Option<u16>)> {
+    let of_url = || {
+        let url = last.error.split(['"', '\\', ' ']).find(|w| w.contains("://"))?;
+        Address::parse(url).map(|a| (a.host, Some(a.port)))
+    };
+    let asked = (last.trouble == Trouble::Allocator).then(of_url).flatten();
+    asked.or_else(|| collector_log::host(&last.error))
 }
 
 /// Host and port of a target, whose `instance` is its address, a URL, or whatever relabelling made of it.

@@ -77,6 +77,20 @@ enum Way {
         key: String,
     },
     Socket,
+    /// node-exporter may not read what it is to measure.
+    Collector {
+        collectors: String,
+        /// Rights are missing, and no file.
+        refused: bool,
+        /// Type of SELinux that lets a container read the node, by the system of the nodes; empty where they have none.
+        selinux: &'static str,
+        system: String,
+    },
+    /// statsd-exporter throws values away.
+    Conflict {
+        metric: String,
+        map: String,
+    },
     Throttled {
         /// The call that is refused, where it is named.
         operation: String,
@@ -103,13 +117,14 @@ impl Check for ExporterFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let pods: Vec<&Pod> = snap.pods()?.iter().filter(|p| p.spec.containers.iter().any(exporter)).collect();
-        if pods.is_empty() {
+        let said = exporter_log::failing(snap);
+        if pods.is_empty() && said.as_ref().map_or(true, Vec::is_empty) {
             return Ok(Diagnosis::NotApplicable(
                 "no exporter of another program runs in the namespaces that were read".into(),
             ));
         }
         let mut groups: BTreeMap<(String, Why), Vec<Failing<'_>>> = BTreeMap::new();
-        for failing in exporter_log::failing(snap)? {
+        for failing in said? {
             let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
             groups.entry((owner, failing.why)).or_default().push(failing);
@@ -171,17 +186,27 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
                 .to_owned()
         }
         Why::Socket => "it may not open the sockets that ICMP probes need: all of them fail".to_owned(),
+        Why::Collector => format!(
+            "collector {} of node-exporter gives nothing: {}",
+            exporter_log::collectors(snap, &log.text).join(", "),
+            failing.said.trim_start_matches("collector failed: ")
+        ),
+        Why::Conflict => format!(
+            "it throws values of metric {} away, which come with other labels, or of another type, than before",
+            statsd_metric(&failing.line)
+        ),
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
     let times: usize = group.iter().map(|f| f.times).sum();
     let up = match failing.why {
-        Why::Module | Why::Socket | Why::Snmp | Why::Pushed => "",
+        Why::Module | Why::Socket | Why::Snmp | Why::Pushed | Why::Conflict => "",
         _ => "; its own target is up all the same",
     };
     let message =
         format!("exporter {} in {}: {why} ({times} lines within 15 minutes){up}", owner.kubectl_name(), log.namespace);
     // What is throttled gets a part of what it asks for.
-    let severity = if failing.why == Why::Throttled { Severity::Warning } else { Severity::Error };
+    let in_part = matches!(failing.why, Why::Throttled | Why::Collector | Why::Conflict);
+    let severity = if in_part { Severity::Warning } else { Severity::Error };
     let mut made = Finding::new(ExporterFailing::META.id, severity, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), failing.why))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
@@ -292,6 +317,23 @@ fn way(
             Way::Login { user, secret, key, whole, patch }
         }
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
+        Why::Collector => {
+            let system = snap.node_of(pod).map(|n| n.status.node_info.os_image.clone()).unwrap_or_default();
+            Way::Collector {
+                collectors: exporter_log::collectors(snap, &failing.log.text).join(", "),
+                refused: failing.said.contains("ermission denied"),
+                selinux: selinux(&system),
+                system,
+            }
+        }
+        Why::Conflict => {
+            let files = Mounts::of_pod(snap, pod, container).files();
+            let map = files.iter().find(|f| f.text.contains("mappings:"));
+            Way::Conflict {
+                metric: statsd_metric(&failing.line),
+                map: map.map(|f| f.map.metadata.name.clone()).unwrap_or_default(),
+            }
+        }
         Why::Tls => Way::Tls,
         Why::Socket => Way::Socket,
         Why::Throttled => {
@@ -355,6 +397,26 @@ fn login(container: &Container) -> Option<(String, String, bool)> {
     Some((found.1.name.clone(), found.1.key.clone(), whole))
 }
 
+/// `metric=airflow_dag_processing`, or `metric with name airflow_dag_processing is already registered`.
+fn statsd_metric(line: &str) -> String {
+    let named = field(line, "metric=");
+    if !named.is_empty() {
+        return named;
+    }
+    let name = line.split_once("metric with name ").and_then(|(_, rest)| rest.split([' ', '"']).next());
+    name.unwrap_or("<metric>").to_owned()
+}
+
+/// Systems that confine containers by SELinux, and the type that may read the node.
+fn selinux(system: &str) -> &'static str {
+    let of_red_hat = ["Red Hat", "CentOS", "Rocky", "AlmaLinux", "Fedora"];
+    match () {
+        () if system.contains("Bottlerocket") => "super_t",
+        () if of_red_hat.iter().any(|s| system.contains(s)) => "spc_t",
+        () => "",
+    }
+}
+
 /// Names below `modules:`.
 fn modules_of(text: &str) -> Vec<String> {
     let root = crate::lint::yaml::document(text).ok().flatten();
@@ -386,6 +448,34 @@ mod tests {
             ..ContainerLog::default()
         }]);
         snap
+    }
+
+    #[test]
+    fn collectors_of_the_node_that_rules_read_are_told_and_others_are_not() {
+        let image = "quay.io/prometheus/node-exporter:v1.9.1";
+        let line = |name: &str| {
+            format!(
+                "level=ERROR source=collector.go:168 msg=\"collector failed\" name={name} duration_seconds=0.0005 err=\"open /host/proc/1/mounts: permission denied\""
+            )
+        };
+        let found = findings(&ExporterFailing, &with(image, &line("filesystem")));
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["collector"]);
+        assert!(
+            found[0].message.contains("collector filesystem of node-exporter gives nothing"),
+            "{}",
+            found[0].message
+        );
+        let other = ExporterFailing.diagnose(&with(image, &line("rapl")));
+        assert!(matches!(other, Ok(Diagnosis::NotApplicable(_))), "no machine of a cloud shows its power");
+        assert_eq!((selinux("Bottlerocket OS 1.40.0"), selinux("Amazon Linux 2023.6")), ("super_t", ""));
+    }
+
+    #[test]
+    fn values_of_statsd_that_contradict_each_other_are_told() {
+        let line = r#"ts=2026-11-21T02:49:05.1Z caller=exporter.go:138 level=info msg="Failed to update metric" metric=dag_processing error="a metric with name dag_processing is already registered""#;
+        let found = findings(&ExporterFailing, &with("prom/statsd-exporter:v0.26.1", line));
+        assert!(found[0].message.contains("values of metric dag_processing"), "{}", found[0].message);
+        assert!(findings(&ExporterFailing, &with("prom/redis-exporter:v1", line)).is_empty());
     }
 
     #[test]

@@ -60,10 +60,12 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
     for entry in entries(&log.text, snap.collected_at).into_iter().filter(|e| e.bad) {
         let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
-        let Some(reason) = of_itself(&entry.text, agent).or(sending) else { continue };
-        let lost = is_lost(&entry.text) || reason.is_of_start();
+        let silent = is_start_without_kubelet(&entry.text, &log.text).then_some(Reason::Kubelet);
+        let Some(reason) = of_itself(&entry.text, agent).or(silent).or(sending) else { continue };
+        let of_start = reason.is_of_start() || is_start_without_kubelet(&entry.text, &log.text);
+        let lost = is_lost(&entry.text) || of_start;
         let age = entry.at.map_or(0, |t| snap.seconds_since(t));
-        if age > if lost { LOST } else { RETRIED } && !reason.is_of_start() {
+        if age > if lost { LOST } else { RETRIED } && !of_start {
             continue;
         }
         let failing = by_reason.entry(reason).or_insert_with(|| Failing {
@@ -115,6 +117,14 @@ fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
         return Some(Reason::Kubelet);
     }
     is_about_metadata(text).then_some(Reason::Metadata)
+}
+
+/// Fluent Bit asks once at its start for its own pod, and says no more of it. The kubelet that is asked started the pod a moment
+/// before, so it is there; the API server may only have been busy.
+fn is_start_without_kubelet(text: &str, log: &str) -> bool {
+    text.contains("[filter:kubernetes")
+        && text.contains("could not get meta for")
+        && log.contains("testing connectivity with Kubelet")
 }
 
 /// Alloy, told to read its configuration again.
@@ -233,6 +243,19 @@ mod tests {
         let log = ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() };
         *snap.part_logs = Ok(vec![log]);
         failing(&snap).expect("a log")
+    }
+
+    #[test]
+    fn a_kubelet_that_is_not_reached_is_told_at_the_start_alone() {
+        let image = "cr.fluentbit.io/fluent/fluent-bit:3.1.9";
+        let start = |of: &str| {
+            format!(
+                "[2026/11/20 12:00:05] [ info] [filter:kubernetes:kubernetes.0] testing connectivity with {of}...\n[2026/11/20 12:00:05] [ warn] [filter:kubernetes:kubernetes.0] could not get meta for POD fluent-bit-x\n"
+            )
+        };
+        let of = |text: &str| read(image, text).into_iter().map(|f| f.reason).collect::<Vec<_>>();
+        assert_eq!(of(&start("Kubelet")), [Reason::Kubelet]);
+        assert!(of(&start("API server")).is_empty(), "it asks again for each pod, and may get an answer");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(crate) enum Trouble {
     Queue,
     /// Its prometheus receiver does not get what it is to scrape.
     Scrape,
+    /// Its prometheus receiver is not told what to scrape, by who divides the targets.
+    Allocator,
 }
 
 /// What one collector's pod says of one exporter, or of its memory.
@@ -91,7 +93,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let scrapes = raw.contains("Failed to scrape Prometheus endpoint");
         // Versions before 0.90 say of a full queue only this; the batch processor's `Sender failed` says it once more.
         let overflows = raw.contains("Dropping data because sending_queue is full");
-        if !refuses && !scrapes && !overflows && !raw.contains("Exporting failed.") {
+        let asks = is_about_allocator(raw);
+        if !refuses && !scrapes && !overflows && !asks && !raw.contains("Exporting failed.") {
             continue;
         }
         let fields = fields(raw);
@@ -113,6 +116,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
             () if refuses => Trouble::Memory,
             () if scrapes => Trouble::Scrape,
             () if overflows => Trouble::Queue,
+            () if asks => Trouble::Allocator,
             () => trouble(&error),
         };
         let component = if scrapes { job } else { field("name").to_owned() };
@@ -136,11 +140,22 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
     // A backend that takes nothing fills the queue, and a full queue the memory.
     let is_victim = |f: &Failing<'_>| matches!(f.trouble, Trouble::Memory | Trouble::Queue);
-    if found.values().any(|f| !is_victim(f) && f.trouble != Trouble::Scrape) {
+    if found.values().any(|f| !is_victim(f) && !matches!(f.trouble, Trouble::Scrape | Trouble::Allocator)) {
         found.retain(|_, f| !is_victim(f));
     }
     // Remote writes of samples are told as those of Prometheus are.
     found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
+}
+
+/// A receiver that asks a target allocator for its jobs, or for the targets of one, and gets no answer.
+fn is_about_allocator(raw: &str) -> bool {
+    let fails = ["Failed to retrieve job list", "Failed to get targets", "Failed to unmarshal scrape configs"];
+    let asked = ["targetallocator", "target_allocator", "target-allocator", "/scrape_configs"];
+    raw.contains("\terror\t") && (raw.contains(fails[0]) || has_any(raw, &fails) && has_any(raw, &asked))
+}
+
+fn has_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|w| text.contains(w))
 }
 
 /// Job and instance of a target, in the labels that a failed scrape names.
@@ -248,6 +263,28 @@ mod tests {
         let image = "otel/opentelemetry-collector-contrib:0.110.0".into();
         *snap.part_logs = Ok(vec![ContainerLog { image, text: text.into(), ..ContainerLog::default() }]);
         failing(&snap).expect("a log").into_iter().map(|f| (f.trouble, f.component, f.lost)).collect()
+    }
+
+    #[test]
+    fn a_target_allocator_that_does_not_answer_is_told() {
+        let line = |minute: &str| {
+            format!(
+                "2026-11-21T02:{minute}:45.501Z\terror\ttargetallocator/manager.go:106\tFailed to retrieve job list\t{{\"kind\": \"receiver\", \"name\": \"prometheus\", \"error\": \"Get \\\"http://a-targetallocator:80/scrape_configs\\\": dial tcp: lookup a-targetallocator on 172.20.0.10:53: no such host\"}}\n"
+            )
+        };
+        let of = |text: String| {
+            let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+            let log = ContainerLog {
+                image: "otel/opentelemetry-collector-contrib:0.117.0".into(),
+                text: text.into(),
+                ..ContainerLog::default()
+            };
+            *snap.part_logs = Ok(vec![log]);
+            failing(&snap).expect("a log").iter().map(|f| (f.trouble, f.component.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(of(["50", "51", "52"].map(line).concat()), [(Trouble::Allocator, "prometheus".to_owned())]);
+        assert!(of(line("50")).is_empty(), "while the allocator was replaced");
+        assert!(of(["10", "11", "12"].map(line).concat()).is_empty(), "it is over");
     }
 
     #[test]

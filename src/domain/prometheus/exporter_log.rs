@@ -40,11 +40,23 @@ pub(crate) enum Why {
     Pushed,
     /// AWS answers fewer calls in a second than it makes.
     Throttled,
+    /// node-exporter: a collector of its own gives nothing.
+    Collector,
+    /// statsd-exporter: a metric comes in a form that contradicts the one before.
+    Conflict,
 }
 
 /// Words, in the order in which they are looked for.
 const WORDS: &[(Why, &[&str])] = &[
     (Why::Module, &["Unknown module"]),
+    (
+        Why::Conflict,
+        &[
+            "A change of configuration created inconsistent metrics",
+            "is already registered",
+            "inconsistent label names",
+        ],
+    ),
     (Why::Throttled, THROTTLED),
     (
         Why::Socket,
@@ -145,6 +157,35 @@ pub(crate) fn is_exporter(image: &str) -> bool {
     measures || matches!(name, "pushgateway" | "prometheus-pushgateway")
 }
 
+/// It measures its node.
+pub(crate) fn is_of_node(image: &str) -> bool {
+    matches!(base_of(image), "node-exporter" | "node_exporter" | "prometheus-node-exporter")
+}
+
+/// Collectors of node-exporter that dashboards and rules of nodes read; others find nothing on most machines.
+const CORE: &[&str] =
+    &["cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netclass", "netdev", "pressure", "stat", "vmstat"];
+
+/// The collector of node-exporter that a line says has failed, where others rely on it.
+pub(crate) fn failed_collector<'a>(line: &'a Line<'_>) -> Option<&'a str> {
+    let name = Some(line.get("name")).filter(|_| line.msg == "collector failed")?;
+    CORE.contains(&name).then_some(name)
+}
+
+/// Collectors that a log says have failed lately, each once.
+pub(crate) fn collectors(snap: &Snapshot, text: &str) -> Vec<String> {
+    let lines = text.lines().map(Line::parse).filter(|l| !l.is_older(snap.collected_at, RECENT));
+    let mut all: Vec<String> = lines.filter_map(|l| failed_collector(&l).map(str::to_owned)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// It makes metrics of what is sent to it.
+fn is_of_statsd(image: &str) -> bool {
+    base_of(image).contains("statsd")
+}
+
 /// It measures what CloudWatch has.
 fn is_of_cloudwatch(image: &str) -> bool {
     base_of(image).contains("cloudwatch")
@@ -161,13 +202,15 @@ pub(crate) fn exporter(container: &Container) -> bool {
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
     let mut found = Vec::new();
-    for log in snap.part_logs()?.iter().filter(|l| !l.previous && is_exporter(&l.image)) {
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous && (is_exporter(&l.image) || is_of_node(&l.image))) {
         let mut by_why: BTreeMap<Why, Failing<'_>> = BTreeMap::new();
         for line in log.text.lines().map(Line::parse) {
             // snmp-exporter tells what it cannot ask as information.
             let bad = matches!(line.level, Level::Warning | Level::Error)
                 || is_plain_error(&line)
-                || line.msg.starts_with("Error scraping target");
+                || line.msg.starts_with("Error scraping target")
+                // So does statsd-exporter of what it throws away, in older versions.
+                || line.msg == "Failed to update metric";
             let old = line.is_older(snap.collected_at, RECENT);
             if !bad || old {
                 continue;
@@ -178,7 +221,12 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
             let told = |(why, words): &&(Why, &[&str])| {
                 (!of_aws || *why == Why::Throttled) && words.iter().any(|w| text.contains(w))
             };
-            let Some((why, _)) = WORDS.iter().find(told) else { continue };
+            let of_node = is_of_node(&log.image);
+            // What Go's client library says of a metric is another program's own matter.
+            let of_words = || WORDS.iter().filter(|(w, _)| *w != Why::Conflict || is_of_statsd(&log.image)).find(told);
+            let of_others = || of_words().map(|(why, _)| why);
+            let found = if of_node { failed_collector(&line).map(|_| &Why::Collector) } else { of_others() };
+            let Some(why) = found else { continue };
             let failing = by_why.entry(*why).or_insert_with(|| Failing {
                 why: *why,
                 log,

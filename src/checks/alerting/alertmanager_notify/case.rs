@@ -97,9 +97,14 @@ impl<'a> Case<'a> {
         named.or_else(by_host).or_else(kind).unwrap_or_else(|| "<receiver>".to_owned())
     }
 
+    /// The receiver speaks to Slack, or to what takes its format.
+    pub(super) fn is_slack(&self) -> bool {
+        self.group.sample.integration == "slack"
+    }
+
     /// Slack was meant, but another host was asked.
     pub(super) fn is_foreign(&self) -> bool {
-        self.group.sample.integration == "slack" && self.host.as_deref().is_some_and(|h| !h.ends_with("slack.com"))
+        self.is_slack() && self.host.as_deref().is_some_and(|h| !h.ends_with("slack.com"))
     }
 
     pub(super) fn host_name(&self) -> &str {

@@ -99,6 +99,7 @@ enum Way {
         detail: String,
     },
     Payload {
+        slack: bool,
         receiver: String,
         detail: String,
         advice: &'static str,
@@ -124,6 +125,7 @@ enum Way {
         workflow: bool,
     },
     Server {
+        slack: bool,
         host: String,
         url: String,
     },
@@ -310,7 +312,7 @@ impl Case<'_> {
                 let aws_role = aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned());
                 Way::AwsDenied { detail, aws_role, of_key: is_of_key(&sample.cause) }
             }
-            Reason::Payload => Way::Payload { receiver, detail, advice },
+            Reason::Payload => Way::Payload { slack: self.is_slack(), receiver, detail, advice },
             Reason::Template => Way::Template {
                 receiver,
                 detail,
@@ -320,7 +322,7 @@ impl Case<'_> {
             },
             Reason::NotFound => Way::NotFound { receiver, integration, detail, advice },
             Reason::RateLimit => Way::RateLimit,
-            Reason::Server => Way::Server { host: host(), url: self.url() },
+            Reason::Server => Way::Server { slack: self.is_slack(), host: host(), url: self.url() },
             Reason::StartTls => Way::Starttls { receiver, host: host(), advice },
             Reason::AwsCredentials => Way::AwsCredentials {
                 service_account: self.pod.map_or("default", |p| p.spec.account()).to_owned(),
@@ -375,7 +377,7 @@ impl Case<'_> {
     }
 
     fn credential(&self, advice: &'static str) -> Way {
-        let slack = self.group.sample.integration == "slack";
+        let slack = self.is_slack();
         match self.file() {
             (Some(path), source) => Way::CredentialFile {
                 slack,

@@ -73,7 +73,7 @@ impl Case<'_> {
             Reason::Unsigned => "AWS does not know who asks: the requests are not signed".into(),
             Reason::Group => "the log group does not exist, and the agent is not told to make it".into(),
             Reason::Throttled => "AWS takes no more requests in a second (throttling)".into(),
-            Reason::Kubelet => "it does not reach the kubelet of its node, which it is told to ask".into(),
+            Reason::Kubelet => "it gets nothing from the kubelet of its node, which it is told to ask".into(),
             Reason::Parser => {
                 format!("it knows no parser {}", quoted(&self.text).unwrap_or("of the name that an input gives"))
             }
