@@ -13,7 +13,7 @@ use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
     EniConfig, Event, GatewayObject, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor,
-    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScaledObject,
+    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, Operated, ProbeResource, ReplicaSet, ScaledObject,
     ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
@@ -23,7 +23,7 @@ const OPERATOR: &str = "/apis/monitoring.coreos.com";
 
 /// Objects of kinds that a cluster need not have.
 const BY_DEFINITION: &[Fact] =
-    &[Fact::NodeMakers, Fact::SecretMakers, Fact::Issuing, Fact::GitOps, Fact::Gateways, Fact::ScaledObjects];
+    &[Fact::NodeMakers, Fact::SecretMakers, Fact::Issuing, Fact::GitOps, Fact::Operated, Fact::Gateways, Fact::ScaledObjects];
 
 /// The API group of External Secrets.
 const EXTERNAL: &str = "external-secrets.io";
@@ -75,16 +75,17 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let kinds = if by_definition { Kinds::of(client, snap).await } else { Kinds::default() };
     snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, &kinds)).await;
     scaled_events(client, plan, snap).await;
-    let (nodes, secrets, issuing, git_ops, gateways, policies) = futures::join!(
+    let (nodes, secrets, issuing, git_ops, operated, gateways, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, &kinds)),
         wanted(plan, Fact::SecretMakers, secret_makers(client, &kinds, &scope)),
         wanted(plan, Fact::Issuing, issuing(client, &kinds, &scope)),
         wanted(plan, Fact::GitOps, git_ops(client, &kinds)),
+        wanted(plan, Fact::Operated, operated(client, &kinds)),
         wanted(plan, Fact::Gateways, gateways(client, &kinds, &scope)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
-    (snap.issuing, snap.gateways) = (issuing, gateways);
+    (snap.issuing, snap.gateways, snap.operated) = (issuing, gateways, operated);
     sync_events(client, plan, snap).await;
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
@@ -272,6 +273,25 @@ async fn git_ops(client: &Client, kinds: &Kinds) -> Listing<GitOpsObject> {
         list("helm.toolkit.fluxcd.io", &["v2", "v2beta2"], "helmreleases", "HelmRelease"),
     );
     applications.merge(kustomizations).merge(releases)
+}
+
+/// What the operators of Grafana, Loki and Tempo make parts of.
+async fn operated(client: &Client, kinds: &Kinds) -> Listing<Operated> {
+    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
+        let all = kinds.all::<Operated>(client, Kind { group, versions, resource }).await;
+        all.map(|object| Operated { kind: kind.to_owned(), ..object })
+    };
+    let of_grafana = |resource: &'static str, kind: &'static str| list("grafana.integreatly.org", &["v1beta1"], resource, kind);
+    let of_tempo = |resource: &'static str, kind: &'static str| list("tempo.grafana.com", &["v1alpha1"], resource, kind);
+    let (grafanas, dashboards, sources, loki, tempo, single) = futures::join!(
+        of_grafana("grafanas", "Grafana"),
+        of_grafana("grafanadashboards", "GrafanaDashboard"),
+        of_grafana("grafanadatasources", "GrafanaDatasource"),
+        list("loki.grafana.com", &["v1"], "lokistacks", "LokiStack"),
+        of_tempo("tempostacks", "TempoStack"),
+        of_tempo("tempomonolithics", "TempoMonolithic"),
+    );
+    grafanas.merge(dashboards).merge(sources).merge(loki).merge(tempo).merge(single)
 }
 
 /// What makes Secrets from somewhere else.

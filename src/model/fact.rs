@@ -127,6 +127,7 @@ facts! {
     GitOps "applications of Argo CD and Flux" Kubernetes(&[list("argoproj.io", "applications"), list("kustomize.toolkit.fluxcd.io", "kustomizations"), list("helm.toolkit.fluxcd.io", "helmreleases")]);
     Gateways "gateways, their classes and httproutes" Kubernetes(&[list("gateway.networking.k8s.io", "gatewayclasses"), list("gateway.networking.k8s.io", "gateways"), list("gateway.networking.k8s.io", "httproutes")]);
     ScaledObjects "scaledobjects of KEDA" Kubernetes(&[list("keda.sh", "scaledobjects")]);
+    Operated "resources of the operators of Grafana, Loki and Tempo" Kubernetes(&[list("grafana.integreatly.org", "grafanas"), list("grafana.integreatly.org", "grafanadashboards"), list("grafana.integreatly.org", "grafanadatasources"), list("loki.grafana.com", "lokistacks"), list("tempo.grafana.com", "tempostacks"), list("tempo.grafana.com", "tempomonolithics")]);
     Ingresses "ingresses" Kubernetes(&[list("networking.k8s.io", "ingresses")]);
     IngressClasses "ingressclasses" Kubernetes(&[list("networking.k8s.io", "ingressclasses")]);
     HelmReleases "helm releases" Kubernetes(RELEASES);

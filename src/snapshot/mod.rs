@@ -422,6 +422,8 @@ snapshot! {
         gateways: kubernetes::GatewayObject = Gateways,
         /// ScaledObjects of KEDA; empty where the kind is not there.
         scaled_objects: kubernetes::ScaledObject = ScaledObjects,
+        /// Resources of the operators of Grafana, Loki and Tempo; empty where the kinds are not there.
+        operated: kubernetes::Operated = Operated,
         /// Ingresses of the namespaces in scope.
         ingresses: kubernetes::Ingress = Ingresses,
         /// IngressClasses.

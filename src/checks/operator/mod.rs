@@ -13,6 +13,7 @@ mod operator_down;
 mod operator_refuses;
 mod operators_compete;
 mod prometheus_idle;
+mod resource_degraded;
 mod rule_not_loaded;
 mod rule_unselected;
 mod servicemonitor_unselected;
@@ -35,4 +36,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &statefulset_recreated::StatefulSetRecreated,
     &prometheus_idle::PrometheusIdle,
     &alertmanagerconfig_receivers::AlertmanagerConfigReceivers,
+    &resource_degraded::ResourceDegraded,
 ];

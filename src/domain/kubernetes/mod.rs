@@ -52,6 +52,7 @@ pub(crate) mod nodes;
 pub(crate) mod not_created;
 pub(crate) mod not_served;
 pub(crate) mod own_address;
+pub(crate) mod operated;
 pub(crate) mod owner;
 pub(crate) mod parts;
 pub(crate) mod probes;

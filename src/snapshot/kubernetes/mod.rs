@@ -16,6 +16,7 @@ mod issuing;
 mod meta;
 mod node;
 mod node_maker;
+mod operated;
 mod operator;
 mod pod;
 mod policy;
@@ -46,6 +47,7 @@ pub use issuing::{IssuerRef, Issuing, IssuingSpec, IssuingStatus};
 pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
 pub use node_maker::{NodeClassRef, NodeMaker, NodeMakerSpec, NodeMakerStatus, NodeTemplate, NodeTemplateSpec};
+pub use operated::{Operated, OperatedSecret, OperatedSpec, OperatedStatus, OperatedStorage};
 pub use operator::*;
 pub use pod::{
     ClaimSource, Container, ContainerPort, ContainerRequests, ContainerSecurity, ContainerState, ContainerStatus,
