@@ -145,6 +145,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         *count += 1;
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
+    // What measures the nodes is well almost always: the others come first.
+    wanted.sort_by_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold the logs of exporters.
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted

@@ -27,7 +27,7 @@ check! {
         id: "exporter-failing", suite: Scrape, severity: Error,
         title: "an exporter measures nothing, although its target is up",
         requires: [Pods],
-        uses: [PartLogs, PrometheusTargets, Services, ConfigMaps, Workloads, NetworkPolicies],
+        uses: [PartLogs, PrometheusTargets, Services, ConfigMaps, Workloads, NetworkPolicies, Nodes],
         fix: Fix,
     }
 }

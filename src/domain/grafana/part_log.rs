@@ -243,6 +243,10 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     if logger.starts_with("rendering") && line.level == Level::Error {
         return Some((Part::Rendering, String::new()));
     }
+    // Its own account, with which it asks the directory for all others.
+    if has(&["Cannot authenticate admin user in LDAP"]) {
+        return Some((Part::Ldap, String::new()));
+    }
     if text.contains("LDAP Result Code") {
         // A person who mistypes a password is told the same code, by the search that follows the bind.
         let mistyped = has(&["invalid username or password"]);
@@ -347,6 +351,10 @@ mod tests {
     #[test]
     fn tells_parts_by_their_words() {
         for (line, part) in [
+            (
+                "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Cannot authenticate admin user in LDAP. Verify bind configuration\" error=\"invalid username or password\"",
+                Part::Ldap,
+            ),
             (
                 "logger=secrets t=2026-11-21T02:50:11Z level=error msg=\"Failed to decrypt secret\" error=\"data key not found\"",
                 Part::Secrets,

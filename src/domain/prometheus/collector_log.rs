@@ -151,7 +151,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
 fn is_about_allocator(raw: &str) -> bool {
     let fails = ["Failed to retrieve job list", "Failed to get targets", "Failed to unmarshal scrape configs"];
     let asked = ["targetallocator", "target_allocator", "target-allocator", "/scrape_configs"];
-    raw.contains("\terror\t") && (raw.contains(fails[0]) || has_any(raw, &fails) && has_any(raw, &asked))
+    has_any(raw, &["\terror\t", "\"level\":\"error\""])
+        && (raw.contains(fails[0]) || has_any(raw, &fails) && has_any(raw, &asked))
 }
 
 fn has_any(text: &str, words: &[&str]) -> bool {

@@ -125,6 +125,13 @@ fn words(down: &Down<'_>) -> String {
             let why = error.rsplit(": ").next().unwrap_or_default();
             format!("the credentials file {file} cannot be read: {why}")
         }),
+        ScrapeFailure::Status(400) if asks_snmp(down) => {
+            let url = &down.target.scrape_url;
+            let unnamed = if url.contains("auth=") { "" } else { "; the job names no auth, so it takes public_v2" };
+            format!(
+                "{general}: the prober does not know what it is asked for (an unknown module or auth, or no target){unnamed}"
+            )
+        }
         ScrapeFailure::Status(400) if asks_to_probe(down) => {
             format!("{general}: the prober does not know what it is asked for (an unknown module, or no target)")
         }
@@ -148,6 +155,11 @@ fn words(down: &Down<'_>) -> String {
 pub(super) fn asks_to_probe(down: &Down<'_>) -> bool {
     let path = down.address.as_ref().map_or("", |a| a.bare_path());
     path == "/probe" || path == "/snmp"
+}
+
+/// The same of snmp-exporter alone.
+pub(super) fn asks_snmp(down: &Down<'_>) -> bool {
+    down.address.as_ref().is_some_and(|a| a.bare_path() == "/snmp")
 }
 
 /// Nothing is wrong with the target.

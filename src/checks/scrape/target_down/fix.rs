@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::scrape::target_down::family::{Family, camel_case, limit_name, offered, scheme_spoken};
+use crate::checks::scrape::target_down::family::{Family, asks_snmp, camel_case, limit_name, offered, scheme_spoken};
 use crate::checks::scrape::target_down::joined::{Asks, Bound, Past, proxy_map};
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::support::authorizer::Authorizer;
@@ -201,6 +201,8 @@ enum Way {
         logged: Logged,
     },
     Status {
+        /// It is asked to ask a device by SNMP, and does not know how.
+        snmp: bool,
         #[serde(flatten)]
         answer: Answer,
     },
@@ -340,7 +342,7 @@ impl Site<'_> {
                 edit: self.edit(),
             },
             Kind::ServerError => Way::ServerError { answer: self.answer(), logged: self.logged() },
-            Kind::Status => Way::Status { answer: self.answer() },
+            Kind::Status => Way::Status { snmp: asks_snmp(self.down), answer: self.answer() },
             Kind::Timeout => self.timeout(reader_namespace),
             Kind::Tls => Way::Tls { host_port: self.host_port(), edit: self.edit() },
             Kind::Unauthorized => Way::Unauthorized {

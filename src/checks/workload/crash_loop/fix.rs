@@ -26,6 +26,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::operator::selection::GROUP;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
@@ -63,7 +64,8 @@ fn unknown(case: &Case<'_>) -> Way {
                 return Way::ProbeLogin { container, port, is_prometheus, pod, kept };
             }
             if let Some(address) = case.listens_to_itself() {
-                return Way::ProbeLocal { container, address, pod, kept };
+                let collector = is_collector(&case.failing.container.image);
+                return Way::ProbeLocal { container, address, collector, pod, kept };
             }
             Way::Probe { container, is_prometheus, pod, kept }
         }

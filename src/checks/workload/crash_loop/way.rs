@@ -447,6 +447,8 @@ pub(super) enum Way {
     ProbeLocal {
         container: String,
         address: String,
+        /// It is an OpenTelemetry Collector.
+        collector: bool,
         pod: String,
         #[serde(flatten)]
         kept: Kept,
