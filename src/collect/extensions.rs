@@ -13,8 +13,8 @@ use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
     EniConfig, Event, GatewayObject, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor,
-    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, Operated, ProbeResource, ReplicaSet, ScaledObject,
-    ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
+    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, Operated, ProbeResource, ReplicaSet,
+    ScaledObject, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -22,8 +22,15 @@ use crate::snapshot::{Listing, Snapshot, not_collected};
 const OPERATOR: &str = "/apis/monitoring.coreos.com";
 
 /// Objects of kinds that a cluster need not have.
-const BY_DEFINITION: &[Fact] =
-    &[Fact::NodeMakers, Fact::SecretMakers, Fact::Issuing, Fact::GitOps, Fact::Operated, Fact::Gateways, Fact::ScaledObjects];
+const BY_DEFINITION: &[Fact] = &[
+    Fact::NodeMakers,
+    Fact::SecretMakers,
+    Fact::Issuing,
+    Fact::GitOps,
+    Fact::Operated,
+    Fact::Gateways,
+    Fact::ScaledObjects,
+];
 
 /// The API group of External Secrets.
 const EXTERNAL: &str = "external-secrets.io";
@@ -281,8 +288,10 @@ async fn operated(client: &Client, kinds: &Kinds) -> Listing<Operated> {
         let all = kinds.all::<Operated>(client, Kind { group, versions, resource }).await;
         all.map(|object| Operated { kind: kind.to_owned(), ..object })
     };
-    let of_grafana = |resource: &'static str, kind: &'static str| list("grafana.integreatly.org", &["v1beta1"], resource, kind);
-    let of_tempo = |resource: &'static str, kind: &'static str| list("tempo.grafana.com", &["v1alpha1"], resource, kind);
+    let of_grafana =
+        |resource: &'static str, kind: &'static str| list("grafana.integreatly.org", &["v1beta1"], resource, kind);
+    let of_tempo =
+        |resource: &'static str, kind: &'static str| list("tempo.grafana.com", &["v1alpha1"], resource, kind);
     let (grafanas, dashboards, sources, loki, tempo, single) = futures::join!(
         of_grafana("grafanas", "Grafana"),
         of_grafana("grafanadashboards", "GrafanaDashboard"),

@@ -74,9 +74,12 @@ pub struct KubernetesNetworkConfig {
 
 /// EKS Auto Mode's compute.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ComputeConfig {
     pub enabled: Option<bool>,
+    /// The built-in pools that are switched on: `general-purpose`, `system`.
+    pub node_pools: Vec<String>,
+    pub node_role_arn: Option<String>,
 }
 
 /// EKS Auto Mode's storage.

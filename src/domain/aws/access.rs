@@ -118,6 +118,54 @@ impl Principal {
     }
 }
 
+/// Whether a cluster lets the identity of a role in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admits {
+    /// One of its lists has it.
+    Yes,
+    /// All of its lists were read, and none has it.
+    No,
+    /// A list could not be read.
+    Unknown,
+}
+
+/// The cluster reads access entries.
+pub(crate) fn has_entries(cluster: &Cluster) -> bool {
+    cluster.access_config.authentication_mode.starts_with("API")
+}
+
+/// The cluster reads the map aws-auth; what is older than access entries says nothing of its mode.
+pub(crate) fn has_map(cluster: &Cluster) -> bool {
+    cluster.access_config.authentication_mode != "API"
+}
+
+/// Whether the cluster lets a role in, by its access entries and by its map aws-auth (which knows roles without their path).
+pub(crate) fn admits(snap: &Snapshot, role: &str) -> Admits {
+    let (Ok(cluster), Some(own)) = (snap.eks_cluster(), Principal::of(role)) else { return Admits::Unknown };
+    let mut unread = false;
+    if has_entries(cluster) {
+        match snap.access_entries() {
+            Ok(entries) if entries.iter().any(|e| own.is(e)) => return Admits::Yes,
+            // At least who made the cluster has one.
+            Ok(entries) => unread |= entries.is_empty(),
+            Err(_) => unread = true,
+        }
+    }
+    if has_map(cluster) {
+        match snap.config_maps.find("kube-system", "aws-auth") {
+            Ok(map) => {
+                let roles = map.and_then(|m| m.data.get("mapRoles")).map(String::as_str).unwrap_or_default();
+                let arns = roles.split(|c: char| c.is_whitespace() || "\"',[]{}".contains(c));
+                if arns.filter(|word| word.starts_with("arn:")).any(|arn| own.is(arn)) {
+                    return Admits::Yes;
+                }
+            }
+            Err(_) => unread = true,
+        }
+    }
+    if unread { Admits::Unknown } else { Admits::No }
+}
+
 /// Access entries of people and pipelines: without those of nodes, of AWS' own roles and of other accounts' identities.
 pub(crate) fn usable_entries(snap: &Snapshot) -> Vec<&str> {
     let groups = snap.eks_nodegroups.iter().flatten();

@@ -93,6 +93,15 @@ impl Fault {
     }
 }
 
+/// A line is about what a program wants to know of its instance, not about credentials: with a role of its own it has those
+/// from elsewhere.
+pub(crate) fn is_about_instance(line: &str) -> bool {
+    let asks = ["failed to introspect vpcID from EC2Metadata", "failed to fetch VPC ID from instance metadata"];
+    let no_credentials =
+        ["NoCredentialProviders", "no valid providers in chain", "no EC2 IMDS role found", "WebIdentity"];
+    asks.iter().any(|a| line.contains(a)) && !no_credentials.iter().any(|n| line.contains(n))
+}
+
 /// The token of a role, where it may not be read.
 fn unreadable(line: &str) -> Option<String> {
     let file =
@@ -160,6 +169,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// The pod was given what it takes to have its own role.
+    pub(crate) fn is_injected(&self) -> bool {
+        matches!(self, Self::Irsa { injected: true, .. } | Self::PodIdentity { injected: true, .. })
+    }
+
     /// The role that is meant, where it is known.
     pub(crate) fn role(&self) -> Option<&str> {
         match self {

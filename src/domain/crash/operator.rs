@@ -116,7 +116,8 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
             && has(&["not found", "does not exist", "not installed", "missing"]);
     if missing {
         let kind =
-            pattern!(r#"kind "(\w+)"|(?:get|list) (\w+\.monitoring\.coreos\.com)|list \*\w+\.(\w+)"#).captures(&text);
+            pattern!(r#"kind "(\w+)"|\((?:get|list|watch) (\w+\.[a-z0-9.-]+\.[a-z]+)|(?:get|list) (\w+\.monitoring\.coreos\.com)|list \*\w+\.(\w+)"#)
+                .captures(&text);
         let kind = kind.and_then(|c| c.iter().skip(1).flatten().next().map(|m| m.as_str().to_owned()));
         return Some(Crash { what: kind, ..Crash::new(Class::CrdMissing, &text) });
     }
@@ -149,10 +150,14 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
 }
 
 impl Crash {
-    /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`.
+    /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`,
+    /// `could not find the requested resource (get volumesnapshots.snapshot.storage.k8s.io)`.
     pub(crate) fn group(&self) -> Option<&str> {
-        let named = pattern!(r#"in (?:version \\?"([a-z0-9.-]+)/v|group \\?"([a-z0-9.-]+))"#).captures(&self.reason)?;
-        named.get(1).or_else(|| named.get(2)).map(|m| m.as_str())
+        let named = pattern!(
+            r#"in (?:version \\?"([a-z0-9.-]+)/v|group \\?"([a-z0-9.-]+))|\((?:get|list|watch) \w+\.([a-z0-9-]+(?:\.[a-z0-9-]+)+)"#
+        )
+        .captures(&self.reason)?;
+        named.iter().skip(1).flatten().next().map(|m| m.as_str())
     }
 }
 
@@ -169,6 +174,27 @@ mod tests {
         assert_eq!(of(folder), Some((Class::ConfigDirectory, "/conf/objstore.yml".into())));
         assert_eq!(of("2026/11/21 02:53:28 too many open files").map(|c| c.0), Some(Class::Inotify));
         assert_eq!(of("accept tcp [::]:80: accept4: too many open files"), None, "its own files");
+    }
+
+    #[test]
+    fn a_kind_is_of_its_group() {
+        let of = |line: &str| {
+            let crash = read(&Line::parse(line)).expect("a crash");
+            (crash.class, crash.group().map(str::to_owned), crash.what)
+        };
+        let snapshots = "E1121 02:52:02.279819       1 main.go:89] Failed to list v1 volumesnapshots with error=the server could not find the requested resource (get volumesnapshots.snapshot.storage.k8s.io)";
+        assert_eq!(
+            of(snapshots),
+            (
+                Class::CrdMissing,
+                Some("snapshot.storage.k8s.io".to_owned()),
+                Some("volumesnapshots.snapshot.storage.k8s.io".to_owned())
+            )
+        );
+        let ours = "level=error msg=\"failed to list it\" err=\"the server could not find the requested resource (get prometheuses.monitoring.coreos.com)\"";
+        assert_eq!(of(ours).1.as_deref(), Some("monitoring.coreos.com"));
+        let own = "level=error err=\"the server could not find the requested resource\"";
+        assert_eq!(of(own).1, None);
     }
 
     #[test]

@@ -5,11 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::gitops;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
-use crate::snapshot::kubernetes::{Event, GitOpsObject, Map, Service, ServiceReference, Webhook, WebhookConfiguration};
+use crate::snapshot::kubernetes::{
+    Event, GitOpsObject, Map, Meta, Pod, Service, ServiceReference, Webhook, WebhookConfiguration,
+};
 use crate::snapshot::{Snapshot, journal};
 
 /// API group of webhook configurations.
@@ -78,6 +81,11 @@ impl<'a> Hook<'a> {
     }
 
     /// An empty bundle stands for the system's own authorities, which sign no name of a Service.
+    /// Nobody has filled its CA bundle in.
+    fn lacks_bundle(&self, snap: &Snapshot) -> bool {
+        matches!(self.bundle_fault(snap), Some(Fault::NoBundle | Fault::BadBundle))
+    }
+
     fn bundle_fault(&self, snap: &Snapshot) -> Option<Fault<'a>> {
         let bundle = self.webhook.client_config.ca_bundle.as_deref().unwrap_or_default();
         if bundle.is_empty() {
@@ -210,4 +218,56 @@ pub(crate) fn is_called(hook: &Hook<'_>, call: &FailedCall) -> bool {
         _ => true,
     };
     hook.webhook.name == call.webhook && same_service
+}
+
+/// The annotation by which cert-manager's CA injector fills a bundle in begins so.
+const INJECTED: &str = "cert-manager.io/inject-ca";
+/// cert-manager's CA injector, by its image.
+const INJECTOR: &str = "cert-manager-cainjector";
+
+/// cert-manager fills in the CA bundle.
+pub(crate) fn is_injected(meta: &Meta) -> bool {
+    meta.annotations.keys().any(|k| k.starts_with(INJECTED))
+}
+
+/// Pods of cert-manager's CA injector.
+pub(crate) fn injectors(snap: &Snapshot) -> impl Iterator<Item = &Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(|p| is_injector(p) && p.metadata.deletion_timestamp.is_none())
+}
+
+fn is_injector(pod: &Pod) -> bool {
+    pod.spec.containers.iter().any(|c| base_of(&c.image) == INJECTOR)
+}
+
+/// A pod that is not ready and on which requests of the API server wait, wherever it runs: it serves a strict webhook that
+/// nobody else answers for, it belongs to the program that does (what makes the webhook's certificate), or it is to fill in
+/// the CA bundle that a strict webhook lacks.
+pub(crate) fn is_needed(snap: &Snapshot, pod: &Pod) -> bool {
+    if pod.is_ready() || pod.is_finished() || pod.metadata.deletion_timestamp.is_some() {
+        return false;
+    }
+    // It only widens the look.
+    journal::aside(|| {
+        let injects = is_injector(pod);
+        all(snap).filter(|h| h.webhook.blocks()).any(|hook| {
+            let Some(called) = hook.service() else { return false };
+            if injects && is_injected(&hook.configuration.metadata) && hook.lacks_bundle(snap) {
+                return true;
+            }
+            if called.namespace != pod.metadata.namespace {
+                return false;
+            }
+            let Some(Fault::NoEndpoints(service, _)) = hook.fault(snap) else { return false };
+            snap.pods_of_service(service).any(|p| p.metadata.name == pod.metadata.name || is_of_one_program(p, pod))
+        })
+    })
+}
+
+/// Two pods of one namespace run one image, or belong to one installation.
+fn is_of_one_program(pod: &Pod, other: &Pod) -> bool {
+    let image = |p: &Pod| p.spec.containers.first().map(|c| base_of(&c.image).to_owned());
+    let instance = |p: &Pod| p.metadata.label("app.kubernetes.io/instance").map(str::to_owned);
+    (image(pod).is_some() && image(pod) == image(other))
+        || (instance(pod).is_some() && instance(pod) == instance(other))
 }

@@ -32,6 +32,8 @@ pub struct NodeMakerSpec {
     pub subnet_selector_terms: Value,
     pub security_group_selector_terms: Value,
     pub ami_selector_terms: Value,
+    /// Of an EC2NodeClass: `AL2023`, `Custom` …
+    pub ami_family: Option<String>,
 }
 
 /// `spec.template` of a NodePool.
@@ -69,6 +71,17 @@ pub struct NodeMakerStatus {
     pub node_name: String,
     #[serde(deserialize_with = "null_default")]
     pub resources: Map,
+    /// Of a NodeClass of EKS Auto Mode: where pods have their addresses, if not in the subnets of the nodes.
+    #[serde(deserialize_with = "null_default")]
+    pub pod_subnets: Vec<ClassSubnet>,
+}
+
+/// A subnet that a node class has found.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ClassSubnet {
+    pub id: String,
+    pub zone: String,
 }
 
 impl NodeMaker {

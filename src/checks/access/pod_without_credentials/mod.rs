@@ -54,7 +54,9 @@ impl Check for PodWithoutCredentials {
         for log in parts.iter().chain(others) {
             let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
             let Some((line, fault)) = last(snap, log, pod) else { continue };
-            if !is_own(snap, log, pod, &fault) {
+            // With a role of its own it lacks the metadata alone, which the check of crashes tells.
+            let of_instance = credentials::is_about_instance(line) && credentials::source(snap, pod).is_injected();
+            if of_instance || !is_own(snap, log, pod, &fault) {
                 continue;
             }
             let owner = snap.owner_ref(pod);

@@ -1,6 +1,7 @@
 //! Pods that get no address: the subnet of their node has none left.
 
 mod branch;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,7 @@ check! {
         id: "ip-exhaustion", suite: Network, severity: Error,
         title: "pods get no IP address",
         requires: [Pods],
-        uses: [Events, Nodes, Subnets, Instances, Workloads, EksAddons, EksCluster, EniConfigs, PartLogs],
+        uses: [Events, Nodes, Subnets, Instances, Workloads, EksAddons, EksCluster, EniConfigs, NodeMakers, PartLogs],
         fix: Fix,
     }
 }
@@ -64,6 +65,20 @@ enum Fix {
         #[serde(flatten)]
         of: InVpc,
         subnet: String,
+    },
+    PodSubnets {
+        #[serde(flatten)]
+        of: InVpc,
+        kind: String,
+        resource: String,
+        name: String,
+        zone: String,
+        /// The pool whose nodes are of the class; none where an ENIConfig is meant.
+        pool: Option<String>,
+        /// Zones in which pods would get addresses.
+        zones: Vec<String>,
+        /// Subnets of the node's zone.
+        near: String,
     },
     EniConfig {
         #[serde(flatten)]
@@ -209,6 +224,8 @@ enum Why {
     Fragmented,
     /// Pods have subnets of their own, and the node's zone has none.
     NoEniConfig,
+    /// Pods have subnets of their own, all of them in other zones than the node.
+    Zone,
     /// The node gives none although its subnet has some.
     Node,
 }
@@ -218,7 +235,9 @@ impl Why {
         let left = subnet.and_then(|s| s.available_ip_address_count);
         let blocks = pods.iter().filter_map(|(_, e)| *e).any(|e| e.message.contains("InsufficientCidrBlocks"))
             || cni_log(snap).any(|l| l.text.contains("InsufficientCidrBlocks"));
-        if left.is_some_and(|n| n <= FEW) {
+        if pods.iter().any(|(p, _)| zone::far(snap, p).is_some()) {
+            Self::Zone
+        } else if left.is_some_and(|n| n <= FEW) {
             Self::Subnet
         } else if blocks || (left.is_some() && vpc_cni::is_on(snap, vpc_cni::PREFIXES) && is_crowded(subnet)) {
             Self::Fragmented
@@ -265,6 +284,11 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
     let known = subnet.and_then(|id| subnets.iter().find(|s| s.subnet_id == id));
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|(p, _)| p.spec.node_name.as_deref()).collect();
     let nodes: Vec<&str> = nodes.into_iter().collect();
+    // One of the pods that are far from their subnets stands for all.
+    let at = pods.iter().position(|(p, _)| zone::far(snap, p).is_some()).unwrap_or(0);
+    let mut sorted = pods.to_vec();
+    sorted.swap(0, at);
+    let pods = sorted.as_slice();
     let (pod, event) = pods[0];
     let who = match pods {
         [_] => format!("pod {}/{} gets no IP address", pod.metadata.namespace, pod.metadata.name),
@@ -336,6 +360,15 @@ fn words(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pod
             "pods have subnets of their own here (custom networking), and there is no ENIConfig {} for node {nodes}",
             config_name(snap, pod).unwrap_or_default()
         ),
+        (Why::Zone, ..) => {
+            let far = zone::far(snap, pod);
+            let gives = far.as_ref().map(|f| format!("{} {} gives pods addresses of {}", f.kind, f.name, f.given()));
+            format!(
+                "{}, and node {nodes} is in zone {}: an interface takes none of another zone",
+                gives.unwrap_or_default(),
+                far.map(|f| f.zone).unwrap_or_default()
+            )
+        }
         (Why::Node, Some(s), Some(n)) => {
             format!("node {nodes} gives none, although its subnet {} has {n} left{}", s.subnet_id, held(snap, pod))
         }
@@ -411,6 +444,17 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
             let groups = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
             Fix::EniConfig { of: of.of, node, name, group: groups.unwrap_or_else(|_| "<security-group-id>".to_owned()) }
         }
+        Why::Zone => match zone::far(snap, first) {
+            Some(far) => {
+                let here = subnets.iter().filter(|s| s.availability_zone == far.zone);
+                let near = here.map(|s| format!("{} ({})", s.subnet_id, s.cidr_block)).collect::<Vec<_>>().join(", ");
+                let zones: std::collections::BTreeSet<String> = far.given.iter().map(|(_, z)| z.clone()).collect();
+                let (kind, resource) = (far.kind.to_owned(), far.resource.to_owned());
+                let zones = zones.into_iter().collect();
+                Fix::PodSubnets { of, kind, resource, name: far.name, zone: far.zone, pool: far.pool, zones, near }
+            }
+            None => Fix::Node { of, pods, node },
+        },
         Why::Node => Fix::Node { of, pods, node },
     }
 }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
+use crate::domain::aws::access::{self, Admits};
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
 use crate::domain::aws::node_pool_said::is_controller;
 use crate::model::Placeholder;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::NodeMaker;
+use crate::snapshot::{Snapshot, journal};
 use crate::text::near::near_name;
 
 /// See the page's fixes.
@@ -84,6 +85,12 @@ pub(super) enum Fix {
         auto: bool,
         controller: String,
         namespace: String,
+    },
+    Taint {
+        class: Class,
+        /// The image family; `Custom` leaves all user data to the class.
+        family: String,
+        claim: String,
     },
     Joins {
         cluster: String,
@@ -167,6 +174,10 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
                 Fix::Launch { claim, auto, controller, namespace }
             }
         },
+        Fault::Joins if is_untainted(stuck) => {
+            let family = family(snap, stuck).unwrap_or_default().to_owned();
+            Fix::Taint { class: class_of(snap, stuck), family, claim: stuck.object.metadata.name.clone() }
+        }
         Fault::Joins => {
             let role = role(snap, stuck).unwrap_or_else(|| "<node-role>".to_owned());
             let instance = stuck.object.status.provider_id.rsplit('/').next().unwrap_or_default().to_owned();
@@ -254,6 +265,19 @@ pub(super) fn near_tag(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<(String, St
     Some((patch, format!("subnets of the VPC have {key}={found}")))
 }
 
+/// The node is there, and Karpenter does not take it for the claim's: its kubelet did not set the taint that it begins with.
+pub(super) fn is_untainted(stuck: &Stuck<'_>) -> bool {
+    stuck.condition.reason.as_deref() == Some("UnregisteredTaintNotFound")
+}
+
+/// The image family of the class by which a claim makes its instance.
+fn family<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a str> {
+    let named = stuck.object.spec.node_class_ref.as_ref()?;
+    let all = snap.node_makers.items().unwrap_or_default();
+    let class = all.iter().find(|o| o.metadata.name == named.name && o.kind == named.kind)?;
+    class.spec.ami_family.as_deref()
+}
+
 /// The role of the nodes that a claim makes, by its class.
 fn role(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
     let named = stuck.object.spec.node_class_ref.as_ref()?;
@@ -263,12 +287,14 @@ fn role(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
     Some(if name.starts_with("arn:") { name.to_owned() } else { Place::of(snap).role_arn(name) })
 }
 
-/// The role of the nodes, where the access entries were read and none is of it. The map of the old way may still have it:
-/// clusters of today have entries.
+/// The role of the nodes, where the access entries were read and none is of it, nor is it known to stand in the map of the old
+/// way.
 pub(super) fn is_unmapped(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
     let role = role(snap, stuck)?;
     let entries = snap.access_entries().ok()?;
     let own = role.rsplit('/').next().unwrap_or(&role);
     let has = entries.iter().any(|e| e.contains(":role/") && e.rsplit('/').next() == Some(own));
-    (!has && !entries.is_empty()).then_some(role)
+    // The map only takes the charge back.
+    let mapped = !has && journal::aside(|| access::admits(snap, &role)) == Admits::Yes;
+    (!has && !mapped && !entries.is_empty()).then_some(role)
 }

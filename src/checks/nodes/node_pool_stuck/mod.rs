@@ -29,7 +29,7 @@ check! {
         id: "node-pool-stuck", suite: Nodes, severity: Error,
         title: "a NodePool makes no nodes",
         requires: [NodeMakers],
-        uses: [Crds, ApiServices, Nodes, Pods, Events, Workloads, Subnets, EksCluster, AccessEntries, PartLogs],
+        uses: [Crds, ApiServices, Nodes, Pods, Events, Workloads, Subnets, EksCluster, AccessEntries, ConfigMaps, PartLogs],
         fix: Fix,
     }
 }
@@ -164,6 +164,9 @@ fn message(snap: &Snapshot, stuck: &Stuck<'_>, pools: &BTreeSet<&str>) -> String
             _ => format!("{pool}: its node class {name} does not exist"),
         },
         Fault::Pool => format!("{pool}: it is not valid ({})", shorten(said, QUOTED)),
+        Fault::Joins if fix::is_untainted(stuck) => format!(
+            "{pool}: its nodes join without the taint karpenter.sh/unregistered, by which Karpenter knows that they begin, so it does not take them for its own"
+        ),
         Fault::Joins => match fix::is_unmapped(snap, stuck) {
             Some(role) => format!("{pool}: instances start and do not join, and their role {role} has no access entry"),
             None => format!("{pool}: instances start and do not join the cluster"),

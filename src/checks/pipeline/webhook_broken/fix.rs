@@ -17,7 +17,7 @@ use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{HelmRelease, Meta, WebhookConfiguration, Workload};
+use crate::snapshot::kubernetes::{HelmRelease, WebhookConfiguration, Workload};
 use crate::snapshot::manifests::HelmCall;
 use crate::snapshot::{Platform, Snapshot};
 
@@ -253,7 +253,7 @@ impl Way {
                 if let Some(on) = KubeletPort::of(snap, group).filter(|_| is_of_name(fault)) {
                     return Self::KubeletPort { on, stop_gap };
                 }
-                let injected = is_injected(meta);
+                let injected = webhooks::is_injected(meta);
                 // cert-manager fills in what the chart's hooks do elsewhere.
                 let home = home(installed.filter(|_| !injected));
                 let injector_namespace = injector_namespace(snap);
@@ -284,7 +284,7 @@ impl Way {
     }
 }
 
-fn is_of_certificate(fault: &Fault<'_>) -> bool {
+pub(super) fn is_of_certificate(fault: &Fault<'_>) -> bool {
     match fault {
         Fault::NoBundle | Fault::BadBundle => true,
         Fault::Told(told) => told.is_tls(),
@@ -303,11 +303,6 @@ fn node_group(snap: &Snapshot, group: &Group<'_>) -> Option<String> {
     let service = snap.services.find(&called.namespace, &called.name).ok()??;
     let interface = Interfaces::new(snap).of_pod(snap.pods_of_service(service).next()?)?;
     interface.groups.first().map(|g| (*g).to_owned()).filter(|_| interface.groups.len() == 1)
-}
-
-/// cert-manager fills in the CA bundle.
-fn is_injected(meta: &Meta) -> bool {
-    meta.annotations.keys().any(|k| k.starts_with("cert-manager.io/inject-ca"))
 }
 
 /// Where cert-manager's CA injector runs.

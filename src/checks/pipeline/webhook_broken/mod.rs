@@ -248,6 +248,13 @@ impl Group<'_> {
             all.extend(reason.owners(snap));
             all.extend(dead_nodes(snap, reason.pods().iter().copied()));
         }
+        // Without whom the bundle stays empty.
+        if fix::is_of_certificate(&self.fault) && webhooks::is_injected(&self.hooks[0].configuration.metadata) {
+            for pod in webhooks::injectors(snap).filter(|p| !p.is_ready()) {
+                all.push(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+                all.push(snap.owner_ref(pod));
+            }
+        }
         all
     }
 

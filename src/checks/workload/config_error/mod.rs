@@ -14,6 +14,7 @@ use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{in_scope, others_ready};
 use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::{foundation, webhooks};
 use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -31,7 +32,7 @@ check! {
         id: "config-error", suite: Workload, severity: Error,
         title: "a container is not started for its configuration",
         requires: [Pods],
-        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons, Nodes, PersistentVolumeClaims, PersistentVolumes],
+        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons, Nodes, PersistentVolumeClaims, PersistentVolumes, Webhooks, Services, EndpointSlices],
         fix: Fix,
     }
 }
@@ -44,7 +45,10 @@ impl Check for ConfigError {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Stop<'_>>> = BTreeMap::new();
         let mut untold = false;
-        for pod in snap.pods()?.iter().filter(|p| in_scope(snap, p, SYSTEM) && !p.is_finished()) {
+        let is_below = |p: &Pod| foundation::is_part(p) && p.metadata.deletion_timestamp.is_none();
+        let concerns =
+            |p: &&Pod| !p.is_finished() && (in_scope(snap, p, SYSTEM) || is_below(p) || webhooks::is_needed(snap, p));
+        for pod in snap.pods()?.iter().filter(concerns) {
             let stops = stops(snap, pod);
             untold |= stops.is_empty() && is_in_the_making(snap, pod);
             for stop in stops {

@@ -30,8 +30,12 @@ use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::operator::selection::GROUP;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
+use crate::snapshot::{Platform, Snapshot};
+
+/// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
+const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
+const SNAPSHOT_ADDON: &str = "snapshot-controller";
 
 /// The workload, and one way to fix it.
 #[derive(Serialize, JsonSchema)]
@@ -535,11 +539,20 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
         Class::CrdMissing => {
             let group = crash.group().unwrap_or_default().to_owned();
-            let own = group.is_empty() || group == GROUP;
+            // Where no group is told, only programs of the operator's own world mean its kinds.
+            let own = group == GROUP || (group.is_empty() && asks_for_monitors(&case.failing.container.image));
+            let Place { cluster, region, .. } = Place::of(case.snap);
+            let addon = if group == SNAPSHOTS && case.snap.platform == Platform::Eks { SNAPSHOT_ADDON } else { "" };
             Way::CrdMissing {
+                addon,
+                cluster,
+                region,
                 crds: if own { crds(case.snap) } else { String::new() },
                 vpc_cni: case.failing.container.image.contains("aws-network-policy-agent"),
-                kind: crash.what.clone().unwrap_or_default(),
+                kind: match &crash.what {
+                    Some(what) if !own => what.split('.').next().unwrap_or(what).to_owned(),
+                    what => what.clone().unwrap_or_default(),
+                },
                 group: if own { String::new() } else { group },
                 pod,
             }
@@ -588,6 +601,14 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
 }
 
 /// Where the CRDs of the operator that runs here are.
+/// What an image is made for lives on the kinds of the Prometheus operator.
+fn asks_for_monitors(image: &str) -> bool {
+    let base = base_of(image);
+    ["prometheus", "alertmanager", "grafana", "alloy", "target-allocator", "targetallocator", "victoria"]
+        .iter()
+        .any(|part| base.contains(part))
+}
+
 fn crds(snap: &Snapshot) -> String {
     let containers = snap.pods().unwrap_or_default().iter().flat_map(|p| &p.spec.containers);
     let mut versions =

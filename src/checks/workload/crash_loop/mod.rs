@@ -16,7 +16,7 @@ use crate::domain::aws::scale_up;
 use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, foundation, ingress, mounts, unschedulable};
+use crate::domain::kubernetes::{coredns_log, foundation, ingress, mounts, unschedulable, webhooks};
 use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -32,7 +32,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices],
         fix: Fix,
     }
 }
@@ -54,7 +54,7 @@ impl Check for CrashLoop {
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
-            is_own(p) || behind.contains(&place)
+            is_own(p) || behind.contains(&place) || ends(p) && webhooks::is_needed(snap, p)
         });
         for failing in concerned.flat_map(|pod| failing(snap, pod)).filter(|f| !is_told_elsewhere(snap, f)) {
             let key = (snap.owner_ref(failing.pod), failing.container.name.clone(), failing.cause.key());

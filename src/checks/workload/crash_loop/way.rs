@@ -303,6 +303,10 @@ pub(super) enum Way {
     CrdMissing {
         /// Those of the Prometheus operator; empty where the kind is of another program.
         crds: String,
+        /// The add-on of EKS that brings the kind, where one does.
+        addon: &'static str,
+        cluster: String,
+        region: String,
         /// The kind that is missing and its group; the group is empty where it is the operator's.
         kind: String,
         group: String,

@@ -18,7 +18,7 @@ use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
-use crate::domain::kubernetes::system;
+use crate::domain::kubernetes::{foundation, system, webhooks};
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{self, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -26,7 +26,7 @@ use crate::snapshot::kubernetes::{Container, Event, Pod, Waiting};
 use case::Case;
 use fix::Fix;
 
-/// Pods of kube-system that belong to it.
+/// Pods of kube-system that belong to it, beside those known by their images.
 const SYSTEM: &[&str] = &["metrics-server", "ebs-csi-", "coredns-", "aws-node-"];
 
 check! {
@@ -35,7 +35,7 @@ check! {
         id: "image-pull", suite: Workload, severity: Error,
         title: "the image of a container cannot be pulled",
         requires: [Pods],
-        uses: [Events, Nodes, Workloads, MonitoringResources, EksCluster, EksNodegroups, EksAddons, VpcEndpoints, Subnets, Instances, ReplicaSets, KubernetesVersion],
+        uses: [Events, Nodes, Workloads, MonitoringResources, EksCluster, EksNodegroups, EksAddons, VpcEndpoints, Subnets, Instances, ReplicaSets, KubernetesVersion, Webhooks, Services, EndpointSlices],
         fix: Fix,
     }
 }
@@ -59,13 +59,8 @@ impl Check for ImagePull {
 }
 
 fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
-    let metrics_server = pod.metadata.namespace == "kube-system"
-        && pod
-            .spec
-            .containers
-            .iter()
-            .any(|c| c.image.contains("/metrics-server:") || c.image.contains("/metrics-server@"));
-    let in_scope = in_scope(snap, pod, SYSTEM) || (metrics_server && pod.metadata.deletion_timestamp.is_none());
+    let below = foundation::is_part(pod) || webhooks::is_needed(snap, pod);
+    let in_scope = in_scope(snap, pod, SYSTEM) || (below && pod.metadata.deletion_timestamp.is_none());
     in_scope && !pod.is_finished() && !system::is_astray(snap, pod)
 }
 

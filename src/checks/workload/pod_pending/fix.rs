@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::detail::{Detail, trunk_failure};
 use super::{fargate, scarce_extended};
@@ -14,7 +15,7 @@ use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workl
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
 use crate::model::{Placeholder, ResourceRef};
-use crate::snapshot::aws::Nodegroup;
+use crate::snapshot::aws::{Cluster, Nodegroup};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, journal, parse_quantity};
 use crate::text::near;
@@ -145,6 +146,14 @@ pub(super) enum Way {
         room: String,
     },
     VolumeLimit,
+    NoPools {
+        /// The configuration that switches the built-in pools on.
+        compute: String,
+        role: Placeholder,
+        role_known: bool,
+        cluster: String,
+        region: String,
+    },
     NoNodes {
         /// A node group that is scaled to zero, and what starts one node in it.
         empty_group: Option<String>,
@@ -419,10 +428,29 @@ impl Asked<'_> {
         }
     }
 
+    /// Without a role for the nodes the API refuses the pools.
+    fn no_pools(&self, place: Place) -> Way {
+        let config = self.snap.eks_cluster.as_ref().ok().and_then(|c| c.compute_config.as_ref());
+        let role = config.and_then(|c| c.node_role_arn.as_deref()).filter(|r| !r.is_empty());
+        let arn = role.unwrap_or("<node-role>");
+        let compute = json!({"enabled": true, "nodePools": ["general-purpose", "system"], "nodeRoleArn": arn});
+        Way::NoPools {
+            compute: compute.to_string(),
+            role: Placeholder::new("node-role").how("aws iam list-roles --query 'Roles[].Arn'").candidates(role),
+            role_known: role.is_some(),
+            cluster: place.cluster,
+            region: place.region,
+        }
+    }
+
     fn no_nodes(&self) -> Way {
         let empty = self.snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
         let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
-        let Place { cluster, region, .. } = Place::of(self.snap);
+        let place = Place::of(self.snap);
+        if lacks_pools(self.snap) {
+            return self.no_pools(place);
+        }
+        let Place { cluster, region, .. } = place;
         Way::NoNodes {
             empty_group: empty.map(|g| g.nodegroup_name.clone()),
             scaling: format!("minSize=0,maxSize={max},desiredSize=1"),
@@ -431,6 +459,14 @@ impl Asked<'_> {
             on_eks: self.snap.platform == Platform::Eks,
         }
     }
+}
+
+/// EKS Auto Mode is to make the nodes of a cluster that has no node group, and no NodePool says which: none is switched on
+/// and none was made.
+pub(super) fn lacks_pools(snap: &Snapshot) -> bool {
+    let auto = snap.eks_cluster.as_ref().is_ok_and(Cluster::is_auto_mode);
+    let no_groups = snap.eks_nodegroups.as_ref().is_ok_and(Vec::is_empty);
+    auto && no_groups && snap.node_makers().is_ok_and(|all| all.iter().all(|o| o.kind != "NodePool"))
 }
 
 /// The labels that the pod's selector asks for, if people give all of them: those of Kubernetes, EKS and Karpenter say what a

@@ -122,6 +122,10 @@ fn unbound<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a PersistentVolumeClaim> 
     pod.claims().filter_map(claim).filter(|c| c.status.phase != "Bound").collect()
 }
 
+/// The way where EKS Auto Mode is to make the nodes, and what it lacks.
+const NO_POOLS: &str = "no-pools";
+const LACKS_POOLS: &str = "EKS Auto Mode is on, and there is no NodePool by which it would make one";
+
 fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, String)]) -> Finding {
     let (pod, message) = &pods[0];
     let namespace = &pod.metadata.namespace;
@@ -141,6 +145,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         (None, None) => Asked { snap, owner: &owner, pod, detail: &detail, message }.way(reason, &claims),
     };
     let mut why = explain(reason, message, &claims, &detail);
+    if reason == Reason::NoNodes && fix::lacks_pools(snap) {
+        why = format!("{why}: {LACKS_POOLS}");
+    }
     if let Some(preempted) = &preempted {
         why = format!("{}, and now {why}", preempted.words());
     }
@@ -215,6 +222,7 @@ fn shared_cause(reason: Reason, name: &str, message: &str, detail: &Detail) -> O
         Reason::Selector => detail.text(),
         Reason::Resources | Reason::Extended => scarce(message).into_iter().collect::<Vec<_>>().join(", "),
         Reason::Fargate => detail.text(),
+        Reason::NoNodes if name == NO_POOLS => LACKS_POOLS.to_owned(),
         Reason::TooManyPods | Reason::NoNodes | Reason::VolumeLimit => String::new(),
         Reason::Volume | Reason::VolumeZone | Reason::PodAffinity | Reason::Ports | Reason::Other => return None,
     };

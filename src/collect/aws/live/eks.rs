@@ -159,9 +159,16 @@ fn cluster(c: types::Cluster) -> Cluster {
                 .and_then(|n| n.ip_family)
                 .map_or(String::new(), |f| f.as_str().to_owned()),
         },
-        compute_config: c.compute_config.map(|c| ComputeConfig { enabled: c.enabled }),
+        compute_config: c.compute_config.map(|c| ComputeConfig {
+            enabled: c.enabled,
+            node_pools: c.node_pools.unwrap_or_default(),
+            node_role_arn: c.node_role_arn,
+        }),
         storage_config: c.storage_config.map(|s| StorageConfig {
-            block_storage: ComputeConfig { enabled: s.block_storage.and_then(|b| b.enabled) },
+            block_storage: ComputeConfig {
+                enabled: s.block_storage.and_then(|b| b.enabled),
+                ..ComputeConfig::default()
+            },
         }),
         access_config: AccessConfig {
             authentication_mode: c

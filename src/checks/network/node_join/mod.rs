@@ -1,4 +1,6 @@
-//! Nodes reach the cluster's API only over the internet, from an address that it does not admit.
+//! The cluster does not admit its nodes: its endpoint not their address, or its lists not their role.
+
+mod role;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,9 +21,9 @@ check! {
     /// See the check's page.
     NodeJoin {
         id: "node-join", suite: Network, severity: Error,
-        title: "the API endpoint does not admit the nodes",
+        title: "the cluster does not admit its nodes",
         requires: [EksCluster, Nodes],
-        uses: [EksNodegroups, RouteTables, NatGateways, InternetGateways, Subnets, Instances],
+        uses: [EksNodegroups, RouteTables, NatGateways, InternetGateways, Subnets, Instances, AccessEntries, ConfigMaps],
         fix: Fix,
     }
 }
@@ -36,6 +38,15 @@ enum Fix {
         /// `publicAccessCidrs=…` with the addresses of the nodes.
         with_nat: String,
     },
+    Role {
+        cluster: String,
+        region: String,
+        role: String,
+        /// The kind of access entry for it; empty where the cluster knows the map aws-auth alone.
+        entry: &'static str,
+        /// The name that the map gives to each node, and its groups.
+        user: &'static str,
+    },
 }
 
 impl Check for NodeJoin {
@@ -48,19 +59,27 @@ impl Check for NodeJoin {
             return Ok(Diagnosis::NotApplicable("not on EKS".into()));
         }
         let cluster = snap.eks_cluster()?;
-        let Some(admitted) = restricted(cluster) else { return Ok(Diagnosis::Findings(Vec::new())) };
-        let net = Network::of(snap)?;
-        let lost = Lost::of(snap)?;
-        let shut: BTreeSet<IpAddr> = lost
-            .subnets
-            .iter()
-            .flat_map(|subnet| addresses(&net, subnet))
-            .chain(lost.public.iter().copied())
-            .filter(|ip| !admitted.iter().any(|net| net.contains(ip)))
-            .collect();
-        let found = (!shut.is_empty()).then(|| finding(cluster, &lost, &shut));
-        Ok(Diagnosis::Findings(found.into_iter().collect()))
+        snap.nodes()?;
+        let mut found = role::findings(snap, cluster);
+        if let Some(admitted) = restricted(cluster) {
+            found.extend(shut_out(snap, cluster, &admitted)?);
+        }
+        Ok(Diagnosis::Findings(found))
     }
+}
+
+/// Nodes whose way to the endpoint is the internet, from an address that it does not admit.
+fn shut_out(snap: &Snapshot, cluster: &Cluster, admitted: &[IpNet]) -> Result<Option<Finding>, Gap> {
+    let net = Network::of(snap)?;
+    let lost = Lost::of(snap)?;
+    let shut: BTreeSet<IpAddr> = lost
+        .subnets
+        .iter()
+        .flat_map(|subnet| addresses(&net, subnet))
+        .chain(lost.public.iter().copied())
+        .filter(|ip| !admitted.iter().any(|net| net.contains(ip)))
+        .collect();
+    Ok((!shut.is_empty()).then(|| finding(cluster, &lost, &shut)))
 }
 
 /// The networks that a public endpoint admits, where nodes have no other way to it; `None` where all are admitted.
