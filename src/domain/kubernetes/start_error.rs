@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Layers,
     /// The node's kernel has no more of something that each container takes.
     Limit(NodeLimit),
+    /// The kubelet does not know a volume of the pod as mounted, which it is to mount into the container.
+    Volume { name: String },
     /// The runtime does not get the container made in time.
     Slow,
     /// Something else.
@@ -94,6 +96,9 @@ impl Fault {
         }
         if has("content digest ") && has("not found") {
             return Some(Self::Layers);
+        }
+        if let Some(name) = between(message, "cannot find volume \"", "\"").filter(|_| has("to mount into container")) {
+            return Some(Self::Volume { name: name.to_owned() });
         }
         if has("runAsNonRoot") {
             let user = between(message, "non-numeric user (", ")").map(str::to_owned);

@@ -14,5 +14,6 @@ pub(crate) mod public_subnet;
 pub(crate) mod seen;
 pub(crate) mod service_network;
 pub(crate) mod shut;
+pub(crate) mod silent_node;
 pub(crate) mod survey;
 pub(crate) mod unreached;

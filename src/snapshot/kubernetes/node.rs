@@ -60,6 +60,12 @@ impl Node {
             || self.metadata.name.starts_with("fargate-")
     }
 
+    /// A machine of one's own that is a node of an EKS cluster.
+    pub fn is_hybrid(&self) -> bool {
+        self.metadata.label("eks.amazonaws.com/compute-type") == Some("hybrid")
+            || self.spec.provider_id.as_deref().is_some_and(|id| id.starts_with("eks-hybrid:"))
+    }
+
     /// A node that EKS Auto Mode manages.
     pub fn is_auto_mode(&self) -> bool {
         self.metadata.label("eks.amazonaws.com/compute-type") == Some("auto")

@@ -64,6 +64,16 @@ pub(super) enum Fix {
         instance: String,
         queries: Queries,
     },
+    Outside {
+        region: String,
+        cluster: String,
+        vpc: String,
+        node: String,
+        address: String,
+        /// Those that get no answer, in words.
+        ports: String,
+        queries: Queries,
+    },
 }
 
 /// One command's values.
@@ -106,7 +116,7 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, culprit: &Culprit<'_>, shut:
     shown.into_iter().map(|seen| evidence(snap, seen)).fold(made, Finding::evidence)
 }
 
-fn region(snap: &Snapshot) -> String {
+pub(super) fn region(snap: &Snapshot) -> String {
     let of_cluster = snap.eks_cluster.as_ref().ok().and_then(|c| c.region());
     of_cluster.or(snap.target.region.as_deref()).unwrap_or_default().to_owned()
 }

@@ -1,6 +1,7 @@
 //! A security group or a network ACL drops what the stack needs.
 
 mod fix;
+mod silent;
 mod symptom;
 
 use crate::checks::{Check, check};
@@ -53,6 +54,7 @@ impl Check for SecurityGroupBlocks {
                 findings.push(fix::between_nodes(id, snap, &pattern, admitted, unread.as_ref()));
             }
         }
+        findings.extend(silent::findings(id, snap, &judged));
         match unread {
             Some(gap) if findings.is_empty() => Err(gap),
             _ => Ok(Diagnosis::Findings(findings)),

@@ -146,6 +146,15 @@ enum Way {
         watches: bool,
     },
     Slow(OnNode),
+    VolumeLost {
+        pod: String,
+        node: String,
+        volume: String,
+        /// Somebody makes the pod again.
+        replaced: bool,
+        #[serde(flatten)]
+        relieved: Relieved,
+    },
     Other {
         pod: String,
     },
@@ -162,6 +171,14 @@ struct OnNode {
     region: String,
     /// Another node could take the pod, and somebody makes it again.
     elsewhere: bool,
+}
+
+/// What starts the kubelet of a node again.
+#[derive(Serialize, JsonSchema)]
+struct Relieved {
+    instance: Option<String>,
+    commands: String,
+    region: String,
 }
 
 /// A ConfigMap or a Secret that is made from files.
@@ -298,6 +315,16 @@ impl Case<'_> {
             },
             // Containers go on while it starts again.
             Fault::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
+            Fault::Volume { name } => {
+                let OnNode { node, instance, commands, region, .. } = self.on_node("systemctl restart kubelet");
+                Way::VolumeLost {
+                    pod,
+                    node,
+                    volume: name.clone(),
+                    replaced: self.pod.metadata.controller().is_some(),
+                    relieved: Relieved { instance, commands, region },
+                }
+            }
             Fault::Other => Way::Other { pod },
         }
     }

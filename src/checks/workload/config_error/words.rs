@@ -74,6 +74,15 @@ impl Case<'_> {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("the container runtime of node {node} does not get it made in time")
             }
+            Fault::Volume { name } => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                match self.pod.spec.volumes.iter().any(|v| v.name == *name) {
+                    true => format!(
+                        "the kubelet of node {node} has lost its volume {name}: the pod names it, and the kubelet no longer counts it among those that it mounted for the pod"
+                    ),
+                    false => format!("it mounts a volume {name}, which its pod does not name"),
+                }
+            }
             Fault::Other => "the runtime refuses it".into(),
         }
     }
