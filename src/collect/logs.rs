@@ -1,6 +1,6 @@
 //! Logs: of the stack's programs, of what it stands on, and of containers before they ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
@@ -9,7 +9,7 @@ use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::{foundation, ingress, skew, starting};
+use crate::domain::kubernetes::{foundation, ingress, proxy_log, skew, starting};
 use crate::domain::loki::engine_log::Engine;
 use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::exporter_log;
@@ -116,7 +116,12 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         Err(gap) => return Err(gap).into(),
     };
     let mut pods: Vec<&Pod> = pods.iter().filter(|p| p.status.phase == "Running").collect();
-    pods.sort_by_cached_key(|p| (!in_trouble(p, snap), p.metadata.namespace.clone(), p.metadata.name.clone()));
+    // What leads to Services is read last, where there is room: it mostly says nothing.
+    let at_last = |p: &Pod| !in_trouble(p, snap) && proxy_log::is_proxy(p);
+    pods.sort_by_cached_key(|p| {
+        (!in_trouble(p, snap), at_last(p), p.metadata.namespace.clone(), p.metadata.name.clone())
+    });
+    let asking = nodes_of_stack(snap);
     // What writes DNS records matters where the stack is to be reached by a name.
     let is_named = ingress::of_stack(snap).next().is_some()
         || ingress::balanced(snap).next().is_some()
@@ -131,6 +136,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
             c.program().is_none()
                 && if gives_names(c) {
                     is_named
+                } else if proxy_log::is_proxy_container(&c.name, &c.image) {
+                    trouble || behind || pod.spec.node_name.as_deref().is_some_and(|n| asking.contains(n))
                 } else if is_part(c) || is_further(pod, c) {
                     true
                 } else {
@@ -184,6 +191,15 @@ fn is_further(pod: &Pod, container: &Container) -> bool {
         || collector::is_vmagent(&container.image)
         || node_pool_said::is_controller(&container.image)
         || container.name.contains("kube-rbac-proxy")
+        || proxy_log::is_proxy_container(&container.name, &container.image)
+}
+
+/// The nodes on which Prometheus, Alertmanager and Grafana of the stack run.
+fn nodes_of_stack(snap: &Snapshot) -> BTreeSet<&str> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let own = pods.filter(|p| snap.scope.is_stack(&p.metadata.namespace));
+    let main = own.filter(|p| p.spec.containers.iter().any(|c| c.program().is_some()));
+    main.filter_map(|p| p.spec.node_name.as_deref()).collect()
 }
 
 /// Writes records of Ingresses and Services into DNS.

@@ -58,6 +58,7 @@ pub(crate) mod probes;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod proxy_env;
+pub(crate) mod proxy_log;
 pub(crate) mod pull_error;
 pub(crate) mod quota_scope;
 pub(crate) mod readiness_gates;

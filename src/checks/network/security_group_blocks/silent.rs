@@ -20,7 +20,9 @@ pub(super) fn findings(id: CheckId, snap: &Snapshot, judged: &Judged<'_>) -> Vec
     // What is dropped between all nodes is told as that.
     let between: Vec<_> = other_nodes(snap);
     let told = |url: &str| between.iter().flat_map(|p| &p.down).any(|d| d.target.scrape_url == url);
-    let breaks = |a: &Attempt<'_>, url: &str| a.breaks.iter().any(|r| matches!(r, ResourceRef::ScrapeUrl { url: own } if own == url));
+    let breaks = |a: &Attempt<'_>, url: &str| {
+        a.breaks.iter().any(|r| matches!(r, ResourceRef::ScrapeUrl { url: own } if own == url))
+    };
     let mut found = Vec::new();
     for node in silent {
         let urls: Vec<&str> = node.down.iter().map(|d| d.target.scrape_url.as_str()).collect();
@@ -37,8 +39,12 @@ fn finding(id: CheckId, snap: &Snapshot, silent: &SilentNode<'_>) -> Finding {
     let name = &silent.node.metadata.name;
     let ports: Vec<String> = silent.ports.iter().map(u16::to_string).collect();
     let why = match silent.is_outside() {
-        true => "it is a hybrid node, so a firewall or a route between the VPC and its network drops what is sent to it",
-        false => "security groups and network ACLs admit it, so a firewall of the node itself drops it, or the network plugin",
+        true => {
+            "it is a hybrid node, so a firewall or a route between the VPC and its network drops what is sent to it"
+        }
+        false => {
+            "security groups and network ACLs admit it, so a firewall of the node itself drops it, or the network plugin"
+        }
     };
     let message = format!(
         "node {name} ({}) is Ready, and nothing of it answers Prometheus: TCP {} time out, which other nodes answer; {why}",

@@ -1,11 +1,14 @@
 //! On one node the addresses of Services lead nowhere.
 
+mod rules;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::proxy_log;
 use crate::domain::traffic::service_network::{Cut, cut_off};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -44,6 +47,18 @@ enum Fix {
         #[serde(flatten)]
         instance: Instance,
     },
+    Proxy {
+        node: String,
+        proxy: String,
+        proxy_namespace: String,
+        /// Another program holds the lock of the packet filter; the API server is not reached.
+        locked: bool,
+        api: bool,
+        /// What shows the packet filter, as Systems Manager's commands take it.
+        commands: String,
+        #[serde(flatten)]
+        instance: Instance,
+    },
 }
 
 /// A workload, as kubectl takes it.
@@ -60,11 +75,17 @@ impl Check for NodeServices {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let nodes = snap.nodes()?;
+        snap.pods()?;
+        let cut = cut_off(snap);
+        let complains = rules::findings(snap, &cut);
+        if !complains.is_empty() {
+            let others = cut.iter().map(|cut| finding(snap, cut));
+            return Ok(Diagnosis::Findings(complains.into_iter().chain(others).collect()));
+        }
         if nodes.iter().filter(|n| !n.is_fargate()).count() < 2 {
             return Ok(Diagnosis::NotApplicable("there are no two nodes to compare".into()));
         }
-        snap.pods()?;
-        Ok(Diagnosis::Findings(cut_off(snap).iter().map(|cut| finding(snap, cut)).collect()))
+        Ok(Diagnosis::Findings(cut.iter().map(|cut| finding(snap, cut)).collect()))
     }
 }
 
@@ -74,6 +95,10 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
     let system = other_system(snap, cut.node);
     let why = match (proxy, &system) {
         (None, _) if lacks_proxy(snap, cut.node) => "; no kube-proxy is seen there".to_owned(),
+        (Some(p), _) if proxy_log::trouble(snap, p).is_some() => {
+            let trouble = proxy_log::trouble(snap, p);
+            trouble.map(|t| format!("; {}", rules::words(&t))).unwrap_or_default()
+        }
         (Some(p), _) if !p.is_ready() => format!("; its kube-proxy ({}) is not ready", p.metadata.name),
         (_, Some(system)) => format!("; it runs {system}, unlike the nodes where they do"),
         (_, None) => String::new(),
@@ -97,6 +122,11 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
         .take(SHOWN)
         .map(|s| log_evidence(&s.log.namespace, &s.log.pod, &s.log.container, s.log.previous, s.line));
     made = made.evidence_all(shown);
+    // Its own words say why.
+    if let Some(trouble) = proxy.and_then(|p| proxy_log::trouble(snap, p)) {
+        let log = trouble.log;
+        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, trouble.line));
+    }
     if let Some(proxy) = proxy {
         made = made.depends_on(ResourceRef::pod(&proxy.metadata.namespace, &proxy.metadata.name));
     }
@@ -127,8 +157,7 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
 /// The kube-proxy of a node.
 fn proxy<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
     let pods = snap.pods.items().unwrap_or_default().iter();
-    pods.filter(|p| p.spec.node_name.as_deref() == Some(node))
-        .find(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy") || c.name == "kube-proxy"))
+    pods.filter(|p| p.spec.node_name.as_deref() == Some(node)).find(|p| proxy_log::is_proxy(p))
 }
 
 /// No kube-proxy runs on a node, while others have one; EKS Auto Mode keeps it in the node's own system.
