@@ -119,6 +119,8 @@ pub(crate) enum Class {
     MapCount,
     /// A setting of the node's kernel may not be written or read.
     Kernel,
+    /// The packet filter of the node does not take the rules of a mesh, or nobody has written them.
+    PacketFilter,
     /// Thanos asks for external labels that tell this Prometheus from others.
     ExternalLabels,
     /// The metadata of the instance cannot be read.
@@ -437,7 +439,8 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
             .or_else(|| store_start::read(text))
             .or_else(|| metadata::read(text))
             .or_else(|| unreached::driver(text))
-            .or_else(|| operator::without_server(text)),
+            .or_else(|| operator::without_server(text))
+            .or_else(|| operator::lost_lease(text)),
         Some(_) => None,
     }?;
     let said = match crash.said.is_empty() {

@@ -63,6 +63,9 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     {
         return Some(Crash::new(Class::Inotify, &text));
     }
+    if let Some(crash) = packet_filter(&text) {
+        return Some(crash);
+    }
     if let Some(found) =
         pattern!(r"max virtual memory areas vm\.max_map_count \[(\d+)\] is too low, increase to at least \[(\d+)\]")
             .captures(&text)
@@ -149,6 +152,49 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     None
 }
 
+/// Init containers of a mesh: rules that the kernel does not take, or that the mesh's agent of the node has not written.
+fn packet_filter(text: &str) -> Option<Crash> {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("iptables validation failed; workload is not ready") {
+        let reason = "the rules of the mesh are not in its packet filter: the mesh's CNI agent did not write them when it was made";
+        return Some(Crash::new(Class::PacketFilter, reason).what("validation"));
+    }
+    let table = pattern!(r"(?:unable to|can't) initialize (?:iptables |ip6tables )?table [`'](\w+)'");
+    let found = table.captures(text)?;
+    let reason = format!(
+        "iptables has no table {} on its node: the kernel lacks the module, or keeps it as nf_tables only",
+        &found[1]
+    );
+    Some(Crash::new(Class::PacketFilter, reason))
+}
+
+/// A controller that gave up for want of its lease: who leads has to say so in time, and the API server did not answer.
+pub(crate) fn lost_lease(text: &str) -> Option<Crash> {
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(30)..];
+    let gave_up = |l: &&&str| {
+        let l = l.to_ascii_lowercase();
+        ["stopped leading", "leader election lost", "leaderelection lost", "lost lease", "lost master"]
+            .iter()
+            .any(|w| l.contains(w))
+    };
+    let said = last.iter().rev().find(gave_up)?;
+    let why = pattern!(r#"error (?:retrieving|updating|initially creating) resource lock (\S+?):? (.+)$"#);
+    let told = last.iter().rev().find_map(|l| why.captures(l));
+    let reason = match told {
+        Some(found) => format!(
+            "it lost the lease by which it leads ({}), for the API server did not answer it in time: {}",
+            found[1].trim_end_matches(':'),
+            found[2].trim_end_matches(['"', '\\'])
+        ),
+        None => {
+            "it lost the lease by which it leads: the API server did not answer it in time, or the program had no CPU"
+                .to_owned()
+        }
+    };
+    Some(Crash { said: crate::domain::text::redact::redact(said), ..Crash::new(Class::ApiServer, reason) })
+}
+
 impl Crash {
     /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`,
     /// `could not find the requested resource (get volumesnapshots.snapshot.storage.k8s.io)`.
@@ -174,6 +220,25 @@ mod tests {
         assert_eq!(of(folder), Some((Class::ConfigDirectory, "/conf/objstore.yml".into())));
         assert_eq!(of("2026/11/21 02:53:28 too many open files").map(|c| c.0), Some(Class::Inotify));
         assert_eq!(of("accept tcp [::]:80: accept4: too many open files"), None, "its own files");
+    }
+
+    #[test]
+    fn a_mesh_does_not_get_its_rules_written() {
+        let of = |line: &str| read(&Line::parse(line)).map(|c| (c.class, c.what.is_some()));
+        let restore = "2026-11-21T02:52:50.2Z error Command error output: xtables parameter problem: iptables-restore: unable to initialize table 'nat'";
+        assert_eq!(of(restore), Some((Class::PacketFilter, false)));
+        let old = "iptables v1.8.4 (legacy): can't initialize iptables table `nat': Table does not exist (do you need to insmod?)";
+        assert_eq!(of(old), Some((Class::PacketFilter, false)));
+        let validation = "2026-11-21T02:52:50.2Z error Iptables validation failed; workload is not ready for Istio.";
+        assert_eq!(of(validation), Some((Class::PacketFilter, true)));
+    }
+
+    #[test]
+    fn who_leads_gives_up_without_the_server() {
+        let log = "E1121 02:51:59.013071       1 leaderelection.go:330] error retrieving resource lock kube-system/ebs-csi-aws-com: Get \"https://172.20.0.1:443/apis\": dial tcp 172.20.0.1:443: connect: connection refused\nI1121 02:52:04.008617       1 leaderelection.go:283] failed to renew lease kube-system/ebs-csi-aws-com: timed out waiting for the condition\nF1121 02:52:04.008666       1 leader_election.go:209] stopped leading\n";
+        let crash = lost_lease(log).expect("a crash");
+        assert!(crash.class == Class::ApiServer && crash.reason.contains("connection refused"), "{}", crash.reason);
+        assert!(lost_lease("I1121 02:52:04.0 1 x.go:1] became leader\n").is_none());
     }
 
     #[test]

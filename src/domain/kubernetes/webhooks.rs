@@ -264,6 +264,15 @@ pub(crate) fn is_needed(snap: &Snapshot, pod: &Pod) -> bool {
     })
 }
 
+/// Other pods of the program that a pod belongs to, of other workloads than its own.
+pub(crate) fn beside<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item = &'a Pod> {
+    let own = snap.owner_ref(pod);
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(move |p| {
+        p.metadata.namespace == pod.metadata.namespace && is_of_one_program(p, pod) && snap.owner_ref(p) != own
+    })
+}
+
 /// Two pods of one namespace run one image, or belong to one installation.
 fn is_of_one_program(pod: &Pod, other: &Pod) -> bool {
     let image = |p: &Pod| p.spec.containers.first().map(|c| base_of(&c.image).to_owned());

@@ -56,6 +56,8 @@ enum Fix {
         api: bool,
         /// What shows the packet filter, as Systems Manager's commands take it.
         commands: String,
+        /// What has to be ready again.
+        workloads: Vec<Owner>,
         #[serde(flatten)]
         instance: Instance,
     },

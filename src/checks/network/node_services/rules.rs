@@ -1,6 +1,6 @@
 //! kube-proxy says itself that it does not get its rules written, or gets no Services to write them for.
 
-use super::{Fix, NodeServices};
+use super::{Fix, NodeServices, Owner};
 use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::kubernetes::proxy_log::{self, Kind, Trouble};
@@ -58,6 +58,10 @@ fn finding(snap: &Snapshot, node: &Node, proxy: &Pod, trouble: &Trouble<'_>) -> 
             locked: trouble.kind == Kind::Lock,
             api: trouble.kind == Kind::Api,
             commands: json!({"commands": [SHOW]}).to_string(),
+            workloads: vec![Owner {
+                name: snap.owner_ref(proxy).kubectl_name(),
+                namespace: proxy.metadata.namespace.clone(),
+            }],
             instance: Instance::of(snap, node),
         })
 }

@@ -23,6 +23,7 @@ use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::volumes;
+use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator;
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
@@ -140,6 +141,7 @@ impl<'a> Case<'a> {
                 ),
                 None => format!("the kubelet ends it because {said}"),
             },
+            (Cause::Hook(said), _) => format!("the kubelet ends it because its postStart hook fails: {said}"),
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
             (Cause::Unknown(lines, _), _) => match telling(lines) {
@@ -286,6 +288,12 @@ impl<'a> Case<'a> {
         if class == Class::CrdMissing {
             for plural in operator::RESOURCES {
                 made = made.depends_on(ResourceRef::crd(&format!("{plural}.monitoring.coreos.com")));
+            }
+        }
+        // What makes the certificate is a program of its own.
+        if class == Class::Webhook {
+            for pod in webhooks::beside(self.snap, self.failing.pod).filter(|p| !p.is_ready()) {
+                made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
             }
         }
         if class == Class::Forbidden {

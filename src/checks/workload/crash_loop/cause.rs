@@ -17,6 +17,8 @@ pub(super) enum Cause {
     Said(Box<Crash>, bool),
     /// The kubelet ends it, because a probe fails; what the event says.
     Probe(String),
+    /// The kubelet ends it, because its postStart hook fails; what the event says.
+    Hook(String),
     /// It comes to its end without an error.
     Ends(Vec<String>, bool),
     /// Its log says nothing that is known: the last lines.
@@ -77,6 +79,10 @@ impl Cause {
                 said.unwrap_or(Self::Unknown(Vec::new(), previous))
             }
             (_, Some(probe)) => Self::Probe(probe),
+            // What it says itself of its end is the kubelet's doing.
+            (_, None) if hook(snap, pod, container).is_some() && said.is_none() => {
+                Self::Hook(hook(snap, pod, container).unwrap_or_default())
+            }
             (0, None) if ended.is_some() => Self::Ends(last(), previous),
             _ => match (said, snap.crash_logs()) {
                 (Some(said), _) => said,
@@ -96,6 +102,7 @@ impl Cause {
                 format!("{:?} {}", crash.class, crash.file.as_deref().unwrap_or_default()).trim().to_owned()
             }
             Self::Probe(_) => "probe".to_owned(),
+            Self::Hook(_) => "hook".to_owned(),
             Self::Ends(..) => "ends".to_owned(),
             Self::Unknown(..) | Self::Unread(_) => "unknown".to_owned(),
         }
@@ -115,7 +122,7 @@ impl Cause {
     /// Something is known of why it ends: what the log says, or how the container ended.
     pub(super) fn is_known(&self) -> bool {
         match self {
-            Self::Said(..) | Self::Probe(_) => true,
+            Self::Said(..) | Self::Probe(_) | Self::Hook(_) => true,
             Self::Ends(lines, _) | Self::Unknown(lines, _) => !lines.is_empty(),
             Self::Unread(_) => false,
         }
@@ -147,6 +154,29 @@ fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
     let which = if killing.message.contains("startup") { "Startup" } else { "Liveness" };
     let failed = events.iter().find(|e| e.reason == "Unhealthy" && e.message.starts_with(which));
     Some(failed.map_or_else(|| killing.message.clone(), |e| e.message.clone()).trim().to_owned())
+}
+
+/// The event with which the kubelet says that the postStart hook of a container fails, upon which it ends the container.
+fn hook(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    let own = |message: &str| {
+        !message.contains("Container \"") || message.contains(&format!("Container \"{}\"", container.name))
+    };
+    // Newer kubelets name no container: of several only one has a hook.
+    let alone = pod
+        .spec
+        .containers
+        .iter()
+        .filter(|c| c.name != container.name)
+        .all(|c| pod.status.container_statuses.iter().any(|s| s.name == c.name && s.restart_count == 0));
+    let failed = events.iter().find(|e| {
+        e.reason == "FailedPostStartHook" && own(&e.message) && (alone || e.message.contains("Container \""))
+    })?;
+    // `Exec lifecycle hook ([…]) for Container "c" in Pod "p" failed - error: command '…' exited with 127: …, message: "…"`
+    let message = failed.message.trim();
+    let why = message.split_once("failed - error: ").map_or(message, |(_, why)| why);
+    let why = why.split_once(", message: ").map_or(why, |(why, _)| why);
+    Some(why.trim().to_owned())
 }
 
 #[cfg(test)]

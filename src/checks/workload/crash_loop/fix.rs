@@ -21,9 +21,12 @@ use crate::domain::aws::addon::with_values;
 use crate::domain::aws::credentials::{self, Source};
 use crate::domain::aws::denied::Denied;
 use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::prometheus::collector_log::is_collector;
@@ -32,6 +35,9 @@ use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
+
+/// Loads the modules by which iptables has its tables.
+const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";
 
 /// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
@@ -71,8 +77,21 @@ fn unknown(case: &Case<'_>) -> Way {
                 let collector = is_collector(&case.failing.container.image);
                 return Way::ProbeLocal { container, address, collector, pod, kept };
             }
-            Way::Probe { container, is_prometheus, pod, kept }
+            let node = case.snap.node_of(case.failing.pod);
+            let of_cni = case.failing.container.image.contains("amazon-k8s-cni");
+            let instance = node.filter(|_| of_cni).and_then(Node::shell_instance).map(str::to_owned);
+            Way::Probe {
+                container,
+                is_prometheus,
+                below: foundation::is_part(case.failing.pod),
+                instance,
+                commands: json!({"commands": ["tail -n 60 /var/log/aws-routed-eni/ipamd.log"]}).to_string(),
+                region: Place::of(case.snap).region,
+                pod,
+                kept,
+            }
         }
+        Cause::Hook(_) => Way::Hook { container, pod, kept: Kept::of(&case.target) },
         Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
         Cause::Said(_, previous) | Cause::Unknown(_, previous) => Way::Other { container, previous, pod },
         Cause::Unread(_) => Way::Other { container, previous: true, pod },
@@ -117,6 +136,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::NoToken
         | Class::MapCount
         | Class::Kernel
+        | Class::PacketFilter
         | Class::ExternalLabels
         | Class::Compaction => cluster(case, crash),
         Class::Panic => Way::Panic {
@@ -144,6 +164,20 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
     }
 }
 
+/// Patches that tell the controller of load balancers what it would ask the metadata for; empty for other programs.
+fn of_balancer(case: &Case<'_>, region: &str) -> Vec<String> {
+    let container = case.failing.container;
+    if !container.image.contains("aws-load-balancer-controller") {
+        return Vec::new();
+    }
+    let vpc = case.snap.eks_cluster.as_ref().ok().map(|c| c.resources_vpc_config.vpc_id.clone());
+    let workload = workload(case.snap, &case.target.owner);
+    let wanted = [("aws-region", Some(region.to_owned())), ("aws-vpc-id", vpc)];
+    let lacking = wanted.into_iter().filter(|(name, _)| !arguments::has_flag(container, name));
+    let known = lacking.filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_empty())?)));
+    known.map(|(name, value)| arguments::adding(workload, &container.name, &format!("--{name}={value}"))).collect()
+}
+
 /// What the node, AWS or another program does not give.
 fn outside(case: &Case<'_>, crash: &Crash) -> Way {
     let (pod, kept) = (case.pod_name(), Kept::of(&case.target));
@@ -153,7 +187,8 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             let nodes = case.snap.nodes.items().unwrap_or_default();
             let instance = nodes.iter().find(|n| Some(n.metadata.name.as_str()) == node).and_then(Node::instance_id);
             let region = Place::of(case.snap).region;
-            Way::Metadata { pod, instance: instance.unwrap_or("<instance-id>").to_owned(), region, kept }
+            let instance = instance.unwrap_or("<instance-id>").to_owned();
+            Way::Metadata { pod, instance, without: of_balancer(case, &region), region, kept }
         }
         Class::MemoryMap => {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
@@ -564,6 +599,16 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             container: case.failing.container.name.clone(),
             kept: Kept::of(&case.target),
         },
+        Class::PacketFilter => Way::PacketFilter {
+            validates: crash.what.is_some(),
+            commands: json!({"commands": [LOAD_MODULES]}).to_string(),
+            instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
+            region: Place::of(case.snap).region,
+            node: node(case),
+            patch: r#"{"spec":{"template":{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}}}"#,
+            pod,
+            kept: Kept::of(&case.target),
+        },
         Class::Forbidden => {
             let (namespace, account, can_i) = match &crash.detail {
                 Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
@@ -571,7 +616,14 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             };
             Way::Forbidden { can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
         }
-        Class::Webhook => Way::Webhook { pod },
+        Class::Webhook => {
+            let ours = ["prometheus-operator", "kube-webhook-certgen"];
+            let secret = match &case.origin {
+                Origin::Secret { name, .. } => Some(name.clone()),
+                _ => None,
+            };
+            Way::Webhook { ours: ours.contains(&base_of(&case.failing.container.image)), secret, pod }
+        }
         Class::MapCount => Way::MapCount {
             reason,
             wanted: crash.what.clone().unwrap_or_default(),

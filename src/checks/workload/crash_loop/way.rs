@@ -320,7 +320,29 @@ pub(super) enum Way {
         pod: String,
     },
     Webhook {
+        /// It is a part of the Prometheus operator.
+        ours: bool,
+        /// The Secret that is mounted where the certificate is looked for.
+        secret: Option<String>,
         pod: String,
+    },
+    PacketFilter {
+        /// It only looks whether another one has written the rules.
+        validates: bool,
+        commands: String,
+        instance: Option<String>,
+        region: String,
+        node: String,
+        patch: &'static str,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Hook {
+        container: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
     },
     ApiServer {
         pod: String,
@@ -389,6 +411,8 @@ pub(super) enum Way {
         pod: String,
         instance: String,
         region: String,
+        /// Patches that tell the program what it would ask for.
+        without: Vec<String>,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -431,6 +455,12 @@ pub(super) enum Way {
     Probe {
         container: String,
         is_prometheus: bool,
+        /// It is a part of the cluster, whose probe comes with it.
+        below: bool,
+        /// The instance whose log of the VPC CNI is read, and what reads it.
+        instance: Option<String>,
+        commands: String,
+        region: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,
