@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::aws::identity::Identity;
-use crate::domain::kubernetes::changes::{self, Differs, What};
+use crate::domain::kubernetes::changes::{self, What};
+use crate::domain::kubernetes::differs::Differs;
 use crate::domain::kubernetes::owner;
 use crate::domain::text::shorten::shorten;
 use crate::model::{AwsResource, Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
@@ -143,7 +144,7 @@ fn what(change: &changes::Change) -> String {
             format!("revision {revision} of {of}, in something that is not read here")
         }
         What::Template { revision, differs } => {
-            let parts: Vec<String> = differs.iter().take(3).map(difference).collect();
+            let parts: Vec<String> = differs.iter().take(3).map(Differs::to_string).collect();
             let more = if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
             format!("revision {revision} of {of}: {}{more}", parts.join("; "))
         }
@@ -167,14 +168,6 @@ fn what(change: &changes::Change) -> String {
             format!("{kind} of {of}{to}{end}")
         }
         What::Made => format!("{of} was made"),
-    }
-}
-
-fn difference(differs: &Differs) -> String {
-    match (differs.before.as_str(), differs.after.as_str()) {
-        ("", after) => format!("{} added ({after})", differs.field),
-        (before, "") => format!("{} taken away ({before})", differs.field),
-        (before, after) => format!("{} {before} → {after}", differs.field),
     }
 }
 

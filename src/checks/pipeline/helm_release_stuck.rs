@@ -103,16 +103,6 @@ impl Check for HelmReleaseStuck {
     }
 }
 
-/// The newest revision before this one that was deployed.
-fn last_deployed<'a>(all: &'a [HelmRelease], release: &HelmRelease) -> Option<&'a HelmRelease> {
-    let same = |r: &&HelmRelease| r.name == release.name && r.metadata.namespace == release.metadata.namespace;
-    let before = all.iter().filter(same).filter(|r| r.revision < release.revision);
-    // What was replaced by a later one was deployed once, too.
-    before
-        .filter(|r| matches!(r.status.as_str(), "deployed" | "superseded"))
-        .max_by_key(|r| (r.status == "deployed", r.revision))
-}
-
 /// Workloads of the release that have fewer ready pods than they want.
 fn unready<'a>(snap: &'a Snapshot, release: &HelmRelease) -> Vec<&'a Workload> {
     let all = snap.workloads.items().unwrap_or_default().iter();
@@ -159,7 +149,7 @@ fn blamed(snap: &Snapshot) -> Vec<ResourceRef> {
 fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Option<Finding> {
     let (namespace, name) = (&release.metadata.namespace, &release.name);
     let age = release.changed_at.map_or(AT_WORK, |t| snap.seconds_since(t));
-    let back = last_deployed(all, release);
+    let back = releases::last_deployed(all, release);
     let unready = unready(snap, release);
     let is_pending =
         matches!(release.status.as_str(), "pending-install" | "pending-upgrade" | "pending-rollback" | "uninstalling");

@@ -3,11 +3,12 @@
 
 use jiff::Timestamp;
 
+use crate::domain::kubernetes::differs::{Differs, differs};
 use crate::domain::kubernetes::managed;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{UpdateError, UpdateParam, Updated};
-use crate::snapshot::kubernetes::{Container, Map, Meta, Object, PodSpec, ReplicaSet, Written, annotation};
+use crate::snapshot::kubernetes::{Meta, Object, ReplicaSet, Written, annotation};
 
 /// Seconds within which writes belong to one change, and after its creation still to that.
 const TOGETHER: i64 = 120;
@@ -40,14 +41,6 @@ pub(crate) enum What {
     Update { kind: String, id: String, to: Vec<String>, status: String, error: Option<String> },
     /// It was made, in a place that was there long before.
     Made,
-}
-
-/// A field with its value before and after; empty where it was not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Differs {
-    pub(crate) field: String,
-    pub(crate) before: String,
-    pub(crate) after: String,
 }
 
 /// All changes of an object that are known, the newest first.
@@ -121,12 +114,7 @@ fn template(snap: &Snapshot, resource: &ResourceRef) -> Option<Change> {
     if kind != "Deployment" {
         return None;
     }
-    let is_own = |set: &&ReplicaSet| {
-        let owner = set.metadata.controller();
-        set.metadata.namespace == *namespace && owner.is_some_and(|o| o.kind == "Deployment" && o.name == *name)
-    };
-    let mut own: Vec<&ReplicaSet> = snap.replica_sets.items().ok()?.iter().filter(is_own).collect();
-    own.sort_by_key(|set| std::cmp::Reverse(revision(set)));
+    let own = revisions(snap, namespace, name)?;
     let [newest, before, ..] = own.as_slice() else { return None };
     let at = newest.metadata.creation_timestamp?;
     // Going back takes up an old ReplicaSet: nobody knows when.
@@ -140,64 +128,21 @@ fn template(snap: &Snapshot, resource: &ResourceRef) -> Option<Change> {
     Some(Change { resource: resource.clone(), at, what, by: None })
 }
 
-fn revision(set: &ReplicaSet) -> u64 {
+/// The ReplicaSets of a Deployment, the newest revision first.
+pub(crate) fn revisions<'a>(snap: &'a Snapshot, namespace: &str, name: &str) -> Option<Vec<&'a ReplicaSet>> {
+    let is_own = |set: &&ReplicaSet| {
+        let owner = set.metadata.controller();
+        set.metadata.namespace == namespace && owner.is_some_and(|o| o.kind == "Deployment" && o.name == name)
+    };
+    let mut own: Vec<&ReplicaSet> = snap.replica_sets.items().ok()?.iter().filter(is_own).collect();
+    own.sort_by_key(|set| std::cmp::Reverse(revision(set)));
+    Some(own)
+}
+
+/// The number of a revision; 0 where it is not told.
+pub(crate) fn revision(set: &ReplicaSet) -> u64 {
     let text = set.metadata.annotations.get(annotation::REVISION);
     text.and_then(|r| r.parse().ok()).unwrap_or_default()
-}
-
-/// What differs between two pod specs, of what is read of them.
-pub(crate) fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
-    let mut all = Vec::new();
-    for container in &after.containers {
-        match before.containers.iter().find(|c| c.name == container.name) {
-            Some(old) => of_container(old, container, &mut all),
-            None => all.push(value(format!("container {}", container.name), "", &container.image)),
-        }
-    }
-    for gone in before.containers.iter().filter(|c| after.containers.iter().all(|n| n.name != c.name)) {
-        all.push(value(format!("container {}", gone.name), &gone.image, ""));
-    }
-    map("node selector", &before.node_selector, &after.node_selector, &mut all);
-    let account = |spec: &PodSpec| spec.service_account_name.clone().unwrap_or_default();
-    if account(before) != account(after) {
-        all.push(value("ServiceAccount".to_owned(), &account(before), &account(after)));
-    }
-    let volumes = |spec: &PodSpec| spec.volumes.iter().map(|v| v.name.clone()).collect::<Vec<_>>();
-    list("volumes", &volumes(before), &volumes(after), &mut all);
-    all
-}
-
-fn of_container(before: &Container, after: &Container, all: &mut Vec<Differs>) {
-    let name = &after.name;
-    if before.image != after.image {
-        all.push(value(format!("image of container {name}"), &before.image, &after.image));
-    }
-    list(&format!("arguments of container {name}"), &before.args, &after.args, all);
-    map(&format!("requests of container {name}"), &before.resources.requests, &after.resources.requests, all);
-    map(&format!("limits of container {name}"), &before.resources.limits, &after.resources.limits, all);
-}
-
-fn value(field: String, before: &str, after: &str) -> Differs {
-    Differs { field, before: before.to_owned(), after: after.to_owned() }
-}
-
-/// Words that are in one of two lists alone.
-fn list(field: &str, before: &[String], after: &[String], all: &mut Vec<Differs>) {
-    let only =
-        |a: &[String], b: &[String]| a.iter().filter(|word| !b.contains(word)).cloned().collect::<Vec<_>>().join(" ");
-    let (gone, new) = (only(before, after), only(after, before));
-    if gone != new {
-        all.push(Differs { field: field.to_owned(), before: gone, after: new });
-    }
-}
-
-fn map(field: &str, before: &Map, after: &Map, all: &mut Vec<Differs>) {
-    for key in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
-        let of = |map: &Map| map.get(key).cloned().unwrap_or_default();
-        if of(before) != of(after) {
-            all.push(Differs { field: format!("{key} of {field}"), before: of(before), after: of(after) });
-        }
-    }
 }
 
 /// The newest revision of the Helm release of an object, where it is not the first.
@@ -334,19 +279,5 @@ mod tests {
         };
         assert_eq!(kinds(&snap, &ResourceRef::aws("eks", "nodegroup", "db")), [told]);
         assert_eq!(kinds(&snap, &vpc_cni).len(), 1, "another's update is not its own");
-    }
-
-    #[test]
-    fn tells_what_a_revision_changed() {
-        let spec = |image: &str, memory: &str| -> PodSpec {
-            serde_json::from_value(json!({"containers": [
-                {"name": "web", "image": image, "args": ["--a", "--b"], "resources": {"limits": {"memory": memory}}}
-            ]}))
-            .expect("a pod spec")
-        };
-        let found = differs(&spec("web:1", "1Gi"), &spec("web:2", "512Mi"));
-        let texts: Vec<String> = found.iter().map(|d| format!("{}: {} → {}", d.field, d.before, d.after)).collect();
-        assert_eq!(texts, ["image of container web: web:1 → web:2", "memory of limits of container web: 1Gi → 512Mi"]);
-        assert!(differs(&spec("web:1", "1Gi"), &spec("web:1", "1Gi")).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Pods of a StatefulSet that keep a template which was changed since: why it does not replace them, and what differs.
 
-use crate::domain::kubernetes::changes::{Differs, differs};
+use crate::domain::kubernetes::differs::{Differs, differs};
 use crate::domain::kubernetes::owner;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -51,9 +51,10 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, set: &'a Workload) -> Option<Held<'a>> 
         snap.pods_of_workload(set).filter(is_old).filter(|p| is_unready(snap, p)).filter(|_| seen).collect();
     let hold = pods.iter().find_map(|p| hold(snap, set, p))?;
     let pods: Vec<&Pod> = pods.into_iter().filter(|p| self::hold(snap, set, p) == Some(hold)).collect();
-    // Injected side-cars, tokens and claims are in each pod and in no template.
+    // Injected side-cars, tokens, claims and variables are in each pod and in no template.
     let of_containers = differs(&pods.first()?.spec, &set.spec.template.spec).into_iter();
-    let differs: Vec<Differs> = of_containers.filter(|d| d.field.contains(" of container ")).collect();
+    let of_containers = of_containers.filter(|d| d.field.contains(" of container "));
+    let differs: Vec<Differs> = of_containers.filter(|d| !d.field.starts_with("variable")).collect();
     (!differs.is_empty()).then_some(Held { set, pods, hold, differs })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::domain::kubernetes::managed;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Meta, Object};
+use crate::snapshot::kubernetes::{HelmRelease, Meta, Object};
 
 /// Whether a release is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,16 @@ pub(crate) fn is_of(meta: &Meta, name: &str, namespace: &str) -> bool {
         Some((of, home)) => of == name && home == namespace,
         None => meta.namespace == namespace && labelled(meta) == Some(name),
     }
+}
+
+/// The newest revision before this one that was deployed.
+pub(crate) fn last_deployed<'a>(all: &'a [HelmRelease], release: &HelmRelease) -> Option<&'a HelmRelease> {
+    let same = |r: &&HelmRelease| r.name == release.name && r.metadata.namespace == release.metadata.namespace;
+    let before = all.iter().filter(same).filter(|r| r.revision < release.revision);
+    // What was replaced by a later one was deployed once, too.
+    before
+        .filter(|r| matches!(r.status.as_str(), "deployed" | "superseded"))
+        .max_by_key(|r| (r.status == "deployed", r.revision))
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ const PREFIXES: &[&str] = &[
     "alb.ingress.kubernetes.io/",
     "argocd.argoproj.io/",
     "cert-manager.io/",
+    "checksum/",
     "controller-gen.kubebuilder.io/",
     "eks.amazonaws.com/",
     "helm.sh/",

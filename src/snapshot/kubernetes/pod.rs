@@ -80,6 +80,7 @@ pub struct Container {
     pub command: Vec<String>,
     pub args: Vec<String>,
     pub image_pull_policy: Option<String>,
+    /// All of them by name; see [`EnvVar`] for what is kept of their values.
     #[serde(deserialize_with = "keep_known_env")]
     pub env: Vec<EnvVar>,
     #[serde(deserialize_with = "null_default")]
@@ -120,8 +121,9 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container, only proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
-/// ConfigMaps its side-cars load: values of others may be secret. Of variables from a ConfigMap or Secret, the reference.
+/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
+/// ConfigMaps its side-cars load; those of others may be secret, and are dropped: the name alone tells that it is set. Of
+/// variables from a ConfigMap or Secret, the reference.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
@@ -160,55 +162,48 @@ pub const DEFAULT_PASSWORDS: &[&str] = &["admin", "prom-operator"];
 
 fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Error> {
     let all: Vec<EnvVar> = null_default(d)?;
-    Ok(all
-        .into_iter()
-        .filter(|e| {
-            let name = e.name.to_ascii_uppercase();
-            // What everybody knows is no secret.
-            let default = name == "GF_SECURITY_ADMIN_PASSWORD"
-                && e.value.as_deref().is_some_and(|v| DEFAULT_PASSWORDS.contains(&v));
-            default
-                || e.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_some() || f.secret_key_ref.is_some())
-                || name.ends_with("_PROXY")
-                || matches!(
-                    name.as_str(),
-                    "AWS_REGION"
-                        | "AWS_ROLE_ARN"
-                        | "AWS_WEB_IDENTITY_TOKEN_FILE"
-                        | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-                        | "GF_DATABASE_HOST"
-                        | "GF_DATABASE_TYPE"
-                        | "GF_DATABASE_URL"
-                        | "GF_PATHS_CONFIG"
-                        | "GF_SECURITY_SECRET_KEY"
-                        | "GF_SERVER_HTTP_PORT"
-                        | "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"
-                        | "GF_SERVER_ROOT_URL"
-                        | "GF_SERVER_SERVE_FROM_SUB_PATH"
-                        | "LABEL"
-                        | "LABEL_VALUE"
-                        | "POD_SECURITY_GROUP_ENFORCING_MODE"
-                        | "DISABLE_TCP_EARLY_DEMUX"
-                        | "FOLDER"
-                        | "NAMESPACE"
-                        | "RESOURCE"
-                        | "REQ_URL"
-                        | "ENABLE_PREFIX_DELEGATION"
-                        | "WARM_PREFIX_TARGET"
-                        | "WARM_ENI_TARGET"
-                        | "WARM_IP_TARGET"
-                        | "MINIMUM_IP_TARGET"
-                        | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
-                        | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
-                        | "NETWORK_POLICY_ENFORCING_MODE"
-                )
-        })
-        // That it is set counts; what it is nobody else may know.
-        .map(|e| match e.name.to_ascii_uppercase().as_str() {
-            "GF_SECURITY_SECRET_KEY" | "GF_DATABASE_URL" => EnvVar { value: None, ..e },
-            _ => e,
-        })
-        .collect())
+    let known = |e: EnvVar| if is_known(&e) { e } else { EnvVar { value: None, ..e } };
+    Ok(all.into_iter().map(known).collect())
+}
+
+/// A variable whose value is no secret.
+fn is_known(variable: &EnvVar) -> bool {
+    let name = variable.name.to_ascii_uppercase();
+    // What everybody knows is no secret.
+    let default = name == "GF_SECURITY_ADMIN_PASSWORD"
+        && variable.value.as_deref().is_some_and(|v| DEFAULT_PASSWORDS.contains(&v));
+    default
+        || name.ends_with("_PROXY")
+        || matches!(
+            name.as_str(),
+            "AWS_REGION"
+                | "AWS_ROLE_ARN"
+                | "AWS_WEB_IDENTITY_TOKEN_FILE"
+                | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                | "GF_DATABASE_HOST"
+                | "GF_DATABASE_TYPE"
+                | "GF_PATHS_CONFIG"
+                | "GF_SERVER_HTTP_PORT"
+                | "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"
+                | "GF_SERVER_ROOT_URL"
+                | "GF_SERVER_SERVE_FROM_SUB_PATH"
+                | "LABEL"
+                | "LABEL_VALUE"
+                | "POD_SECURITY_GROUP_ENFORCING_MODE"
+                | "DISABLE_TCP_EARLY_DEMUX"
+                | "FOLDER"
+                | "NAMESPACE"
+                | "RESOURCE"
+                | "REQ_URL"
+                | "ENABLE_PREFIX_DELEGATION"
+                | "WARM_PREFIX_TARGET"
+                | "WARM_ENI_TARGET"
+                | "WARM_IP_TARGET"
+                | "MINIMUM_IP_TARGET"
+                | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
+                | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
+                | "NETWORK_POLICY_ENFORCING_MODE"
+        )
 }
 
 /// `ports[]` of a container.
@@ -524,7 +519,9 @@ mod tests {
         .expect("a container");
         let kept = container.env.iter().map(|e| (e.name.as_str(), e.value.as_deref())).collect::<Vec<_>>();
         let unseen = |name| (name, None);
-        let names = ["GF_DATABASE_URL", "GF_SECURITY_SECRET_KEY", "gf_security_secret_key"].map(unseen);
+        let secret = ["GF_DATABASE_URL", "GF_SECURITY_SECRET_KEY", "gf_security_secret_key"];
+        let names = [&secret[..], &["GF_DATABASE_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD"]].concat();
+        let names: Vec<_> = names.into_iter().map(unseen).collect();
         assert_eq!(kept, [names.as_slice(), &[("GF_DATABASE_TYPE", Some("mysql"))]].concat());
     }
 }

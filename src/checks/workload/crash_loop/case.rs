@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::clue::Clue;
 use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
 use crate::domain::aws::credentials;
@@ -43,6 +44,8 @@ pub(super) struct Case<'a> {
     pub(super) text: Option<&'a str>,
     /// The ConfigMap no longer holds what the log complains of.
     pub(super) is_corrected: bool,
+    /// What there is to say where nobody reads its words.
+    pub(super) clue: Clue,
 }
 
 impl<'a> Case<'a> {
@@ -64,7 +67,8 @@ impl<'a> Case<'a> {
             name_service(snap, pod, crash);
             name_processor(snap, pod, crash);
         }
-        Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected }
+        let clue = Clue::of(snap, failing);
+        Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected, clue }
     }
 
     /// The processor of the pod's node, as Kubernetes calls it.

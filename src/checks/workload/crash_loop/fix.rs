@@ -11,6 +11,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::clue::Back;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
     Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
@@ -43,11 +44,13 @@ const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle ipt
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
 const SNAPSHOT_ADDON: &str = "snapshot-controller";
 
-/// The workload, and one way to fix it.
+/// The workload, the way back to what ran where that is known, and one way to fix it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Fix {
     #[serde(flatten)]
     workload: Workload,
+    #[serde(flatten)]
+    back: Back,
     #[serde(flatten)]
     way: Way,
 }
@@ -59,7 +62,7 @@ impl Fix {
             Some(crash) => of_crash(case, crash),
             None => unknown(case),
         };
-        Self { workload: Workload::of(case), way }
+        Self { workload: Workload::of(case), back: case.clue.back(case.snap, case.failing, &case.target), way }
     }
 }
 
@@ -93,8 +96,19 @@ fn unknown(case: &Case<'_>) -> Way {
         }
         Cause::Hook(_) => Way::Hook { container, pod, kept: Kept::of(&case.target) },
         Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
-        Cause::Said(_, previous) | Cause::Unknown(_, previous) => Way::Other { container, previous, pod },
-        Cause::Unread(_) => Way::Other { container, previous: true, pod },
+        Cause::Said(_, previous) | Cause::Unknown(_, previous) => other(case, previous),
+        Cause::Unread(_) => other(case, true),
+    }
+}
+
+/// What its last words name, for want of a reader of them.
+fn other(case: &Case<'_>, previous: bool) -> Way {
+    Way::Other {
+        container: case.failing.container.name.clone(),
+        previous,
+        pod: case.pod_name(),
+        named: case.clue.named(case.snap, case.failing, &case.target),
+        kept: Kept::of(&case.target),
     }
 }
 
@@ -147,11 +161,9 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(&case.target),
         },
         // No disk of the node fails there.
-        Class::Device if on_network(case) => Way::Other {
-            container: case.failing.container.name.clone(),
-            previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
-            pod: case.pod_name(),
-        },
+        Class::Device if on_network(case) => {
+            other(case, case.failing.cause.said().is_none_or(|(_, previous)| previous))
+        }
         Class::Device => Way::Device {
             pod: case.pod_name(),
             node: node(case),

@@ -2,6 +2,7 @@
 
 mod case;
 mod cause;
+mod clue;
 mod datasources;
 mod failing;
 mod fix;
@@ -32,7 +33,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, HelmReleases],
         fix: Fix,
     }
 }
@@ -148,7 +149,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     let pods = if all.len() > 1 { format!(" in {} pods", all.len()) } else { String::new() };
     let restarts: u32 = all.iter().map(|f| f.status.restart_count).sum();
     let times = if restarts == 1 { "1 restart".to_owned() } else { format!("{restarts} restarts") };
-    let message = format!("{} {code}{pods} ({times}): {}", who(first), case.sentence());
+    let (sentence, clue) = (case.sentence(), case.clue.words());
+    let message = format!("{} {code}{pods} ({times}): {sentence}{clue}", who(first));
     let severity = if all.iter().any(|f| !f.is_ready) { Severity::Error } else { Severity::Warning };
     // Those of other namespaces are here because a target of theirs is down.
     let severity = if snap.scope.is_stack(&meta.namespace) { severity_of(snap, pod, severity) } else { severity };
@@ -179,6 +181,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     }
     if let Some(sealed) = sealed(first) {
         made = made.evidence(about(sealed));
+    }
+    if let Some(change) = case.clue.evidence() {
+        made = made.evidence(change);
     }
     let fix = Fix::of(&case);
     case.finish(made).fix(fix)

@@ -108,3 +108,62 @@ fn a_web_configuration_is_not_left_out() {
     let steps = crate::checks::support::testing::steps(&found[0]);
     assert!(steps.contains("Leaving the flag out would serve without TLS and without a password"), "{steps}");
 }
+
+/// A Deployment whose revision 8 never got ready; so many pods of revision 7 are. By its log, nobody knows why.
+fn unknown(log: &str, ready_before: u32) -> Finding {
+    let mut snap = snapshot(status(BACK_OFF, 7, false, 1, "Error", NOW), log);
+    let owner = |kind: &str, name: &str| json!([{"kind": kind, "name": name, "controller": true}]);
+    let from = json!({"secretKeyRef": {"name": "login", "key": "cookie-secret"}});
+    let container = |image: &str| json!({"name": "prometheus", "image": image, "env": [{"name": "PROXY_COOKIE_SECRET", "valueFrom": from}]});
+    let meta = |name: &str, at: &str, owner: Value, revision: &str| {
+        json!({"name": name, "namespace": "monitoring", "creationTimestamp": at, "ownerReferences": owner,
+            "labels": {"pod-template-hash": "new"}, "annotations": {"deployment.kubernetes.io/revision": revision}})
+    };
+    let pod = json!({"metadata": meta("prometheus-0", "2026-11-21T01:00:00Z", owner("ReplicaSet", "proxy-new"), ""),
+        "spec": {"containers": [container("proxy:7")]},
+        "status": {"phase": "Running", "containerStatuses": [status(BACK_OFF, 7, false, 1, "Error", NOW)]}});
+    snap.pods = crate::snapshot::Listing::cluster(vec![serde_json::from_value(pod).expect("is a pod")]);
+    let set = |name: &str, revision: &str, image: &str, at: &str, ready: u32| {
+        json!({"metadata": meta(name, at, owner("Deployment", "proxy"), revision),
+            "spec": {"template": {"spec": {"containers": [container(image)]}}}, "status": {"readyReplicas": ready}})
+    };
+    let sets = json!([
+        set("proxy-new", "8", "proxy:7", "2026-11-21T01:00:00Z", 0),
+        set("proxy-old", "7", "proxy:5", "2026-11-01T01:00:00Z", ready_before)
+    ]);
+    snap.replica_sets = crate::snapshot::Listing::cluster(serde_json::from_value(sets).expect("are ReplicaSets"));
+    let deployment = json!({"metadata": {"name": "proxy", "namespace": "monitoring"}});
+    let mut deployment: crate::snapshot::kubernetes::Workload = serde_json::from_value(deployment).expect("a workload");
+    deployment.kind = "Deployment".into();
+    snap.workloads = crate::snapshot::Listing::cluster(vec![deployment]);
+    let mut found = crate::checks::support::testing::findings(&CrashLoop, &snap);
+    found.pop().expect("a finding")
+}
+
+#[test]
+fn nothing_is_made_of_words_that_name_nothing() {
+    let found = unknown("it went wrong", 0);
+    assert!(found.message.ends_with("its log ends with: it went wrong"), "{}", found.message);
+    let steps = crate::checks::support::testing::steps(&found);
+    assert!(!["undo", "edit", "patch", "set env"].iter().any(|verb| steps.contains(verb)), "{steps}");
+}
+
+#[test]
+fn unknown_words_lead_to_what_is_set_and_to_what_was_changed() {
+    let found = unknown("cookie_secret must be 16, 24, or 32 bytes, but is 44 bytes", 1);
+    for wanted in [
+        "it names variable PROXY_COOKIE_SECRET (key cookie-secret of Secret login)",
+        "a pod of revision 7 runs; it differs in image of container prometheus proxy:5 → proxy:7",
+    ] {
+        assert!(found.message.contains(wanted), "{}", found.message);
+    }
+    let steps = crate::checks::support::testing::steps(&found);
+    for wanted in [
+        "kubectl rollout undo deployment/proxy -n monitoring --to-revision=7",
+        "kubectl patch secret login -n monitoring",
+        "kubectl rollout restart deployment/proxy",
+    ] {
+        assert!(steps.contains(wanted), "{wanted}\n{steps}");
+    }
+    assert!(!steps.contains("kubectl set env"), "{steps}");
+}

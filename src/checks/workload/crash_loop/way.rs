@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::volume::Repair;
+use crate::checks::workload::crash_loop::clue::Named;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
 use crate::model::Placeholder;
 
@@ -501,5 +502,9 @@ pub(super) enum Way {
         container: String,
         previous: bool,
         pod: String,
+        #[serde(flatten)]
+        named: Named,
+        #[serde(flatten)]
+        kept: Kept,
     },
 }

@@ -1,0 +1,122 @@
+//! What differs between two revisions of a pod's template, of what is read of them.
+
+use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Map, PodSpec};
+
+/// A field with its value before and after; empty where it was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Differs {
+    pub(crate) field: String,
+    pub(crate) before: String,
+    pub(crate) after: String,
+}
+
+impl std::fmt::Display for Differs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.before.as_str(), self.after.as_str()) {
+            ("", "") => f.write_str(&self.field),
+            ("", after) => write!(f, "{} added ({after})", self.field),
+            (before, "") => write!(f, "{} taken away ({before})", self.field),
+            (before, after) => write!(f, "{} {before} → {after}", self.field),
+        }
+    }
+}
+
+/// What differs between two pod specs, of what is read of them.
+pub(crate) fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
+    let mut all = Vec::new();
+    containers("container", &before.containers, &after.containers, &mut all);
+    containers("init container", &before.init_containers, &after.init_containers, &mut all);
+    map("node selector", &before.node_selector, &after.node_selector, &mut all);
+    let account = |spec: &PodSpec| spec.service_account_name.clone().unwrap_or_default();
+    if account(before) != account(after) {
+        all.push(value("ServiceAccount".to_owned(), &account(before), &account(after)));
+    }
+    let volumes = |spec: &PodSpec| spec.volumes.iter().map(|v| v.name.clone()).collect::<Vec<_>>();
+    list("volumes", &volumes(before), &volumes(after), &mut all);
+    all
+}
+
+fn containers(kind: &str, before: &[Container], after: &[Container], all: &mut Vec<Differs>) {
+    for container in after {
+        match before.iter().find(|c| c.name == container.name) {
+            Some(old) => of_container(kind, old, container, all),
+            None => all.push(value(format!("{kind} {}", container.name), "", &container.image)),
+        }
+    }
+    for gone in before.iter().filter(|c| after.iter().all(|n| n.name != c.name)) {
+        all.push(value(format!("{kind} {}", gone.name), &gone.image, ""));
+    }
+}
+
+fn of_container(kind: &str, before: &Container, after: &Container, all: &mut Vec<Differs>) {
+    let name = &after.name;
+    if before.image != after.image {
+        all.push(value(format!("image of {kind} {name}"), &before.image, &after.image));
+    }
+    list(&format!("command of {kind} {name}"), &before.command, &after.command, all);
+    list(&format!("arguments of {kind} {name}"), &before.args, &after.args, all);
+    map(&format!("requests of {kind} {name}"), &before.resources.requests, &after.resources.requests, all);
+    map(&format!("limits of {kind} {name}"), &before.resources.limits, &after.resources.limits, all);
+    let names = |c: &Container| c.env.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
+    list(&format!("variables of {kind} {name}"), &names(before), &names(after), all);
+    // Where a variable comes from; values are not kept.
+    for new in &after.env {
+        let old = before.env.iter().find(|e| e.name == new.name);
+        if old.is_some_and(|old| source(old) != source(new)) {
+            let field = format!("variable {} of {kind} {name}", new.name);
+            all.push(value(field, &old.map(source).unwrap_or_default(), &source(new)));
+        }
+    }
+}
+
+/// The key that a variable comes from, or its value where that is kept.
+fn source(variable: &EnvVar) -> String {
+    let from = variable.value_from.as_ref();
+    let key = |kind: &str, key: Option<&KeyRef>| key.map(|k| format!("key {} of {kind} {}", k.key, k.name));
+    let map = key("ConfigMap", from.and_then(|f| f.config_map_key_ref.as_ref()));
+    let secret = key("Secret", from.and_then(|f| f.secret_key_ref.as_ref()));
+    map.or(secret).or_else(|| variable.value.clone()).unwrap_or_default()
+}
+
+fn value(field: String, before: &str, after: &str) -> Differs {
+    Differs { field, before: before.to_owned(), after: after.to_owned() }
+}
+
+/// Words that are in one of two lists alone.
+fn list(field: &str, before: &[String], after: &[String], all: &mut Vec<Differs>) {
+    let only =
+        |a: &[String], b: &[String]| a.iter().filter(|word| !b.contains(word)).cloned().collect::<Vec<_>>().join(" ");
+    let (gone, new) = (only(before, after), only(after, before));
+    if gone != new {
+        all.push(Differs { field: field.to_owned(), before: gone, after: new });
+    }
+}
+
+fn map(field: &str, before: &Map, after: &Map, all: &mut Vec<Differs>) {
+    for key in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
+        let of = |map: &Map| map.get(key).cloned().unwrap_or_default();
+        if of(before) != of(after) {
+            all.push(Differs { field: format!("{key} of {field}"), before: of(before), after: of(after) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tells_what_a_revision_changed() {
+        let spec = |image: &str, memory: &str| -> PodSpec {
+            serde_json::from_value(json!({"containers": [
+                {"name": "web", "image": image, "args": ["--a", "--b"], "resources": {"limits": {"memory": memory}}}
+            ]}))
+            .expect("a pod spec")
+        };
+        let found = differs(&spec("web:1", "1Gi"), &spec("web:2", "512Mi"));
+        let texts: Vec<String> = found.iter().map(|d| format!("{}: {} → {}", d.field, d.before, d.after)).collect();
+        assert_eq!(texts, ["image of container web: web:1 → web:2", "memory of limits of container web: 1Gi → 512Mi"]);
+        assert!(differs(&spec("web:1", "1Gi"), &spec("web:1", "1Gi")).is_empty());
+    }
+}

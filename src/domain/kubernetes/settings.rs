@@ -1,0 +1,271 @@
+//! What the words of a program name that is set for its container, and where it is set: a variable of its environment, an
+//! argument, a line of a file, a file. That holds for messages that nobody has a reader for, too.
+
+use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Pod};
+use crate::text::pattern::pattern;
+
+/// Letters of a file in which words are looked for.
+const LONGEST: usize = 256 * 1024;
+/// What is told of one message.
+const TOLD: usize = 3;
+/// Letters from which on a word of several parts means one thing.
+const WORD: usize = 6;
+
+/// Where the value of a variable comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It stands in the pod's template.
+    Template,
+    /// A key of a ConfigMap.
+    ConfigMap { name: String, key: String },
+    /// A key of a Secret.
+    Secret { name: String, key: String },
+}
+
+/// Something that is set for a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// A variable of its environment.
+    Variable { name: String, source: Source },
+    /// A variable that the message asks for, and that nothing sets.
+    Unset { name: String },
+    /// An argument, whole.
+    Argument { argument: String },
+    /// A line of a file that a ConfigMap fills.
+    Line { word: String, map: String, key: String, line: usize },
+    /// A file that a ConfigMap or a Secret fills.
+    File { path: String, origin: Origin },
+}
+
+impl Setting {
+    /// What is set and where, as a few words: `GF_X (key k of Secret s)`.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Variable { name, source: Source::Template } => format!("variable {name} of its pod template"),
+            Self::Variable { name, source: Source::ConfigMap { name: map, key } } => {
+                format!("variable {name} (key {key} of ConfigMap {map})")
+            }
+            Self::Variable { name, source: Source::Secret { name: secret, key } } => {
+                format!("variable {name} (key {key} of Secret {secret})")
+            }
+            Self::Unset { name } => format!("variable {name}, which is not set"),
+            Self::Argument { argument } => format!("argument {argument}"),
+            Self::Line { word, map, key, line } => format!("{word} (line {line} of {key} in ConfigMap {map})"),
+            Self::File { path, origin: Origin::ConfigMap { name, key } } => {
+                format!("{path} ({}ConfigMap {name})", of_key(key))
+            }
+            Self::File { path, origin: Origin::Secret { name, key } } => {
+                format!("{path} ({}Secret {name})", of_key(key))
+            }
+            Self::File { path, .. } => path.clone(),
+        }
+    }
+}
+
+fn of_key(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!("key {key} of ") }
+}
+
+/// What a message names of what is set for a container, the surest first.
+pub(crate) fn named(snap: &Snapshot, pod: &Pod, container: &Container, said: &str) -> Vec<Setting> {
+    let mut all = variables(container, said);
+    let words = words(said);
+    all.extend(words.iter().filter_map(|word| argument(container, word)));
+    all.extend(words.iter().filter_map(|word| variable_of(container, word)));
+    all.extend(lines(snap, pod, container, said, &words));
+    all.extend(files(snap, pod, container, said));
+    let mut told: Vec<Setting> = Vec::new();
+    for one in all {
+        if !told.contains(&one) {
+            told.push(one);
+        }
+    }
+    told.truncate(TOLD);
+    told
+}
+
+/// Variables by their whole names.
+fn variables(container: &Container, said: &str) -> Vec<Setting> {
+    let names = pattern!(r"\b[A-Z][A-Z0-9]*(?:__?[A-Z0-9]+)+\b").find_iter(said).map(|m| m.as_str());
+    let asks = asks_for_variables(said);
+    let set = |name: &str| {
+        let own = container.env.iter().find(|e| e.name == name).map(variable);
+        // Variables of a whole ConfigMap or Secret are not known by name.
+        let unset = || (asks && container.env_from.is_empty()).then(|| Setting::Unset { name: name.to_owned() });
+        own.or_else(unset)
+    };
+    names.filter_map(set).collect()
+}
+
+fn variable(variable: &EnvVar) -> Setting {
+    let from = variable.value_from.as_ref();
+    let of = |key: &KeyRef| (key.name.clone(), key.key.clone());
+    let map = from.and_then(|f| f.config_map_key_ref.as_ref()).map(of);
+    let secret = from.and_then(|f| f.secret_key_ref.as_ref()).map(of);
+    let source = match (map, secret) {
+        (Some((name, key)), _) => Source::ConfigMap { name, key },
+        (_, Some((name, key))) => Source::Secret { name, key },
+        _ => Source::Template,
+    };
+    Setting::Variable { name: variable.name.clone(), source }
+}
+
+/// `environment variable X must be set`, in its many forms.
+fn asks_for_variables(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    let lacks = ["not set", "be set", "required", "missing", "not found", "not defined", "undefined", "unset"];
+    let speaks = ["environment", "env var", "envvar"].iter().any(|word| said.contains(word));
+    speaks && lacks.iter().any(|word| said.contains(word))
+}
+
+/// Words of several parts: `cookie_secret`, `mongodb.uri`, `max-size`. Hosts, files and addresses are none.
+fn words(said: &str) -> Vec<&str> {
+    let word = pattern!(r"[A-Za-z][A-Za-z0-9]*(?:[_.-][A-Za-z0-9]+)+");
+    let mut all: Vec<&str> = Vec::new();
+    for found in word.find_iter(said) {
+        let before = said[..found.start()].chars().next_back();
+        let after = said[found.end()..].chars().next();
+        // Two dashes before a flag are part of no path.
+        let is_part = |c: Option<char>| c.is_some_and(|c| matches!(c, '/' | '@' | '\\' | '*' | '('));
+        let text = found.as_str();
+        if !is_part(before) && !is_part(after) && bare(text).len() >= WORD && !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all
+}
+
+/// The letters and digits of a name, small.
+fn bare(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The argument of that name, in whichever spelling.
+fn argument(container: &Container, word: &str) -> Option<Setting> {
+    let all = container.command.iter().chain(&container.args);
+    let name = |argument: &str| bare(argument.trim_start_matches('-').split('=').next().unwrap_or_default());
+    let mut same = all.filter(|a| a.starts_with('-') && name(a) == bare(word));
+    Some(Setting::Argument { argument: same.next()?.clone() })
+}
+
+/// The one variable that ends in a word: `cookie_secret` is OAUTH2_PROXY_COOKIE_SECRET.
+fn variable_of(container: &Container, word: &str) -> Option<Setting> {
+    let meant = bare(word);
+    let ends = |name: &str| {
+        let parts: Vec<&str> = name.split('_').collect();
+        (0..parts.len()).any(|at| bare(&parts[at..].concat()) == meant)
+    };
+    let mut own = container.env.iter().filter(|e| ends(&e.name));
+    let one = own.next()?;
+    own.next().is_none().then(|| variable(one))
+}
+
+/// The one line in the files of the container that sets what the message names or quotes.
+fn lines(snap: &Snapshot, pod: &Pod, container: &Container, said: &str, words: &[&str]) -> Vec<Setting> {
+    let files = Mounts::of_pod(snap, pod, container).files();
+    let short = || files.iter().filter(|f| f.text.len() <= LONGEST);
+    let quoted = pattern!(r#""([^"\n]{1,80})"|'([^'\n]{1,80})'|`([^`\n]{1,80})`"#);
+    let quoted = quoted.captures_iter(said).filter_map(|c| c.get(1).or(c.get(2)).or(c.get(3)).map(|m| m.as_str()));
+    let line = |word: &str| {
+        let of_file = |text: &str| -> Vec<usize> {
+            text.lines().enumerate().filter(|(_, l)| sets(l, word)).map(|(at, _)| at + 1).collect()
+        };
+        let mut hits = short().flat_map(|f| of_file(f.text).into_iter().map(move |at| (f, at)));
+        let (file, line) = hits.next()?;
+        let one = hits.next().is_none();
+        one.then(|| Setting::Line {
+            word: word.to_owned(),
+            map: file.map.metadata.name.clone(),
+            key: file.key.to_owned(),
+            line,
+        })
+    };
+    quoted.chain(words.iter().copied()).filter_map(line).collect()
+}
+
+/// A line sets a key of that name, or sets something to just that value.
+fn sets(line: &str, word: &str) -> bool {
+    let line = line.trim();
+    let line = line.strip_prefix("- ").unwrap_or(line).trim_start();
+    if line.starts_with(['#', ';']) {
+        return false;
+    }
+    let plain = |part: &str| part.trim().trim_end_matches([',', '{', '[']).trim().trim_matches(['"', '\'']) == word;
+    let split = line.split_once(':').or_else(|| line.split_once('='));
+    split.is_some_and(|(key, value)| {
+        let value = value.split(" #").next().unwrap_or_default();
+        plain(key) || plain(value)
+    })
+}
+
+/// Files that a ConfigMap or a Secret fills.
+fn files(snap: &Snapshot, pod: &Pod, container: &Container, said: &str) -> Vec<Setting> {
+    let paths = pattern!(r"/[\w.@+-]+(?:/[\w.@+-]+)+").find_iter(said).map(|m| m.as_str().trim_end_matches('.'));
+    let file = |path: &str| match mounts::origin(snap, pod, container, path) {
+        origin @ (Origin::ConfigMap { .. } | Origin::Secret { .. }) => {
+            Some(Setting::File { path: path.to_owned(), origin })
+        }
+        Origin::Claim { .. } | Origin::Volume | Origin::Image => None,
+    };
+    paths.filter_map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    fn places(said: &str) -> Vec<String> {
+        let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
+        let map = json!([{"metadata": {"namespace": "n", "name": "conf"},
+            "data": {"c.yaml": "# window: 1\nrules:\n  - window: \"5\"\n    name: a\n  - name: b\n    input: x\n"}}]);
+        snap.config_maps = Listing::cluster(serde_json::from_value(map).expect("ConfigMaps"));
+        let from = |kind: &str| json!({kind: {"name": "login", "key": "cookie"}});
+        let pod = json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {
+            "volumes": [{"name": "c", "configMap": {"name": "conf"}}, {"name": "s", "secret": {"secretName": "tls"}}],
+            "containers": [{"name": "c", "args": ["--max-size=3", "-mongodb.uri", "x"],
+                "env": [{"name": "OAUTH2_PROXY_COOKIE_SECRET", "valueFrom": from("secretKeyRef")},
+                    {"name": "LOG_LEVEL", "value": ""}, {"name": "DB_A_HOST", "value": "a"}, {"name": "DB_B_HOST", "value": "b"}],
+                "volumeMounts": [{"name": "c", "mountPath": "/etc/c"}, {"name": "s", "mountPath": "/etc/tls"}]}]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        named(&snap, &pod, &pod.spec.containers[0], said).iter().map(Setting::place).collect()
+    }
+
+    #[test]
+    fn what_is_set_nowhere_is_not_named() {
+        for said in [
+            "",
+            "Failed to build open api spec for root: non-body Restful parameter type should be a simple type",
+            "dial tcp: lookup db.n.svc.cluster.local: no such host",
+            "open /tmp/client-ca-file012996851: no such file or directory",
+            "github.com/x/y.Run at main.go:17",
+            "E_FAILED: the operation failed",
+            "the name \"name\" stands in two lines",
+        ] {
+            assert_eq!(places(said), Vec::<String>::new(), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_has_its_place() {
+        for (said, place) in [
+            (
+                "cookie_secret must be 16, 24, or 32 bytes, but is 44 bytes",
+                "variable OAUTH2_PROXY_COOKIE_SECRET (key cookie of Secret login)",
+            ),
+            ("LOG_LEVEL: unknown level ''", "variable LOG_LEVEL of its pod template"),
+            ("environment variable ARTI_TOKEN has to be set", "variable ARTI_TOKEN, which is not set"),
+            ("invalid max_size 3", "argument --max-size=3"),
+            ("mongodb.uri is refused", "argument -mongodb.uri"),
+            ("not a valid duration string: \"5\"", "5 (line 3 of c.yaml in ConfigMap conf)"),
+            ("json: unknown field \"input\"", "input (line 6 of c.yaml in ConfigMap conf)"),
+            ("open /etc/c/d.yaml: no such file", "/etc/c/d.yaml (key d.yaml of ConfigMap conf)"),
+            ("tls: failed to find any PEM data in /etc/tls/tls.crt", "/etc/tls/tls.crt (key tls.crt of Secret tls)"),
+        ] {
+            assert_eq!(places(said), [place], "{said}");
+        }
+    }
+}
