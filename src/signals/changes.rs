@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::changes::{self, What};
 use crate::domain::kubernetes::differs::Differs;
-use crate::domain::kubernetes::owner;
+use crate::domain::kubernetes::{mounts, owner};
 use crate::domain::text::shorten::shorten;
 use crate::model::{AwsResource, Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
 use crate::snapshot::Snapshot;
@@ -68,7 +68,8 @@ fn chain(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Vec<Resour
     let explained = group.explains.iter().flat_map(|at| &findings[*at].subjects);
     let mut seen: BTreeSet<ResourceRef> = BTreeSet::new();
     let mut all = Vec::new();
-    for resource in near.chain(explained) {
+    let files = read_by(snap, &findings[group.root]);
+    for resource in near.chain(explained).chain(&files) {
         for one in [Some(resource.clone()), owner_of(snap, resource)].into_iter().flatten() {
             let above = maker_of(snap, &one);
             for one in [Some(one), above].into_iter().flatten() {
@@ -79,6 +80,25 @@ fn chain(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Vec<Resour
         }
     }
     all
+}
+
+/// What a container reads that ends for a reason nobody knows: its pods' ConfigMaps.
+fn read_by(snap: &Snapshot, root: &Finding) -> Vec<ResourceRef> {
+    if root.check.0 != "crash-loop" || !matches!(root.variant, "other" | "ends") {
+        return Vec::new();
+    }
+    let mut all = BTreeSet::new();
+    for resource in root.broken() {
+        let ResourceRef::Kubernetes { kind, namespace, name, .. } = &resource else { continue };
+        let Some(pod) = snap.pods.find(namespace, name).ok().flatten().filter(|_| kind == "Pod") else { continue };
+        let env = pod.all_containers().flat_map(|c| &c.env).filter_map(|e| e.value_from.as_ref());
+        let keys = env.filter_map(|f| f.config_map_key_ref.as_ref()).map(|k| k.name.as_str());
+        let whole = pod.all_containers().flat_map(|c| &c.env_from).filter_map(|e| e.config_map_ref.as_ref());
+        let mounted = mounts::config_maps(&pod.spec).map(|s| s.name);
+        let names = mounted.chain(keys).chain(whole.map(|s| s.name.as_str()));
+        all.extend(names.map(|map| ResourceRef::config_map(namespace, map)));
+    }
+    all.into_iter().collect()
 }
 
 /// The workload of a pod.

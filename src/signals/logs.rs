@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::{around, is_ours, seconds_ago};
 use crate::domain::aws::node_pool_said;
-use crate::domain::kubernetes::metrics_server;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::kubernetes::{metrics_server, settings};
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
@@ -230,13 +230,23 @@ fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
     .with("namespace", &log.namespace)
     .with("pod", &log.pod)
     .with("container", &log.container);
+    let named = pod(snap, log).map(|p| named(snap, p, log, &group.text)).unwrap_or_default();
     let pods = logs.iter().filter_map(|l| pod(snap, l));
     Signal::new(SignalKind::Log, subject, title, evidence)
         .text(said)
         .since(group.first)
         .weight(*weight)
+        .next(named)
         .about(pods.flat_map(|p| around(snap, p)))
         .explained_by_checks(judges(log, &group.text))
+}
+
+/// What the message names that is set for the container, and where: nobody else may know what it means.
+fn named(snap: &Snapshot, pod: &Pod, log: &ContainerLog, said: &str) -> String {
+    let Some(container) = pod.all_containers().find(|c| c.name == log.container) else { return String::new() };
+    let all = settings::named(snap, pod, container, said);
+    let places: Vec<String> = all.iter().map(|s| redact(&s.place())).collect();
+    if places.is_empty() { String::new() } else { format!("it names {}", places.join(", ")) }
 }
 
 /// Checks that judge what a program complains of.

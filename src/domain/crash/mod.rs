@@ -455,10 +455,29 @@ fn said(line: &Line<'_>) -> String {
     redact(line.raw)
 }
 
+/// A log that ends in what the program prints of how it is used: what stands before that, and the usage.
+fn usage_apart(text: &str) -> Option<(&str, &str)> {
+    let at = pattern!(r"(?m)^(?:Usage of \S+:|[Uu]sage: ?\S*.*)$").find_iter(text).last()?.start();
+    let (said, usage) = text.split_at(at);
+    let is_part = |line: &str| {
+        let plain = line.trim_end();
+        plain.starts_with([' ', '\t', '-']) || plain.ends_with(':') || plain.starts_with("Use \"")
+    };
+    let rest: Vec<&str> = usage.lines().skip(1).filter(|line| !line.trim().is_empty()).collect();
+    (!rest.is_empty() && rest.into_iter().all(is_part)).then_some((said, usage))
+}
+
+/// The log holds nothing but how the program is used.
+pub(crate) fn is_usage(text: &str) -> bool {
+    usage_apart(text).is_some_and(|(said, _)| said.trim().is_empty())
+}
+
 /// The last lines of a log that mean something, for a reader.
 pub(crate) fn last_lines(text: &str) -> Vec<String> {
     // The stack of a panic says nothing to those who run the program.
     let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
+    // Nor does what it prints of its arguments, where it says something before.
+    let (before, _) = usage_apart(before).filter(|(said, _)| !said.trim().is_empty()).unwrap_or((before, ""));
     let told = before.lines().filter(|l| !l.trim().is_empty() && !stack::is_frame(l));
     let lines: Vec<Line<'_>> = told.map(Line::parse).collect();
     let is_loud = |l: &&Line<'_>| matches!(l.level, Level::Error | Level::Unknown) && !is_calm(l.raw);

@@ -122,3 +122,19 @@ fn alertmanager_grafana_and_the_rest() {
     );
     assert!(rest("F0324 00:06:38.451180 1 main.go:147] Failed to create client: error while trying to communicate with apiserver: Get https://172.20.0.1:443/version?timeout=32s: dial tcp 172.20.0.1:443: i/o timeout").starts_with("ApiServer "));
 }
+
+#[test]
+fn a_usage_is_no_reason_but_what_stands_before_it() {
+    let usage = "Usage of couchbase-exporter:\n  -couchbase.url string\n    \tURL to scrape (default \"http://localhost:8091\")\n";
+    assert!(is_usage(usage));
+    let said = format!("the password is missing\n{usage}");
+    assert!(!is_usage(&said));
+    assert_eq!(last_lines(&said), ["the password is missing"]);
+    let python = "usage: prog [-h] --name NAME\nprog: error: the following arguments are required: --name\n";
+    assert!(!is_usage(python));
+    assert_eq!(
+        last_lines(python).last().map(String::as_str),
+        Some("prog: error: the following arguments are required: --name")
+    );
+    assert!(!is_usage("Disk usage: 81 %\nit went wrong\n") && !is_usage("it went wrong\n"));
+}

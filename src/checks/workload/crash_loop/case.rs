@@ -12,7 +12,7 @@ use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::vpc_cni;
-use crate::domain::crash::{Class, Crash, Detail, telling};
+use crate::domain::crash::{Class, Crash, Detail, is_usage, telling};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::cluster_dns;
@@ -148,6 +148,9 @@ impl<'a> Case<'a> {
             (Cause::Hook(said), _) => format!("the kubelet ends it because its postStart hook fails: {said}"),
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
+            (Cause::Unknown(..), _) if self.log().any(is_usage) => {
+                "it prints how it is used and ends: it lacks an argument or a variable, or gets one that it does not take".to_owned()
+            }
             (Cause::Unknown(lines, _), _) => match telling(lines) {
                 Some(line) if self.never_began() => format!("the container runtime refuses it: {line}"),
                 Some(line) => format!("its log ends with: {line}"),

@@ -80,10 +80,12 @@ impl Clue {
     }
 }
 
-/// By the line that tells most.
+/// By the line that tells most, read in its fields, else as it stands.
 fn named(snap: &Snapshot, failing: &Failing<'_>, lines: &[String]) -> Vec<Setting> {
-    let text = |line: &str| settings::named(snap, failing.pod, failing.container, &Line::parse(line).text());
-    telling(lines).map(|line| text(&line)).unwrap_or_default()
+    let Some(line) = telling(lines) else { return Vec::new() };
+    let of = |text: &str| settings::named(snap, failing.pod, failing.container, text);
+    let read = of(&Line::parse(&line).text());
+    if read.is_empty() { of(&line) } else { read }
 }
 
 fn revision(last: &LastRevision) -> String {
