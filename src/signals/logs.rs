@@ -268,6 +268,8 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
         {
             &["discovery-failing"]
         }
+        // Who asks VictoriaMetrics repeats why it is refused.
+        _ if text.contains("number of matching timeseries exceeds") => &["victoria-metrics"],
         _ => &[],
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Case<'a> {
             last,
             pod,
             container,
-            target: configured.or_else(|| address(last)),
+            target: configured.filter(|_| last.trouble != Trouble::Allocator).or_else(|| address(last)),
             file: file.map(|f| (f.map.metadata.name.clone(), f.key.to_owned())),
             file_managed_by: file.map(|f| managed_by(&f.map.metadata)).unwrap_or_default(),
         })

@@ -168,6 +168,9 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         ),
         Why::Name => format!("the name of {what} does not resolve"),
         Why::Unreached => format!("{what} cannot be reached"),
+        Why::Tls if failing.text.contains("SSL is not enabled on the server") => {
+            format!("{what} speaks no TLS, which it asks for")
+        }
         Why::Tls => format!("TLS to {what} fails"),
         Why::Pushed => match pushed(&failing.text) {
             Some((metric, job)) => {
