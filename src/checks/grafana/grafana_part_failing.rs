@@ -228,6 +228,10 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "nobody can log in to {who} by {}: the identity provider does not accept Grafana itself ({error})",
             client(said)
         ),
+        Part::LoginReach if error.contains("cannot fetch token: 50") => format!(
+            "nobody can log in to {who} by {}: the identity provider {host} fails itself ({error})",
+            client(said)
+        ),
         Part::LoginReach => format!(
             "nobody can log in to {who} by {}: it does not reach the identity provider {host} ({error})",
             client(said)

@@ -118,7 +118,7 @@ impl Check for ExporterFailing {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let pods: Vec<&Pod> = snap.pods()?.iter().filter(|p| p.spec.containers.iter().any(exporter)).collect();
         let said = exporter_log::failing(snap);
-        if pods.is_empty() && said.as_ref().map_or(true, Vec::is_empty) {
+        if pods.is_empty() && !said.as_ref().is_ok_and(|s| !s.is_empty()) {
             return Ok(Diagnosis::NotApplicable(
                 "no exporter of another program runs in the namespaces that were read".into(),
             ));

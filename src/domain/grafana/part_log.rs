@@ -299,6 +299,13 @@ fn login(line: &Line<'_>, text: &str) -> Option<(Part, String)> {
         "x509:",
         "Client.Timeout",
         "no route to host",
+        "network is unreachable",
+        "connection reset",
+        "TLS handshake timeout",
+        "proxyconnect",
+        "\": EOF",
+        // It is reached, and has failed itself.
+        "cannot fetch token: 50",
     ];
     let part = match () {
         () if has(&reach) => Part::LoginReach,
@@ -351,6 +358,10 @@ mod tests {
     #[test]
     fn tells_parts_by_their_words() {
         for (line, part) in [
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to authenticate request\" client=auth.client.azuread error=\"[auth.oauth.token.exchange] failed to exchange code to token: Post \\\"https://login.microsoftonline.com/t/oauth2/v2.0/token\\\": read tcp 100.64.88.216:51118->20.190.190.131:443: read: connection reset by peer\"",
+                Part::LoginReach,
+            ),
             (
                 "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Cannot authenticate admin user in LDAP. Verify bind configuration\" error=\"invalid username or password\"",
                 Part::Ldap,
