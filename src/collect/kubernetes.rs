@@ -143,11 +143,11 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     );
     snap.pods = pods.map(Pod::with_own_claims);
     snap.persistent_volume_claims = claims;
-    snap.events = match of_nodes(client, plan, snap).await.items() {
-        Ok(more) => events.with_more(more.iter().filter(|e| is_of_nodes(&e.involved_object.kind)).cloned()),
-        // They only add to what the nodes' conditions say.
-        Err(_) => events,
-    };
+    let beside = of_nodes(client, plan, snap).await;
+    // A gap of theirs is none of the events of the stack: who looks at nodes meets it.
+    snap.unread_node_events = beside.gaps().first().cloned();
+    let more = beside.items().unwrap_or_default().iter().filter(|e| e.is_of_nodes());
+    snap.events = events.with_more(more.cloned());
     snap.endpoint_slices = slices;
     snap.config_maps = maps;
     snap.service_accounts = accounts;
@@ -159,11 +159,6 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
-}
-
-/// Nodes, and what makes them: they have no namespace.
-fn is_of_nodes(kind: &str) -> bool {
-    matches!(kind, "Node" | "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass")
 }
 
 /// Events about nodes: they lie in the namespace `default`.

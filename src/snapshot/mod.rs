@@ -264,6 +264,8 @@ macro_rules! snapshot {
             pub api_refusal: Option<ApiRefusal>,
             /// Only files were read, as the user asked for: what a cluster would add is not missing.
             pub files_alone: bool,
+            /// Why the events of nodes could not be read, which lie beside the namespaces of the run.
+            pub unread_node_events: Option<Gap>,
             $($(#[$ld])* pub $list: Listing<$lt>,)*
             $($(#[$fd])* pub $fact: Reading<$ft>,)*
         }
@@ -278,6 +280,7 @@ macro_rules! snapshot {
                     platform: Platform::Unknown,
                     api_refusal: None,
                     files_alone: false,
+                    unread_node_events: None,
                     $($list: Listing::missing(not_collected(Fact::$lf)),)*
                     $($fact: Err(not_collected(Fact::$ff)).into(),)*
                 }
@@ -307,6 +310,9 @@ macro_rules! snapshot {
                 let mut gaps = Vec::new();
                 $(if fact == Fact::$lf { gaps.extend(&self.$list.gaps); })*
                 $(if fact == Fact::$ff { gaps.extend(self.$fact.gaps()); })*
+                if fact == Fact::Events {
+                    gaps.extend(&self.unread_node_events);
+                }
                 let logs = match fact {
                     Fact::ComponentLogs => self.component_logs.iter().flatten(),
                     Fact::PartLogs => self.part_logs.iter().flatten(),

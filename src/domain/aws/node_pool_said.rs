@@ -49,7 +49,7 @@ pub(crate) fn controller_error<'a>(
 /// Launches that were refused, by events of claims that are gone: each is tried anew, under another name.
 pub(crate) fn of_events(snap: &Snapshot) -> Vec<Stuck<'_>> {
     let all = snap.node_makers.items().unwrap_or_default();
-    let events = snap.events.items().unwrap_or_default().iter().filter(|e| is_refused_launch(e));
+    let events = snap.events_of_nodes().filter(|e| is_refused_launch(e));
     let mut refused: Vec<(&NodeMaker, &Event)> = Vec::new();
     for event in events.filter(|e| e.is_within(RETRIED, snap.collected_at)) {
         let Some(pool) = pool_of_claim(all, &event.involved_object.name) else { continue };

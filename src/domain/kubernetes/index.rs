@@ -4,7 +4,7 @@ use crate::domain::kubernetes::service_host::in_cluster;
 use crate::model::{Program, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Map, Meta, Node, Pod, Service, Workload};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Fetched, Snapshot};
+use crate::snapshot::{Fetched, Snapshot, journal};
 
 /// Plain equality selector (`spec.selector` of a Service): empty selects nothing.
 pub(crate) fn selects(selector: &Map, labels: &Map) -> bool {
@@ -122,8 +122,17 @@ impl Snapshot {
         self.nodes.items().ok()?.iter().find(|n| n.metadata.name == name)
     }
 
+    /// Events about nodes and about what makes them.
+    pub fn events_of_nodes(&self) -> impl Iterator<Item = &crate::snapshot::kubernetes::Event> {
+        self.unread_node_events.iter().for_each(journal::note);
+        self.events.items().unwrap_or_default().iter().filter(|e| e.is_of_nodes())
+    }
+
     /// Events about one object, newest first, none older than `seconds` before the snapshot.
     pub fn events_about(&self, kind: &str, meta: &Meta, seconds: i64) -> Vec<&crate::snapshot::kubernetes::Event> {
+        if kind == "Node" {
+            self.unread_node_events.iter().for_each(journal::note);
+        }
         let mut events: Vec<_> = self
             .events
             .about(&meta.namespace, &meta.name)

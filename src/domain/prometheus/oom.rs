@@ -75,7 +75,7 @@ fn shows_oom(snap: &Snapshot, pod: &Pod, container: &Container) -> bool {
     if events.iter().any(|e| e.reason == "Killing" && e.message.contains("liveness probe")) {
         return false;
     }
-    let kernel = snap.events.items().unwrap_or_default().iter().any(|e| {
+    let kernel = snap.events_of_nodes().any(|e| {
         let of_node = e.involved_object.kind == "Node"
             && pod.spec.node_name.as_deref() == Some(e.involved_object.name.as_str())
             && e.is_within(RECENT, snap.collected_at);

@@ -45,6 +45,12 @@ impl Object for Event {
 }
 
 impl Event {
+    /// It is about a node or about what makes them: they have no namespace, and their events lie in `default`.
+    pub fn is_of_nodes(&self) -> bool {
+        let kind = self.involved_object.kind.as_str();
+        matches!(kind, "Node" | "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass")
+    }
+
     /// When it was last seen.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.series

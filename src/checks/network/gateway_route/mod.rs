@@ -31,8 +31,6 @@ impl Check for GatewayRoute {
         snap.gateways()?;
         let routes: Vec<&GatewayObject> = gateway::of_stack(snap).collect();
         if routes.is_empty() {
-            // Without the definitions nobody has asked for routes.
-            snap.crds()?;
             return Ok(Diagnosis::NotApplicable("no HTTPRoute leads to the stack".into()));
         }
         let mut found = gateways(snap, &routes);

@@ -99,7 +99,7 @@ impl<'a> Short<'a> {
 fn no_room(snap: &Snapshot) -> Vec<&Event> {
     let says = |e: &&Event| matches!(e.reason.as_str(), "FreeDiskSpaceFailed" | "ImageGCFailed");
     let now = |e: &&Event| e.involved_object.kind == "Node" && e.times() > 1 && e.is_within(RECENT, snap.collected_at);
-    snap.events.items().unwrap_or_default().iter().filter(says).filter(now).collect()
+    snap.events_of_nodes().filter(says).filter(now).collect()
 }
 
 /// The disk is fuller than it should be.

@@ -86,17 +86,17 @@ impl Detail {
     }
 }
 
-/// How many nodes offer the resource that is named.
 /// Why EKS makes no trunk interface, on which those of pods stand, where it says so.
 pub(super) fn trunk_failure<'a>(snap: &'a Snapshot, resource: &str) -> Option<&'a Event> {
     if !resource.ends_with("/pod-eni") {
         return None;
     }
     let of_node = |e: &&Event| e.involved_object.kind == "Node" && e.reason == "TrunkENICreationFailed";
-    let all = snap.events.items().unwrap_or_default().iter().filter(of_node);
+    let all = snap.events_of_nodes().filter(of_node);
     all.filter(|e| e.is_within(DAY, snap.collected_at)).max_by_key(|e| e.last_seen())
 }
 
+/// How many nodes offer the resource that is named.
 fn offers(snap: &Snapshot, all: &[&Node], message: &str) -> Detail {
     let Some(name) = scarce_extended(message) else { return Detail::default() };
     let offering = all.iter().filter(|n| n.status.allocatable.get(name).is_some_and(|q| q.as_str() != "0")).count();
