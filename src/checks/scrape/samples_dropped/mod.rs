@@ -1,10 +1,13 @@
 //! A target is up, but its samples do not arrive.
 
+mod twice;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use twice::{logged_twice, twice};
 
 use crate::checks::support::origin::{JobPlace, monitor_endpoint, monitor_list};
 use crate::checks::support::scrape::api_evidence;
@@ -17,7 +20,6 @@ use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::monitoring::ScrapeTarget;
 
 check! {
     /// See the check's page.
@@ -301,120 +303,6 @@ fn of_merged(job: &str, merged: &Merged) -> String {
     )
 }
 
-/// Two targets whose samples are the same series: jobs and addresses.
-struct Twice {
-    target: (String, String),
-    other: (String, String),
-    /// Their labels, where Prometheus told them.
-    labels: Option<String>,
-}
-
-/// One pair is one finding, whichever of the two the log names: the object of the operator comes second, since the
-/// broader job is the one to narrow.
-fn rank((job, url): &(String, String)) -> (bool, String, String) {
-    (monitor_of(job).is_some(), job.clone(), url.clone())
-}
-
-/// The other target that gives the same series as this one.
-fn twice(snap: &Snapshot, job: &str, url: &str) -> Option<Twice> {
-    let of_job = |t: &&ScrapeTarget| t.scrape_url == url && t.job() == job;
-    let target = targets::all(snap).iter().find(of_job)?;
-    let others = targets::twins(snap, target);
-    let other = others.iter().copied().find(|t| t.job() != job).or_else(|| others.first().copied())?;
-    let mut pair = [target, other];
-    let named = |t: &ScrapeTarget| (t.job().to_owned(), t.scrape_url.clone());
-    pair.sort_by_key(|t| rank(&named(t)));
-    let labels = pair.map(|t| {
-        let all: Vec<String> = t.labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
-        format!("{} {}: {{{}}}", t.job(), t.scrape_url, all.join(", "))
-    });
-    Some(Twice { target: named(pair[0]), other: named(pair[1]), labels: Some(labels.join("\n")) })
-}
-
-/// The same from the log alone: one address, at which two jobs lose samples as duplicates.
-fn logged_twice(shared: &BTreeMap<String, Vec<String>>, job: &str, url: &str) -> Option<Twice> {
-    let other = shared.get(url)?.iter().find(|other| *other != job)?;
-    let mut pair = [(job.to_owned(), url.to_owned()), (other.clone(), url.to_owned())];
-    pair.sort_by_key(rank);
-    let [target, other] = pair;
-    Some(Twice { target, other, labels: None })
-}
-
-/// Labels that name the Service of a target and its port, and so outlast its address, with the pattern of their values: where
-/// all that they select is scraped by the other job as well, and none of it would be lost.
-fn lasting(snap: &Snapshot, target: &ScrapeTarget, other: &str) -> Option<(Vec<&'static str>, String)> {
-    const SETS: &[&[&str]] = &[
-        &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpointslice_port"],
-        &["__meta_kubernetes_namespace", "__meta_kubernetes_service_name", "__meta_kubernetes_endpoint_port_name"],
-        &["__meta_consul_service", "__meta_consul_service_port"],
-    ];
-    SETS.iter().find_map(|labels| {
-        let value = |t: &ScrapeTarget, label: &str| t.discovered_labels.get(label).cloned();
-        let values: Option<Vec<String>> = labels.iter().map(|l| value(target, l)).collect();
-        let is_selected =
-            |t: &ScrapeTarget| t.job() == target.job() && labels.iter().all(|l| value(t, l) == value(target, l));
-        let stays = |t: &ScrapeTarget| targets::twins(snap, t).iter().any(|o| o.job() == other && !is_selected(o));
-        let values = values.filter(|_| targets::all(snap).iter().filter(|t| is_selected(t)).all(stays))?;
-        Some((labels.to_vec(), values.iter().map(|v| literal(v)).collect::<Vec<_>>().join(";")))
-    })
-}
-
-/// The pattern that matches a value alone.
-fn literal(value: &str) -> String {
-    let is_plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
-    if is_plain { value.replace('.', "\\.") } else { regex::escape(value) }
-}
-
-impl Twice {
-    fn message(&self) -> String {
-        let ((job, url), (other_job, other)) = (&self.target, &self.other);
-        let lost =
-            "each scrape of the one finds the samples of the other (duplicate samples), and Prometheus drops them";
-        let labels = if self.labels.is_some() { " with the same labels" } else { "" };
-        match (job == other_job, url == other) {
-            (false, true) => {
-                format!("two jobs scrape the same address{labels}, {url}: {job} and {other_job}; {lost}")
-            }
-            (false, false) => {
-                format!(
-                    "two jobs give different targets the same labels: {job} ({url}) and {other_job} ({other}); {lost}"
-                )
-            }
-            (true, _) => format!("job {job} gives two targets the same labels: {url} and {other}; {lost}"),
-        }
-    }
-
-    /// Where both are configured, and what takes one of them out.
-    fn complete(&self, snap: &Snapshot, mut made: Finding) -> Finding {
-        let ((job, url), (other, _)) = (&self.target, &self.other);
-        if let Some(labels) = &self.labels {
-            let source = "Prometheus /api/v1/targets".to_owned();
-            made = made.evidence(api_evidence(snap, source, labels.clone(), "/api/v1/targets?state=active"));
-        }
-        made.subjects = vec![ResourceRef::ScrapeJob { job: job.clone() }];
-        if job != other {
-            made = made.also(ResourceRef::ScrapeJob { job: other.clone() });
-        }
-        made.key = format!("{job}/{other}/twice");
-        let target = targets::all(snap).iter().find(|t| t.job() == job && t.scrape_url == *url);
-        let (source_labels, pattern) = target.and_then(|t| lasting(snap, t, other)).unwrap_or_else(|| {
-            let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
-            (vec!["__address__"], literal(&host))
-        });
-        let way = Way::Twice {
-            other: other.clone(),
-            same_job: job == other,
-            here: whereabouts(snap, job),
-            there: whereabouts(snap, other),
-            source_labels,
-            pattern,
-            monitor_list: monitor_list(job),
-            secret: Secret::of(snap, job),
-        };
-        made.fix(Fix::of(snap, job, way))
-    }
-}
-
 /// The Secret with further jobs of the operator's Prometheus: namespace, name and key.
 fn additional(snap: &Snapshot) -> Option<(String, String, String)> {
     let all = snap.monitoring_resources().ok()?;
@@ -422,21 +310,6 @@ fn additional(snap: &Snapshot) -> Option<(String, String, String)> {
         let secret = r.spec.additional_scrape_configs.as_ref()?;
         Some((r.metadata.namespace.clone(), secret.name.clone(), secret.key.clone()))
     })
-}
-
-/// Where a job is configured, in words.
-fn whereabouts(snap: &Snapshot, job: &str) -> String {
-    if let Some(monitor) = monitor_of(job) {
-        return format!("{} {}/{}", monitor.kind, monitor.namespace, monitor.name);
-    }
-    if let Some(line) = job_line(snap, job) {
-        let map = &line.config_map.metadata;
-        return format!("{} line {} in ConfigMap {}/{}", line.key, line.number, map.namespace, map.name);
-    }
-    match additional(snap) {
-        Some((namespace, name, key)) => format!("additionalScrapeConfigs: key {key} of Secret {namespace}/{name}"),
-        None => "Prometheus' configuration".to_owned(),
-    }
 }
 
 /// Jobs all of whose targets are up and give nothing.
@@ -483,108 +356,4 @@ fn finding(snap: &Snapshot, job: &str, way: Way, message: String) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checks::support::testing::findings;
-    use crate::domain::testing::{snapshot, up};
-    use crate::snapshot::monitoring::{ContainerLog, TargetSamples};
-    use serde_json::json;
-
-    fn with(log: &str, samples: f64) -> Snapshot {
-        let mut target = up("web", "http://web.shop.svc:80/metrics");
-        target["labels"] = json!({"job": "web"});
-        let mut snap = snapshot(json!({"targets": [target]}));
-        *snap.component_logs = Ok(vec![ContainerLog {
-            namespace: "monitoring".into(),
-            pod: "prometheus-0".into(),
-            container: "prometheus".into(),
-            program: Some(Program::Prometheus),
-            image: String::new(),
-            previous: false,
-            text: log.into(),
-        }]);
-        let samples = vec![TargetSamples { instance: "web.shop.svc:80".into(), samples }];
-        *snap.scrape_samples = Ok([("web".to_owned(), samples)].into());
-        snap
-    }
-
-    #[test]
-    fn old_lines_and_targets_with_samples_are_quiet() {
-        let old = r#"time=2026-11-20T22:00:00Z level=WARN msg="Error on ingesting out-of-order samples" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=1"#;
-        assert!(findings(&SamplesDropped, &with(old, 3.0)).is_empty());
-        assert!(findings(&SamplesDropped, &with("level=info msg=\"Server is ready\"", 3.0)).is_empty());
-    }
-
-    #[test]
-    fn two_jobs_with_the_same_labels_are_named_both() {
-        let log = r#"time=2026-11-21T01:59:00Z level=WARN msg="Error on ingesting samples with different value but same timestamp" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2"#;
-        let mut snap = with(log, 3.0);
-        let target = |job: &str| {
-            let mut made = up(job, "http://web.shop.svc:80/metrics");
-            made["labels"] = json!({"job": "web", "instance": "web"});
-            serde_json::from_value(made).expect("a target")
-        };
-        *snap.prometheus_targets = Ok(vec![target("serviceMonitor/shop/web/0"), target("web")]);
-        let found = findings(&SamplesDropped, &snap);
-        assert_eq!((found.len(), found[0].variant), (1, "twice"));
-        assert!(found[0].message.contains("web and serviceMonitor/shop/web/0"), "{}", found[0].message);
-    }
-
-    /// A Service of which only one address is scraped twice is not left out whole.
-    #[test]
-    fn what_the_other_job_does_not_scrape_stays() {
-        let with_targets = |shared: &[&str]| {
-            let mut snap = snapshot(json!({}));
-            let made = |job: &str, at: &str| {
-                let mut made = up(job, &format!("http://{at}/metrics"));
-                made["labels"] = json!({"job": "web", "instance": at});
-                made["discoveredLabels"] = json!({"__meta_consul_service": "web", "__meta_consul_service_port": "80"});
-                serde_json::from_value(made).expect("a target")
-            };
-            let consul = ["10.0.0.1:80", "10.0.0.2:80"].iter().map(|at| made("consul", at));
-            let targets = consul.chain(shared.iter().map(|at| made("serviceMonitor/shop/web/0", at))).collect();
-            *snap.prometheus_targets = Ok(targets);
-            lasting(&snap, &targets::all(&snap)[0], "serviceMonitor/shop/web/0").map(|(labels, _)| labels)
-        };
-        let all = with_targets(&["10.0.0.1:80", "10.0.0.2:80"]);
-        assert_eq!(all, Some(vec!["__meta_consul_service", "__meta_consul_service_port"]));
-        assert_eq!(with_targets(&["10.0.0.1:80"]), None);
-    }
-
-    #[test]
-    fn where_prometheus_cannot_be_asked_its_log_names_both_jobs() {
-        let line = |job: &str, address: &str| {
-            format!(
-                "time=2026-11-21T01:59:00Z level=WARN msg=\"Error on ingesting samples with different value but same timestamp\" scrape_pool={job} target=http://{address}/metrics num_dropped=2\n"
-            )
-        };
-        let seen = |other: &str| {
-            let log = line("serviceMonitor/shop/web/0", "10.0.0.7:80") + &line("consul", other);
-            let mut snap = with(&log, 3.0);
-            *snap.prometheus_targets = Err(Gap::new("targets", crate::model::GapCause::Timeout, ""));
-            let found = findings(&SamplesDropped, &snap);
-            found.iter().map(|f| (f.variant, f.message.clone())).collect::<Vec<_>>()
-        };
-        let found = seen("10.0.0.7:80");
-        let named =
-            "two jobs scrape the same address, http://10.0.0.7:80/metrics: consul and serviceMonitor/shop/web/0";
-        assert!(found.iter().all(|(v, m)| *v == "twice" && m.starts_with(named)), "{found:?}");
-        assert_eq!(seen("10.0.0.8:80").iter().map(|f| f.0).collect::<Vec<_>>(), ["duplicate", "duplicate"]);
-    }
-
-    #[test]
-    fn losses_are_told_apart_and_said_once() {
-        let line = |msg: &str| {
-            format!(
-                "ts=2026-11-21T01:55:00Z level=warn msg=\"{msg}\" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2\n"
-            )
-        };
-        let log = line("Error on ingesting samples with different value but same timestamp").repeat(3)
-            + &line("Error on ingesting out-of-order samples");
-        let found = findings(&SamplesDropped, &with(&log, 3.0));
-        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["duplicate", "timestamps"]);
-        // Once, and minutes ago.
-        assert_eq!(found.iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Warning, Severity::Info]);
-        assert_eq!(findings(&SamplesDropped, &with("", 0.0))[0].variant, "empty");
-    }
-}
+mod tests;
