@@ -35,7 +35,7 @@ pub(super) fn run_graded(snap: &Snapshot, checks: &[&dyn Check], grades: &Grades
     report.gaps = gaps(snap, &judged(checks)).into_iter().map(redact::gap).collect();
     beside::tell(snap, &mut report);
     report.signals = signals::read(snap);
-    report.signals.iter_mut().for_each(redact::signal);
+    redact::signals(&mut report.signals);
     signals::explain(snap, &mut report.signals, &report.findings, &report.roots);
     signals::add_changes(snap, &mut report);
     let changed = report.findings.iter_mut().flat_map(|f| &mut f.changes).map(|c| &mut c.evidence);

@@ -1,6 +1,9 @@
 //! Nothing secret leaves: every string that came from outside is masked before it reaches a report, once, for every
 //! output and every check.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use crate::model::{Finding, Gap, Outcome, Params, ResourceRef, Signal};
 use crate::text::redact::mask;
 
@@ -32,17 +35,28 @@ pub(super) fn resources(finding: &mut Finding) {
     }
 }
 
-/// A signal: what systems say is quoted in it.
-pub(super) fn signal(signal: &mut Signal) {
-    for text in [&mut signal.title, &mut signal.text, &mut signal.next] {
-        *text = mask(text);
-    }
-    signal.evidence.source = mask(&signal.evidence.source);
-    signal.evidence.value = mask(&signal.evidence.value);
-    params(&mut signal.evidence.params);
-    for resource in std::iter::once(&mut signal.subject).chain(&mut signal.about) {
-        if let ResourceRef::ScrapeUrl { url } = resource {
-            *url = mask(url);
+/// Signals: what systems say is quoted in them. Many say the same, and are masked as one.
+pub(super) fn signals(all: &mut [Signal]) {
+    let seen: RefCell<HashMap<String, String>> = RefCell::default();
+    let mask = |text: &str| {
+        if let Some(known) = seen.borrow().get(text) {
+            return known.clone();
+        }
+        let masked = mask(text);
+        seen.borrow_mut().insert(text.to_owned(), masked.clone());
+        masked
+    };
+    for signal in all {
+        for text in [&mut signal.title, &mut signal.text, &mut signal.next] {
+            *text = mask(text);
+        }
+        signal.evidence.source = mask(&signal.evidence.source);
+        signal.evidence.value = mask(&signal.evidence.value);
+        signal.evidence.params.change_texts(&mask);
+        for resource in std::iter::once(&mut signal.subject).chain(&mut signal.about) {
+            if let ResourceRef::ScrapeUrl { url } = resource {
+                *url = mask(url);
+            }
         }
     }
 }

@@ -37,7 +37,8 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         groups.entry((owner.clone(), event.reason.clone(), shape.clone())).or_default().push(event);
     }
     let logged = Logged::new();
-    groups.into_values().filter_map(|events| signal(snap, events, &logged)).collect()
+    let mut masked = HashMap::new();
+    groups.into_values().filter_map(|events| signal(snap, events, &logged, &mut masked)).collect()
 }
 
 fn pod<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Pod> {
@@ -86,16 +87,23 @@ fn owner(snap: &Snapshot, event: &Event) -> ResourceRef {
     of_set.map_or_else(|| subject(event), Workload::reference)
 }
 
-fn signal<'a>(snap: &'a Snapshot, mut events: Vec<&Event>, logged: &Logged<'a>) -> Option<Signal> {
+/// `masked` holds what events say without what is secret in it: many say the same.
+fn signal<'a>(
+    snap: &'a Snapshot,
+    mut events: Vec<&'a Event>,
+    logged: &Logged<'a>,
+    masked: &mut HashMap<&'a str, String>,
+) -> Option<Signal> {
     events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
     let newest = *events.first()?;
+    let said = masked.entry(newest.message.as_str()).or_insert_with_key(|message| redact(message)).clone();
     let weighs = events.iter().any(|e| weigh(snap, e, logged) == Weight::Weighs);
     let weight = if weighs { Weight::Weighs } else { Weight::Note };
     let times: u32 = events.iter().map(|e| e.times()).sum();
     let object = &newest.involved_object;
     let evidence = Evidence::new(
         format!("event {} of {} {}/{}", newest.reason, object.kind, object.namespace, object.name),
-        redact(&newest.message),
+        said.as_str(),
         "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
     )
     .with("namespace", if object.namespace.is_empty() { "default" } else { &object.namespace })
@@ -112,7 +120,7 @@ fn signal<'a>(snap: &'a Snapshot, mut events: Vec<&Event>, logged: &Logged<'a>) 
     Some(
         Signal::new(SignalKind::Event, owner, title, evidence)
             .explained_by_checks(judges)
-            .text(redact(&newest.message))
+            .text(said)
             .since(events.iter().filter_map(|e| e.first_timestamp.or(e.event_time)).min())
             .weight(weight)
             .about(about),
