@@ -1,10 +1,11 @@
 //! Who was to make a Secret that is not there, and what keeps it from that.
 
 use crate::domain::aws::denied::Denied;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Condition, Event, SecretMaker};
+use crate::snapshot::kubernetes::{Condition, Container, Event, Pod, SecretMaker};
 
 /// Seconds that making one may take.
 const PATIENCE: i64 = 300;
@@ -79,6 +80,32 @@ fn of<'a>(snap: &'a Snapshot, maker: &'a SecretMaker) -> Option<Failing<'a>> {
     let fault = fault(maker, &said, store);
     let store = store.filter(|s| not_ready(s).is_some());
     Some(Failing { maker, secret, condition, event, store, fault })
+}
+
+/// Makers that have no condition of any kind for longer than it takes: nobody has looked at them; with their Secrets.
+pub(crate) fn unattended(snap: &Snapshot) -> Vec<(&SecretMaker, &str)> {
+    let all = snap.secret_makers.items().unwrap_or_default().iter();
+    let new = all.filter(|m| m.status.conditions.is_empty() && m.metadata.deletion_timestamp.is_none());
+    let old = new.filter(|m| m.metadata.creation_timestamp.is_some() && snap.age_seconds(&m.metadata) >= PATIENCE);
+    old.filter_map(|m| Some((m, m.secret()?))).collect()
+}
+
+/// Pods of the controller that looks at makers of a kind.
+pub(crate) fn controllers<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> impl Iterator<Item = &'a Pod> {
+    let image = match maker.kind.as_str() {
+        "SealedSecret" => "sealed-secrets-controller",
+        "Certificate" => "cert-manager-controller",
+        _ => "external-secrets",
+    };
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let here = pods.filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none());
+    // Its webhook and what makes the webhook's certificate run the same image.
+    let is_it = move |p: &Pod| {
+        let own =
+            |c: &Container| base_of(&c.image) == image && !["webhook", "cert-controller"].contains(&c.name.as_str());
+        p.spec.containers.iter().any(own)
+    };
+    here.filter(move |p| is_it(p))
 }
 
 /// The condition that says that it does not work.

@@ -280,3 +280,53 @@ fn is_of_one_program(pod: &Pod, other: &Pod) -> bool {
     (image(pod).is_some() && image(pod) == image(other))
         || (instance(pod).is_some() && instance(pod) == instance(other))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::snapshot::Listing;
+
+    fn of<T: serde::de::DeserializeOwned>(value: Value) -> Listing<T> {
+        Listing::cluster(serde_json::from_value(value).expect("test data"))
+    }
+
+    fn pod(namespace: &str, name: &str, app: &str, image: &str, ready: &str) -> Value {
+        json!({"metadata": {"namespace": namespace, "name": name, "labels": {"app": app, "app.kubernetes.io/instance": "es"}},
+            "spec": {"containers": [{"name": "c", "image": image}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
+    }
+
+    /// Whether each of three pods is needed: what serves the webhook, what makes its certificate, and a stranger.
+    fn needed(policy: &str, ready: &str) -> Vec<bool> {
+        let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        let image = "ghcr.io/external-secrets/external-secrets:v0.14.3";
+        let mut stranger = pod("secrets", "other", "other", "registry/other:1", "False");
+        stranger["metadata"]["labels"]["app.kubernetes.io/instance"] = json!("other");
+        let all = json!([
+            pod("secrets", "hook", "hook", image, ready),
+            pod("secrets", "certs", "certs", image, "False"),
+            stranger
+        ]);
+        snap.pods = of(all);
+        snap.services = of(json!([{"metadata": {"namespace": "secrets", "name": "hook"},
+            "spec": {"selector": {"app": "hook"}, "ports": [{"port": 443}]}}]));
+        let target = json!({"kind": "Pod", "namespace": "secrets", "name": "hook"});
+        snap.endpoint_slices = of(
+            json!([{"metadata": {"namespace": "secrets", "name": "hook-1", "labels": {"kubernetes.io/service-name": "hook"}},
+            "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": ready == "True"}, "targetRef": target}]}]),
+        );
+        snap.webhooks = of(json!([{"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "w"},
+            "webhooks": [{"name": "a.b.c", "failurePolicy": policy,
+                "clientConfig": {"caBundle": "LS0t", "service": {"namespace": "secrets", "name": "hook"}}}]}]));
+        snap.pods.items().expect("pods").iter().map(|p| is_needed(&snap, p)).collect()
+    }
+
+    #[test]
+    fn pods_behind_a_strict_webhook_that_nobody_answers_for_are_needed() {
+        assert_eq!(needed("Fail", "False"), [true, true, false]);
+        assert_eq!(needed("Ignore", "False"), [false; 3], "what it guards passes");
+        assert_eq!(needed("Fail", "True"), [false; 3], "somebody answers");
+    }
+}

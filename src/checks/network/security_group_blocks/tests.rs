@@ -153,3 +153,29 @@ fn groups_that_admit_it_leave_the_nodes_own_firewall() {
     assert_eq!(all.iter().map(|f| f.variant).collect::<Vec<_>>(), ["host"]);
     assert!(all[0].message.contains("although security groups and network ACLs admit it"), "{}", all[0].message);
 }
+
+/// Node b is a machine outside of EC2, and its kubelet and its exporter get no answer through.
+fn with_hybrid(targets: Value) -> Snapshot {
+    let mut snap = cluster(targets, json!([]));
+    let mut outside = node("mi-0b", "i-b", "10.0.2.6");
+    outside["spec"]["providerID"] = json!("eks-hybrid:///eu-west-1/c/mi-0b");
+    snap.nodes = Listing::cluster(from(json!([node("a", "i-a", "10.0.1.5"), outside])));
+    snap
+}
+
+#[test]
+fn a_hybrid_node_of_which_nothing_answers_is_one_cause() {
+    let kubelet = TIMEOUT.replace(":9100", ":10250").replace("http://", "https://");
+    let mut targets = exporters();
+    let all = targets.as_array_mut().expect("a list");
+    all.push(up("kubelet", "https://10.0.1.5:10250/metrics"));
+    all.push(down("kubelet", "https://10.0.2.6:10250/metrics", &kubelet));
+    let found = findings(&SecurityGroupBlocks, &with_hybrid(targets));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].message.contains("node mi-0b (10.0.2.6) is Ready"), "{}", found[0].message);
+    assert!(found[0].broken().contains(&ResourceRef::port("mi-0b", 10250)));
+    assert!(!found[0].broken().contains(&ResourceRef::node("mi-0b")));
+    assert!(steps(&found[0]).contains("remoteNetworkConfig"), "{}", steps(&found[0]));
+    // One port alone may be the exporter's own fault.
+    assert_eq!(findings(&SecurityGroupBlocks, &with_hybrid(exporters())), []);
+}

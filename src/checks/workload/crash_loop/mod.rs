@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::aws::scale_up;
+use crate::domain::aws::{scale_up, secret_makers};
 use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -33,7 +33,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, HelmReleases],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, HelmReleases, SecretMakers],
         fix: Fix,
     }
 }
@@ -121,6 +121,10 @@ fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
     if balances && let Some(controller) = ingress::controller(snap) {
         found.extend(ingress::controller_pods(snap, controller).into_iter().map(place));
     }
+    // Who is to make a Secret that nobody has made.
+    let makers = secret_makers::unattended(snap);
+    let judged = makers.iter().filter(|(m, _)| snap.scope.is_judged(&m.metadata.namespace));
+    found.extend(judged.flat_map(|(m, _)| secret_makers::controllers(snap, m)).map(place));
     let waits = |p: &Pod| unschedulable::concerns(snap, p) && unschedulable::unscheduled(snap, p).is_some();
     if snap.pods.items().unwrap_or_default().iter().any(waits) {
         found.extend(scale_up::makers(snap).map(place));

@@ -167,3 +167,22 @@ fn unknown_words_lead_to_what_is_set_and_to_what_was_changed() {
     }
     assert!(!steps.contains("kubectl set env"), "{steps}");
 }
+
+#[test]
+fn a_hook_that_fails_is_told_where_the_program_says_nothing() {
+    let ended = || status(BACK_OFF, 6, false, 137, "Error", "2026-11-21T02:58:00Z");
+    let with = |message: &str, log: &str| {
+        let mut snap = snapshot(ended(), log);
+        let event = json!({"metadata": {"name": "e", "namespace": "monitoring"}, "type": "Warning", "reason": "FailedPostStartHook",
+            "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "prometheus-0"}, "message": message,
+            "lastTimestamp": "2026-11-21T02:58:00Z"});
+        snap.events = crate::snapshot::Listing::cluster(vec![serde_json::from_value(event).expect("is an event")]);
+        found(&snap).iter().map(|f| f.message.clone()).collect::<Vec<_>>()
+    };
+    let said = r#"Exec lifecycle hook ([sh -c x]) for Container "prometheus" in Pod "p" failed - error: command 'sh -c x' exited with 127: x: not found, message: """#;
+    let told = with(said, "level=info msg=started");
+    assert!(told[0].contains("its postStart hook fails: command 'sh -c x' exited with 127: x: not found"), "{told:?}");
+    assert!(with("PostStartHook failed", "")[0].contains("its postStart hook fails"));
+    let other = said.replace("Container \"prometheus\"", "Container \"other\"");
+    assert!(!with(&other, "")[0].contains("postStart"), "it is of another container");
+}

@@ -1,6 +1,7 @@
 //! A Secret comes from somewhere else, and what was to bring it does not.
 
 mod certificate;
+mod unattended;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -128,6 +129,14 @@ enum Fix {
         url: String,
         dns: bool,
     },
+    Unattended {
+        #[serde(flatten)]
+        of: Of,
+        /// A pod of the controller, and its workload; none where no pod is seen.
+        pod: Option<String>,
+        controller: String,
+        controller_namespace: String,
+    },
     Other {
         #[serde(flatten)]
         of: Of,
@@ -166,7 +175,9 @@ impl Check for SecretNotMade {
         }
         let all = secret_makers::failing(snap);
         let judged = all.iter().filter(|f| snap.scope.is_judged(&f.maker.metadata.namespace));
-        Ok(Diagnosis::Findings(judged.map(|f| finding(snap, f)).collect()))
+        let mut findings: Vec<Finding> = judged.map(|f| finding(snap, f)).collect();
+        findings.extend(unattended::findings(snap));
+        Ok(Diagnosis::Findings(findings))
     }
 }
 
