@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::parse::{Block, NOTE, Page, Section};
 use super::{placeholders, template};
 use crate::model::{CheckId, FixOption, Params, Placeholder, Remediation, Risk, Step, StepKind};
-use crate::text::pattern::pattern;
 
 /// What a step is made with.
 struct Context<'a> {
@@ -77,7 +76,17 @@ fn blocks(section: &Section) -> impl Iterator<Item = &Block> {
 
 /// What is quoted at the end of a sentence may have a full stop of its own: one is enough.
 fn one_stop(text: &str) -> String {
-    pattern!(r"([^.\s/`])\.\.(\s|$)").replace_all(text, "$1.$2").into_owned()
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("..") {
+        out.push_str(before);
+        let ends_word = before.ends_with(|c: char| !c.is_whitespace() && !".`/".contains(c));
+        let ends = after.is_empty() || after.starts_with(char::is_whitespace);
+        out.push_str(if ends_word && ends { "." } else { ".." });
+        rest = after;
+    }
+    out.push_str(rest);
+    out.replace("…. ", "… ")
 }
 
 impl Context<'_> {
@@ -190,7 +199,9 @@ mod tests {
             one_stop("What was said: request timed out.. The limit is theirs."),
             "What was said: request timed out. The limit is theirs."
         );
-        for as_it_is in ["and so on... And", "up with `cd ..`", "the folder ../x, or a/.. too", "one."] {
+        for as_it_is in
+            ["and so on... And", "cut off…, and more", "up with `cd ..`", "the folder ../x, or a/.. too", "one."]
+        {
             assert_eq!(one_stop(as_it_is), as_it_is);
         }
     }

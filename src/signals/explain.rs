@@ -28,9 +28,10 @@ pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], ro
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
     for signal in signals {
         let told = Told::of(signal);
-        // Of several roots the one that is about it, and not the first whose check judges such things.
-        let ways: [fn(&Group, &Told<'_>) -> bool; 4] =
-            [Group::is_about, Group::quotes, Group::is_named_in, Group::judges];
+        // Of several roots the one that is about it, and not the first whose check judges such things. One that only says
+        // where data lies comes after one that quotes it.
+        let ways: [fn(&Group, &Told<'_>) -> bool; 5] =
+            [Group::is_why, Group::quotes, Group::is_about, Group::is_named_in, Group::judges];
         let explains = ways.iter().find_map(|way| groups.iter().position(|g| way(g, &told)));
         signal.explained_by = explains;
     }
@@ -101,6 +102,11 @@ impl Group {
             }
         }
         own
+    }
+
+    /// The same resource, of which it says why it does not work.
+    fn is_why(&self, told: &Told<'_>) -> bool {
+        told.keys.iter().any(|key| self.of_pods.contains(key))
     }
 
     /// The same resource.
@@ -198,6 +204,19 @@ mod tests {
         let own = || ResourceRef::pod("monitoring", "loki-0");
         assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Pod, "")));
         assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")));
+    }
+
+    #[test]
+    fn what_is_quoted_is_not_explained_by_where_data_lie() {
+        let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+        let said = "conversion webhook for cert-manager.io/v1alpha2, Kind=Certificate failed: certificate signed by unknown authority";
+        let mut signals = [signal(SignalKind::Event, said)];
+        let lies = finding("prometheus-persistence", ResourceRef::pod("monitoring", "loki-0"));
+        let quotes =
+            finding("c", ResourceRef::service("cert-manager", "webhook")).evidence(Evidence::new("event", said, ""));
+        let root = |root| RootGroup { root, prerequisites: Vec::new(), explains: Vec::new() };
+        explain(&snap, &mut signals, &[lies, quotes], &[root(0), root(1)]);
+        assert_eq!(signals[0].explained_by, Some(1));
     }
 
     #[test]

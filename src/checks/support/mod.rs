@@ -4,6 +4,7 @@ pub(crate) mod addon;
 pub(crate) mod amtool;
 pub(crate) mod authorizer;
 pub(crate) mod behind;
+pub(crate) mod beside;
 pub(crate) mod claims;
 pub(crate) mod configuration;
 pub(crate) mod data;

@@ -84,6 +84,8 @@ enum Way {
     },
     Period {
         detail: String,
+        /// Seconds since 1970.
+        time: String,
         #[serde(flatten)]
         change: Change,
     },
@@ -298,7 +300,7 @@ impl<'a> Case<'a> {
                 configuration: self.change().configuration,
             },
             Trouble::Blocks => Way::Blocks { detail },
-            Trouble::Period => Way::Period { detail, change: change() },
+            Trouble::Period => Way::Period { time: time_of(&failing.text), detail, change: change() },
             Trouble::IndexGateway => Way::IndexGateway { detail },
             Trouble::RuleFolder => {
                 let folder = rule_folder(&failing.text).unwrap_or("<folder>").to_owned();
@@ -459,4 +461,11 @@ fn raised(limit: &QueryLimit) -> serde_json::Value {
         _ if limit.asked.is_empty() => "<limit>".into(),
         _ => limit.asked.clone().into(),
     }
+}
+
+/// The time in `no schema config found for time 1795230300`.
+fn time_of(text: &str) -> String {
+    let after = text.split_once("found for time ").map_or("", |(_, rest)| rest);
+    let number: String = after.chars().take_while(char::is_ascii_digit).collect();
+    if number.is_empty() { "<number>".to_owned() } else { number }
 }

@@ -277,7 +277,11 @@ impl Place {
                 ..unknown
             },
             Origin::Unknown => Self {
-                config_key: if case.is_of_collector() { "its configuration" } else { "prometheus.yml" }.into(),
+                config_key: match case.failing.by {
+                    "vmagent" => "vmagent's flags (`-remoteWrite.…`; what follows is how Prometheus writes it)".into(),
+                    _ if case.is_of_collector() => "its configuration".into(),
+                    _ => "prometheus.yml".into(),
+                },
                 managed_by: case.pod.map(|p| Target::of(case.snap, p).managed_by).unwrap_or_default(),
                 ..unknown
             },

@@ -514,6 +514,7 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Port => Way::Port {
             what: crash.what.clone().unwrap_or_default(),
             is_port_shared: case.failing.pod.spec.host_network,
+            node: case.failing.pod.spec.node_name.clone(),
             pod: case.pod_name(),
             kept,
         },

@@ -212,6 +212,8 @@ pub(super) enum Way {
     Port {
         what: String,
         is_port_shared: bool,
+        /// Its node.
+        node: Option<String>,
         pod: String,
         #[serde(flatten)]
         kept: Kept,

@@ -302,7 +302,7 @@ fn general(reason: Reason) -> &'static str {
         Reason::Pressure => "the nodes that it could go to run short of memory, disk or process ids",
         Reason::Selector => "its node selector or node affinity matches no node",
         Reason::PodAffinity => "its pod affinity or topology spread cannot be met",
-        Reason::Ports => "its host port is taken on every node",
+        Reason::Ports => "the host port is taken on every node",
         Reason::VolumeLimit => "the nodes can attach no more EBS volumes",
         Reason::NoNodes => "the cluster has no node",
         Reason::Volume | Reason::Other => "no node takes it",
