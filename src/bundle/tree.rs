@@ -85,7 +85,7 @@ impl Tree {
         }
     }
 
-    /// A file as it is.
+    /// A file as it is, but for the mark of byte order that editors put before a text: no reader here takes it.
     ///
     /// # Errors
     /// What the system says; that it is too large.
@@ -93,12 +93,16 @@ impl Tree {
         if !self.has(name) {
             return Ok(None);
         }
-        match self {
-            Self::Folder { root, .. } => files::read(&root.join(name), MAX_FILE).map(Some),
-            Self::Archive(archive) => archive.read(name),
-            Self::Embedded(dir) => Ok(dir.get_file(dir.path().join(name)).map(|f| f.contents().to_vec())),
-            Self::Mapped(files) => Ok(files.get(name).cloned()),
-        }
+        let bytes = match self {
+            Self::Folder { root, .. } => files::read(&root.join(name), MAX_FILE).map(Some)?,
+            Self::Archive(archive) => archive.read(name)?,
+            Self::Embedded(dir) => dir.get_file(dir.path().join(name)).map(|f| f.contents().to_vec()),
+            Self::Mapped(files) => files.get(name).cloned(),
+        };
+        Ok(bytes.map(|bytes| match bytes.strip_prefix(b"\xef\xbb\xbf") {
+            Some(text) => text.to_vec(),
+            None => bytes,
+        }))
     }
 }
 
