@@ -31,7 +31,10 @@ pub(crate) fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
     if account(before) != account(after) {
         all.push(value("ServiceAccount".to_owned(), &account(before), &account(after)));
     }
-    let volumes = |spec: &PodSpec| spec.volumes.iter().map(|v| v.name.clone()).collect::<Vec<_>>();
+    // Each pod's own token has a name of its own.
+    let is_own = |name: &str| name.starts_with("kube-api-access-");
+    let volumes =
+        |spec: &PodSpec| spec.volumes.iter().map(|v| v.name.clone()).filter(|name| !is_own(name)).collect::<Vec<_>>();
     list("volumes", &volumes(before), &volumes(after), &mut all);
     all
 }

@@ -85,7 +85,8 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
         c.reason.as_deref() == Some("NewReplicaSetAvailable")
             && c.message.as_deref().is_some_and(|m| m.contains(&newest.metadata.name))
     });
-    if !of_newest || ran_once || newest.status.ready_replicas > 0 {
+    // What is held rolls nothing out.
+    if workload.spec.paused || !of_newest || ran_once || newest.status.ready_replicas > 0 {
         return None;
     }
     let runs = older.iter().find(|set| set.status.ready_replicas > 0);
@@ -107,8 +108,7 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
     let (old, new) = (&before.spec.template, &newest.spec.template);
     let differs = differs(&old.spec, &new.spec);
     let sums = sums(&old.metadata, &new.metadata);
-    let restarted = old.metadata.annotations.get(RESTARTED) != new.metadata.annotations.get(RESTARTED);
-    if restarted && differs.is_empty() && sums.is_empty() {
+    if is_restart(&old.metadata, &new.metadata) && differs.is_empty() && sums.is_empty() {
         return None;
     }
     let number = |set: &ReplicaSet| changes::revision(set).to_string();
@@ -121,6 +121,11 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
         sums,
         ran,
     })
+}
+
+/// The template was written anew for a restart.
+fn is_restart(before: &Meta, after: &Meta) -> bool {
+    before.annotations.get(RESTARTED) != after.annotations.get(RESTARTED)
 }
 
 /// Annotations of the template that stand for what it reads.
@@ -139,7 +144,8 @@ fn of_hash(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<LastRevisi
     let is_older = |p: &&&Pod| {
         let generation = |p: &Pod| p.metadata.label(GENERATION).and_then(|g| g.parse::<u64>().ok());
         // A StatefulSet's pods have no number: its status says which revision is the new one.
-        generation(p).zip(generation(pod)).is_none_or(|(other, mine)| other < mine)
+        let is_below = generation(p).zip(generation(pod)).is_some_and(|(other, mine)| other < mine);
+        workload.kind == "StatefulSet" || is_below
     };
     if ready.iter().any(|p| p.metadata.label(HASH) == Some(own)) {
         return None;
@@ -147,12 +153,16 @@ fn of_hash(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<LastRevisi
     let older: Vec<&&Pod> = ready.iter().filter(|p| p.metadata.label(HASH).is_some()).filter(is_older).collect();
     let before = older.first()?;
     let differs = differs(&before.spec, &pod.spec);
+    let sums = sums(&before.metadata, &pod.metadata);
+    if is_restart(&before.metadata, &pod.metadata) && differs.is_empty() && sums.is_empty() {
+        return None;
+    }
     Some(LastRevision {
         workload: workload.reference(),
         revision: String::new(),
         before: String::new(),
         at: pod.metadata.creation_timestamp?,
-        sums: sums(&before.metadata, &pod.metadata),
+        sums,
         ran: Ran::Runs(older.len()),
         differs,
     })
@@ -242,6 +252,35 @@ mod tests {
         assert_eq!(found(restarted, lost(NOW)), None, "a restart changes nothing");
         let old = vec![set("d-other", "9", NOW, "a:3", 0, ""), set("d-new", "8", DAY, "a:2", 0, "")];
         assert_eq!(found(old, lost(NOW)), None, "the pod is of an older revision");
+    }
+
+    #[test]
+    fn a_daemon_set_is_told_by_its_pods() {
+        let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        let set = json!({"metadata": {"name": "d", "namespace": "n"}});
+        let set: Workload = serde_json::from_value(set).expect("a workload");
+        snap.workloads = Listing::cluster(vec![Workload { kind: "DaemonSet".into(), ..set }]);
+        let pod = |name: &str, generation: &str, image: &str, ready: &str, restarted: &str| {
+            json!({"metadata": {"name": name, "namespace": "n", "creationTimestamp": NOW,
+                    "annotations": {"kubectl.kubernetes.io/restartedAt": restarted},
+                    "labels": {"controller-revision-hash": generation, "pod-template-generation": generation},
+                    "ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": true}]},
+                "spec": {"volumes": [{"name": format!("kube-api-access-{name}")}], "containers": [{"name": "c", "image": image}]},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        let mut found = |pods: Value| {
+            snap.pods = Listing::cluster(serde_json::from_value(pods).expect("pods"));
+            let failing = snap.pods.items().expect("were read")[0].clone();
+            of(&snap, &failing).map(|last| (last.ran, last.differs.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        };
+        let old = pod("b", "1", "a:1", "True", "");
+        let image = vec!["image of container c a:1 → a:2".to_owned()];
+        assert_eq!(found(json!([pod("a", "2", "a:2", "False", ""), old])), Some((Ran::Runs(1), image)));
+        assert_eq!(found(json!([pod("a", "1", "a:1", "False", ""), old])), None, "of one revision");
+        assert_eq!(found(json!([pod("a", "2", "a:1", "False", NOW), old])), None, "a restart changes nothing");
+        let well = pod("c", "2", "a:2", "True", "");
+        assert_eq!(found(json!([pod("a", "2", "a:2", "False", ""), old, well])), None, "one of its pods is ready");
+        assert_eq!(found(json!([pod("a", "0", "a:2", "False", ""), old])), None, "of an older revision");
     }
 
     #[test]

@@ -48,8 +48,7 @@ impl Clue {
     pub(super) fn words(&self) -> String {
         let mut text = String::new();
         if !self.named.is_empty() {
-            let places: Vec<String> = self.named.iter().map(|s| shorten(&s.place(), DIFFERENCE)).collect();
-            text.push_str(&format!("; it names {}", places.join(", ")));
+            text.push_str(&format!("; it names {}", places(&self.named)));
         }
         if let Some(last) = &self.last {
             text.push_str(&format!("; {}", of_revision(last)));
@@ -78,6 +77,10 @@ impl Clue {
     pub(super) fn back(&self, snap: &Snapshot, failing: &Failing<'_>, target: &Target<'_>) -> Back {
         Back::of(snap, failing, target, self.last.as_ref())
     }
+}
+
+fn places(all: &[Setting]) -> String {
+    all.iter().map(|s| shorten(&s.place(), DIFFERENCE)).collect::<Vec<_>>().join(", ")
 }
 
 /// By the line that tells most, read in its fields, else as it stands.
@@ -120,7 +123,7 @@ fn of_revision(last: &LastRevision) -> String {
                 "no pod of {revision} was ready since it was made ({at}), while {pods} of {before} {run}; it differs in {what}"
             )
         }
-        Ran::Until => format!("it ran until {revision} was made ({at}), which differs in {what}"),
+        Ran::Until => format!("it was available until {revision} was made ({at}), which differs in {what}"),
     }
 }
 
@@ -129,6 +132,8 @@ fn of_revision(last: &LastRevision) -> String {
 pub(super) struct Named {
     /// What is named; empty where nothing is.
     named: String,
+    /// It is more than one thing: which of them is wrong, nobody can say from here.
+    several: bool,
     /// The ConfigMap that holds it, with its key and line.
     named_map: String,
     named_key: String,
@@ -152,7 +157,8 @@ impl Named {
     fn of(snap: &Snapshot, failing: &Failing<'_>, target: &Target<'_>, all: &[Setting]) -> Self {
         let in_place = target.in_place() && target.custom.is_none();
         let Some(first) = all.first() else { return Self { in_place, ..Self::default() } };
-        let mut made = Self { named: shorten(&first.place(), DIFFERENCE), in_place, ..Self::default() };
+        let several = all.len() > 1;
+        let mut made = Self { named: places(all), several, in_place, ..Self::default() };
         match first {
             Setting::Variable { source: Source::ConfigMap { name, key }, .. }
             | Setting::File { origin: Origin::ConfigMap { name, key }, .. } => {
@@ -177,7 +183,7 @@ impl Named {
         let namespace = &failing.pod.metadata.namespace;
         let map = journal::aside(|| snap.config_maps.find(namespace, &made.named_map).ok().flatten());
         made.map_managed = map.map(|m| managed_by(&m.metadata)).unwrap_or_default();
-        made.renewed = !made.named_map.is_empty() || !made.named_secret.is_empty();
+        made.renewed = !several && (!made.named_map.is_empty() || !made.named_secret.is_empty());
         made
     }
 }

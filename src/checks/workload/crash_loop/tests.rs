@@ -186,3 +186,12 @@ fn a_hook_that_fails_is_told_where_the_program_says_nothing() {
     let other = said.replace("Container \"prometheus\"", "Container \"other\"");
     assert!(!with(&other, "")[0].contains("postStart"), "it is of another container");
 }
+
+#[test]
+fn of_several_things_none_is_changed_for_what_was_said() {
+    let said = "both PROXY_COOKIE_SECRET and PROXY_TOKEN are set: environment variable PROXY_TOKEN must not be set";
+    let found = unknown(said, 0);
+    let steps = crate::checks::support::testing::steps(&found);
+    assert!(steps.contains("kubectl edit deployment/proxy"), "{steps}");
+    assert!(!["patch secret", "set env", "rollout restart"].iter().any(|verb| steps.contains(verb)), "{steps}");
+}
