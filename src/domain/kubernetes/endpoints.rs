@@ -211,10 +211,28 @@ pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
     if let Some(reason) = waiting.filter(|r| !r.is_empty() && r != "PodInitializing" && r != "ContainerCreating") {
         return Some(reason);
     }
+    let of_mesh = mesh_of(pod).map(|_| format!("only the side-car {MESH_PROXY} of its mesh is not: "));
     if let Some(event) = unhealthy(snap, pod) {
-        return Some(event);
+        return Some(format!("{}{event}", of_mesh.unwrap_or_default()));
     }
     unready_container(pod).and_then(probe_words).map(|p| format!("readiness probe {p}"))
+}
+
+/// The side-car of Istio.
+const MESH_PROXY: &str = "istio-proxy";
+
+/// The namespace of the mesh's control plane, where nothing of a pod but the mesh's side-car is not ready. It is ready once the
+/// control plane has given it a configuration.
+pub(crate) fn mesh_of(pod: &Pod) -> Option<String> {
+    let unready: Vec<&str> =
+        pod.status.container_statuses.iter().filter(|s| !s.ready).map(|s| s.name.as_str()).collect();
+    if unready != [MESH_PROXY] {
+        return None;
+    }
+    let proxy = pod.spec.containers.iter().find(|c| c.name == MESH_PROXY)?;
+    // `istiod.istio-system.svc:15012`
+    let namespace = proxy.env("CA_ADDR").and_then(|a| a.split('.').nth(1)).filter(|n| !n.is_empty());
+    Some(namespace.unwrap_or("istio-system").to_owned())
 }
 
 /// The init container that the pod's containers wait for.

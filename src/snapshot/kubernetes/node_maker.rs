@@ -34,6 +34,9 @@ pub struct NodeMakerSpec {
     pub ami_selector_terms: Value,
     /// Of an EC2NodeClass: `AL2023`, `Custom` …
     pub ami_family: Option<String>,
+    /// What the volumes of its instances are: of a NodeClass of EKS Auto Mode, and of an EC2NodeClass.
+    pub ephemeral_storage: Value,
+    pub block_device_mappings: Value,
 }
 
 /// `spec.template` of a NodePool.

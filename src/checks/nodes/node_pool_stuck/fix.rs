@@ -77,6 +77,10 @@ pub(super) enum Fix {
     },
     Key {
         pool: String,
+        /// The key that the class names.
+        key: Placeholder,
+        /// EKS Auto Mode: the cluster's own role makes the nodes.
+        auto: bool,
         region: String,
     },
     Launch {
@@ -168,7 +172,10 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Launch::Capacity => Fix::Capacity { pool: Pool::of(snap, pool) },
             Launch::SpotRole => Fix::SpotRole,
             Launch::Disk => Fix::Disk { class: class_of(snap, stuck) },
-            Launch::Key => Fix::Key { pool, region },
+            Launch::Key => {
+                let key = Placeholder::new("key-id").candidates(key(snap, stuck));
+                Fix::Key { pool, key, auto: is_of_auto(snap, stuck), region }
+            }
             Launch::Other => {
                 let claim = stuck.event.is_none().then(|| stuck.object.metadata.name.clone());
                 Fix::Launch { claim, auto, controller, namespace }
@@ -270,12 +277,31 @@ pub(super) fn is_untainted(stuck: &Stuck<'_>) -> bool {
     stuck.condition.reason.as_deref() == Some("UnregisteredTaintNotFound")
 }
 
-/// The image family of the class by which a claim makes its instance.
-fn family<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a str> {
-    let named = stuck.object.spec.node_class_ref.as_ref()?;
+/// The class by which a claim or a pool makes its instances.
+fn named_class<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a NodeMaker> {
+    let spec = &stuck.object.spec;
+    let named = spec.node_class_ref.as_ref().or(spec.template.spec.node_class_ref.as_ref())?;
     let all = snap.node_makers.items().unwrap_or_default();
-    let class = all.iter().find(|o| o.metadata.name == named.name && o.kind == named.kind)?;
-    class.spec.ami_family.as_deref()
+    all.iter().find(|o| o.metadata.name == named.name && o.kind == named.kind)
+}
+
+/// Its image family.
+fn family<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a str> {
+    named_class(snap, stuck)?.spec.ami_family.as_deref()
+}
+
+/// The key that it encrypts the volumes of its instances with.
+fn key(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
+    let spec = &named_class(snap, stuck)?.spec;
+    let of_auto = spec.ephemeral_storage.get("kmsKeyID");
+    let devices = spec.block_device_mappings.as_array().into_iter().flatten();
+    let of_device = devices.filter_map(|d| d.get("ebs")?.get("kmsKeyID")).next();
+    of_auto.or(of_device).and_then(Value::as_str).filter(|k| !k.is_empty()).map(str::to_owned)
+}
+
+/// Its instances are made by EKS Auto Mode.
+fn is_of_auto(snap: &Snapshot, stuck: &Stuck<'_>) -> bool {
+    named_class(snap, stuck).is_some_and(node_pool::is_of_auto_mode) || node_pool::is_of_auto_mode(stuck.object)
 }
 
 /// The role of the nodes that a claim makes, by its class.

@@ -42,6 +42,8 @@ enum Way {
         /// The readiness probe in words, and its URL through the API server.
         probe: Option<String>,
         probe_path: Option<String>,
+        /// Where the control plane of the mesh is whose side-car alone is not ready.
+        mesh: Option<String>,
     },
     Pending {
         pod: Option<String>,
@@ -183,6 +185,7 @@ fn not_ready(pod: Option<&Pod>, workload: Option<String>) -> Way {
         crashed: status.is_some_and(|s| s.restart_count > 0),
         probe: container.and_then(endpoints::probe_words),
         probe_path,
+        mesh: pod.and_then(endpoints::mesh_of),
     }
 }
 
