@@ -59,8 +59,8 @@ impl Check for ImagePull {
 }
 
 fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
-    let below = foundation::is_part(pod) || webhooks::is_needed(snap, pod);
-    let in_scope = in_scope(snap, pod, SYSTEM) || (below && pod.metadata.deletion_timestamp.is_none());
+    let below = || foundation::is_part(pod) || webhooks::is_needed(snap, pod);
+    let in_scope = in_scope(snap, pod, SYSTEM) || (pod.metadata.deletion_timestamp.is_none() && below());
     in_scope && !pod.is_finished() && !system::is_astray(snap, pod)
 }
 

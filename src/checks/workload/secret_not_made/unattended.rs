@@ -21,6 +21,10 @@ fn finding(snap: &Snapshot, maker: &SecretMaker, secret: &str) -> Option<Finding
     if !missed || pods.iter().any(|p| p.is_ready()) {
         return None;
     }
+    // Where it runs nobody knows, unless all pods were read.
+    if pods.is_empty() && !snap.pods.is_whole() {
+        return None;
+    }
     let owner = pods.first().map(|p| snap.owner_ref(p));
     let why = match &owner {
         Some(owner) => format!("no pod of its controller, {owner}, is ready"),
