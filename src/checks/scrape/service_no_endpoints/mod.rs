@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fix::Fix;
 
 use crate::checks::support::scrape;
-use crate::checks::support::seen::service_evidence;
+use crate::checks::support::seen::{event_evidence, service_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -17,6 +17,7 @@ use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::{Platform, Snapshot};
@@ -273,6 +274,11 @@ fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
         let show = "kubectl get events -n {{ namespace }} --field-selector {{ field }}";
         let field = format!("involvedObject.name={},reason=Unhealthy", meta.name);
         all.push(about(Evidence::new(source, message, show)).with("field", field));
+    }
+    // What a pod waits for that is not made yet its events say, and nothing else does.
+    if endpoints::is_being_created(pod) {
+        let told = snap.events_about("Pod", meta, RECENT).into_iter().find(|e| e.kind == "Warning");
+        all.extend(told.map(event_evidence));
     }
     let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
     if let Some(log) = logs.iter().find(|l| l.namespace == meta.namespace && l.pod == meta.name) {
