@@ -187,7 +187,8 @@ mod tests {
                     {"name": "configmap-reload", "image": "quay.io/prometheus-operator/prometheus-config-reloader:v0.80.0", "args": ["--reload-url=http://localhost:9090/-/reload"]},
                     {"name": "prometheus", "image": "prom/prometheus:v3.5.0", "args": ["--config.file=/etc/p.yml", "--web.route-prefix=/prom"]}]},
                 "status": {"phase": "Running"}}],
-            "workloads": [{"metadata": {"namespace": "monitoring", "name": "prometheus"}, "spec": {"template": {"spec": {"containers": []}}}}],
+            "workloads": [{"metadata": {"namespace": "monitoring", "name": "prometheus"}, "spec": {"template": {"spec": {"containers": [
+                {"name": "configmap-reload"}, {"name": "prometheus", "args": ["--config.file=/etc/p.yml"]}]}}}}],
         }));
         let line = format!(
             "ts=2026-11-21T01:58:00Z level=error msg=\"function failed\" err=\"trigger reload: received non-200 response: {code}\"\n"
