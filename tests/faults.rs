@@ -345,6 +345,14 @@ fn what_was_refused_is_no_pass() {
         ("cases/alertmanager-template-undefined", "alertmanager/api/v2/status", "alertmanager-notify"),
         ("cases/target-with-duplicate-samples", "namespaces/monitoring/pods", "samples-dropped"),
         ("cases/alertmanager-peer-not-found", "namespaces/monitoring/pods", "alertmanager-cluster"),
+        ("cases/helm-records-unread", "customresourcedefinitions", "helm-refused"),
+        ("cases/gitops-fails-each-way", "/helmreleases", "helm-refused"),
+        ("cases/nodeport-taken-argocd", "customresourcedefinitions", "node-port-range"),
+        ("cases/addons-refused-each-way", "list-addons", "webhook-broken"),
+        ("cases/kubelets-scraped-through-what-is-left", "api/v1/targets", "helm-leftover"),
+        ("cases/rule-results-thrown-away", "/pods", "rule-failing"),
+        ("cases/external-dns-denied", "/ingresses", "pod-without-credentials"),
+        ("cases/nodes-left-behind-each-way", "kubernetes/version", "kubelet-skew"),
     ] {
         let (report, outcome) = refused(fixture, part, check);
         let is_found = faults(&report).any(|f| f.check.0 == check);

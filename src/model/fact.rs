@@ -33,6 +33,9 @@ const fn list(group: &'static str, resource: &'static str) -> KubernetesAccess {
     KubernetesAccess { group, resource, verbs: &["list"] }
 }
 
+/// They say which kinds there are at all.
+const CRDS: KubernetesAccess = list("apiextensions.k8s.io", "customresourcedefinitions");
+
 const PROXY: &[KubernetesAccess] = &[
     list("", "services"),
     KubernetesAccess { group: "", resource: "services/proxy", verbs: &["get"] },
@@ -113,7 +116,7 @@ facts! {
     OtherServers "prometheusagents and thanosrulers" Kubernetes(&[list("monitoring.coreos.com", "prometheusagents"), list("monitoring.coreos.com", "thanosrulers")]);
     ApiServices "apiservices" Kubernetes(&[list("apiregistration.k8s.io", "apiservices")]);
     Webhooks "admission webhooks" Kubernetes(&[list("admissionregistration.k8s.io", "validatingwebhookconfigurations"), list("admissionregistration.k8s.io", "mutatingwebhookconfigurations")]);
-    Crds "customresourcedefinitions" Kubernetes(&[list("apiextensions.k8s.io", "customresourcedefinitions")]);
+    Crds "customresourcedefinitions" Kubernetes(&[CRDS]);
     ReplicaSets "replicasets" Kubernetes(&[list("apps", "replicasets")]);
     Jobs "jobs" Kubernetes(&[list("batch", "jobs")]);
     CronJobs "cronjobs" Kubernetes(&[list("batch", "cronjobs")]);
@@ -121,13 +124,13 @@ facts! {
     DisruptionBudgets "poddisruptionbudgets" Kubernetes(&[list("policy", "poddisruptionbudgets")]);
     SecurityGroupPolicies "securitygrouppolicies" Kubernetes(&[list("vpcresources.k8s.aws", "securitygrouppolicies")]);
     EniConfigs "eniconfigs" Kubernetes(&[list("crd.k8s.amazonaws.com", "eniconfigs")]);
-    NodeMakers "nodepools, nodeclaims and node classes" Kubernetes(&[list("karpenter.sh", "nodepools"), list("karpenter.sh", "nodeclaims"), list("karpenter.k8s.aws", "ec2nodeclasses"), list("eks.amazonaws.com", "nodeclasses")]);
-    SecretMakers "external secrets, sealed secrets and certificates" Kubernetes(&[list("external-secrets.io", "externalsecrets"), list("external-secrets.io", "secretstores"), list("external-secrets.io", "clustersecretstores"), list("bitnami.com", "sealedsecrets"), list("cert-manager.io", "certificates")]);
-    Issuing "certificate requests, orders, challenges and issuers" Kubernetes(&[list("cert-manager.io", "certificaterequests"), list("cert-manager.io", "issuers"), list("cert-manager.io", "clusterissuers"), list("acme.cert-manager.io", "orders"), list("acme.cert-manager.io", "challenges")]);
-    GitOps "applications of Argo CD and Flux" Kubernetes(&[list("argoproj.io", "applications"), list("kustomize.toolkit.fluxcd.io", "kustomizations"), list("helm.toolkit.fluxcd.io", "helmreleases")]);
-    Gateways "gateways, their classes and httproutes" Kubernetes(&[list("gateway.networking.k8s.io", "gatewayclasses"), list("gateway.networking.k8s.io", "gateways"), list("gateway.networking.k8s.io", "httproutes")]);
-    ScaledObjects "scaledobjects of KEDA" Kubernetes(&[list("keda.sh", "scaledobjects")]);
-    Operated "resources of the operators of Grafana, Loki and Tempo" Kubernetes(&[list("grafana.integreatly.org", "grafanas"), list("grafana.integreatly.org", "grafanadashboards"), list("grafana.integreatly.org", "grafanadatasources"), list("loki.grafana.com", "lokistacks"), list("tempo.grafana.com", "tempostacks"), list("tempo.grafana.com", "tempomonolithics")]);
+    NodeMakers "nodepools, nodeclaims and node classes" Kubernetes(&[list("karpenter.sh", "nodepools"), list("karpenter.sh", "nodeclaims"), list("karpenter.k8s.aws", "ec2nodeclasses"), list("eks.amazonaws.com", "nodeclasses"), CRDS]);
+    SecretMakers "external secrets, sealed secrets and certificates" Kubernetes(&[list("external-secrets.io", "externalsecrets"), list("external-secrets.io", "secretstores"), list("external-secrets.io", "clustersecretstores"), list("bitnami.com", "sealedsecrets"), list("cert-manager.io", "certificates"), CRDS]);
+    Issuing "certificate requests, orders, challenges and issuers" Kubernetes(&[list("cert-manager.io", "certificaterequests"), list("cert-manager.io", "issuers"), list("cert-manager.io", "clusterissuers"), list("acme.cert-manager.io", "orders"), list("acme.cert-manager.io", "challenges"), CRDS]);
+    GitOps "applications of Argo CD and Flux" Kubernetes(&[list("argoproj.io", "applications"), list("kustomize.toolkit.fluxcd.io", "kustomizations"), list("helm.toolkit.fluxcd.io", "helmreleases"), CRDS]);
+    Gateways "gateways, their classes and httproutes" Kubernetes(&[list("gateway.networking.k8s.io", "gatewayclasses"), list("gateway.networking.k8s.io", "gateways"), list("gateway.networking.k8s.io", "httproutes"), CRDS]);
+    ScaledObjects "scaledobjects of KEDA" Kubernetes(&[list("keda.sh", "scaledobjects"), CRDS]);
+    Operated "resources of the operators of Grafana, Loki and Tempo" Kubernetes(&[list("grafana.integreatly.org", "grafanas"), list("grafana.integreatly.org", "grafanadashboards"), list("grafana.integreatly.org", "grafanadatasources"), list("loki.grafana.com", "lokistacks"), list("tempo.grafana.com", "tempostacks"), list("tempo.grafana.com", "tempomonolithics"), CRDS]);
     Ingresses "ingresses" Kubernetes(&[list("networking.k8s.io", "ingresses")]);
     IngressClasses "ingressclasses" Kubernetes(&[list("networking.k8s.io", "ingressclasses")]);
     HelmReleases "helm releases" Kubernetes(RELEASES);
