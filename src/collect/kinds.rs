@@ -142,7 +142,7 @@ where
 fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
     match (newer.items().err(), older.items()) {
         // A recording need not hold a version that nobody uses.
-        (None, Err(gap)) if gap.is_not_collected() => newer,
+        (_, Err(gap)) if gap.is_not_collected() => newer,
         (Some(_), Ok([])) => newer,
         (gap, _) => older.with_gap(gap),
     }
@@ -177,5 +177,7 @@ mod tests {
         let missing = || Listing::<u8>::missing(Gap::new("older", GapCause::NotCollected, ""));
         assert!(either(Listing::cluster(vec![1]), missing()).gaps().is_empty());
         assert_eq!(either(missing(), Listing::cluster(vec![1])).gaps().len(), 1);
+        let refused = Gap::new("newer", GapCause::Timeout, "");
+        assert_eq!(either(Listing::missing(refused.clone()), missing()).gaps(), [refused]);
     }
 }
