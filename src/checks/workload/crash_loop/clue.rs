@@ -182,7 +182,15 @@ impl Named {
         }
         let namespace = &failing.pod.metadata.namespace;
         let map = journal::aside(|| snap.config_maps.find(namespace, &made.named_map).ok().flatten());
-        made.map_managed = map.map(|m| managed_by(&m.metadata)).unwrap_or_default();
+        // What an operator or another controller writes, it writes again.
+        if map.is_some_and(|m| m.metadata.controller().is_some()) {
+            (made.named_map, made.named_key, made.named_line) = (String::new(), String::new(), None);
+        }
+        if target.custom.is_some() {
+            made.named_secret.clear();
+        }
+        let kept = map.filter(|m| m.metadata.name == made.named_map);
+        made.map_managed = kept.map(|m| managed_by(&m.metadata)).unwrap_or_default();
         made.renewed = !several && (!made.named_map.is_empty() || !made.named_secret.is_empty());
         made
     }
