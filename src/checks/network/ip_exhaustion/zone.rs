@@ -59,14 +59,16 @@ mod tests {
 
     use super::*;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::NodeMaker;
 
     fn with(pod_subnets: Value) -> Option<Far> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         let node = json!({"metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "eu-west-1c",
             "eks.amazonaws.com/nodeclass": "obs", "karpenter.sh/nodepool": "obs"}}});
         snap.nodes = Listing::cluster(serde_json::from_value(json!([node])).expect("nodes"));
-        let class = json!({"kind": "NodeClass", "metadata": {"name": "obs"}, "status": {"podSubnets": pod_subnets}});
-        snap.node_makers = Listing::cluster(serde_json::from_value(json!([class])).expect("a class"));
+        let class = json!({"metadata": {"name": "obs"}, "status": {"podSubnets": pod_subnets}});
+        let class: NodeMaker = serde_json::from_value(class).expect("a class");
+        snap.node_makers = Listing::cluster(vec![NodeMaker { kind: "NodeClass".into(), ..class }]);
         let pod = json!({"metadata": {"name": "p", "namespace": "monitoring"}, "spec": {"nodeName": "n"}});
         far(&snap, &serde_json::from_value(pod).expect("a pod"))
     }

@@ -159,7 +159,8 @@ fn unknown_words_lead_to_what_is_set_and_to_what_was_changed() {
     }
     let steps = crate::checks::support::testing::steps(&found);
     for wanted in [
-        "kubectl rollout undo deployment/proxy -n monitoring --to-revision=7",
+        "kubectl rollout undo deployment/proxy -n monitoring",
+        "--to-revision=7",
         "kubectl patch secret login -n monitoring",
         "kubectl rollout restart deployment/proxy",
     ] {
