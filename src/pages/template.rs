@@ -154,6 +154,13 @@ pub(crate) fn quote_shell(value: &str) -> String {
             .collect();
         return format!("\"$(printf '{escaped}')\"");
     }
+    // After an option's name a `=` sets no variable.
+    if let Some((name, given)) = value.split_once('=')
+        && name.starts_with("--")
+        && [name, given].iter().all(|part| shlex::try_quote(part).is_ok_and(|quoted| quoted == *part))
+    {
+        return value.to_owned();
+    }
     shlex::try_quote(value).map_or_else(|_| "''".to_owned(), |quoted| quoted.into_owned())
 }
 

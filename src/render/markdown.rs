@@ -122,7 +122,8 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.paragraph(&format!("one way: {}", text(&option.title)));
         }
-        if let Some((risk, what)) = first.warning() {
+        let warning = first.warning();
+        if let Some((risk, what)) = &warning {
             self.paragraph(format!("**{}** {}", risk.as_str(), prose(what)).trim_end());
         }
         if alone && step.kind.is_shell() {
@@ -134,6 +135,7 @@ impl Out<'_> {
         }
         match first.brief() {
             Brief::Command(command, _) => self.block("sh", command),
+            Brief::Text(_) if warning.is_some() => {}
             Brief::Text(line) => self.paragraph(&format!("→ {}", prose(&line))),
             Brief::Apply(what) => self.paragraph(&format!("→ {} (in full below)", prose(&what))),
         }

@@ -48,8 +48,9 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.page.paragraph(3, "", &format!("one way: {}", option.title), dim());
         }
-        if let Some((risk, what)) = first.warning() {
-            self.page.tagged("   ", &format!("[{}]", risk.as_str()), risk_style(risk), what);
+        let warning = first.warning();
+        if let Some((risk, what)) = &warning {
+            self.page.tagged("   ", &format!("[{}]", risk.as_str()), risk_style(*risk), what);
         }
         if alone && step.kind.is_shell() {
             self.page.command(3, &step.command, cyan());
@@ -66,6 +67,7 @@ impl Out<'_> {
                     self.page.line(3, &[(&format!("… and {more} more like it{below}"), dim())]);
                 }
             }
+            Brief::Text(_) if warning.is_some() => {}
             Brief::Text(text) => self.page.paragraph(3, "→ ", &text, plain()),
             Brief::Apply(what) => {
                 let below = if self.is_whole { " (in full below)" } else { "" };

@@ -79,17 +79,19 @@ fn plain(text: &str) -> String {
 pub(in crate::render) enum Brief<'a> {
     /// A command, and how many follow it.
     Command(&'a str, usize),
-    /// What to do; how is told elsewhere.
+    /// What to do, which the warning of a step says by itself; how is told elsewhere.
     Text(String),
     /// An object to apply; its manifest is told elsewhere.
     Apply(String),
 }
 
 impl<'a> First<'a> {
-    /// The risk of a step that changes something, and what the step is for: a restart alone is seldom what one does.
-    pub(in crate::render) fn warning(&self) -> Option<(Risk, &'a str)> {
-        let is_said = matches!(self.brief(), Brief::Text(_));
-        let what = if is_said { "" } else { self.step.text.as_str() };
+    /// The risk of a step that changes something, and what is done: a restart alone is seldom what one does.
+    pub(in crate::render) fn warning(&self) -> Option<(Risk, String)> {
+        let what = match self.brief() {
+            Brief::Text(said) => said,
+            _ => self.step.text.clone(),
+        };
         (self.step.risk >= Risk::Change).then_some((self.step.risk, what))
     }
 
