@@ -155,9 +155,12 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // What measures the nodes is well almost always: the others come first.
     wanted.sort_by_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters.
-    let (exporters, parts): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|(_, c, _)| is_node_exporter(c) || !is_part(c) && exporter_log::exporter(c));
+    // Recordings of before do not hold the logs of exporters and of kube-proxy, which add to what others say.
+    let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
+        is_node_exporter(c)
+            || !is_part(c) && exporter_log::exporter(c)
+            || c.name == "kube-proxy" && !is_left_behind(p, snap)
+    });
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
     logs.extend(further.into_iter().filter(|log| log.text.gap().is_none_or(|gap| !gap.is_not_collected())));

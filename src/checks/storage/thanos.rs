@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
@@ -354,7 +355,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             Way::Bucket {
                 partition_suffix: if region.starts_with("cn-") { ".cn" } else { "" },
                 region,
-                key_path: format!("{{.data.{}}}", key.replace('.', "\\.")),
+                key_path: path_of_key(&key),
                 patch: format!("{{\"data\":{{\"{key}\":\"%s\"}}}}"),
                 secret,
                 key,

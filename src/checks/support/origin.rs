@@ -105,7 +105,12 @@ impl ConfigLine {
 
 /// The JSONPath of the key that a line is in.
 fn jsonpath(line: Option<Line<'_>>) -> Option<String> {
-    line.map(|l| format!("{{.data.{}}}", l.key.replace('.', "\\.")))
+    line.map(|l| path_of_key(l.key))
+}
+
+/// The JSONPath of a key of a ConfigMap or Secret.
+pub(crate) fn path_of_key(key: &str) -> String {
+    format!("{{.data.{}}}", key.replace('.', "\\."))
 }
 
 /// Which of its monitor's endpoints a job is of, from 1.

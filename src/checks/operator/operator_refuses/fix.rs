@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Left;
 use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
+use crate::checks::support::origin::path_of_key;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
@@ -303,7 +304,7 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
             text: said,
             extra_secret: extra.map(|s| s.name.clone()),
             extra_key: extra.map(|s| s.key.clone()),
-            extra_path: extra.map(|s| format!("{{.data.{}}}", s.key.replace('.', "\\."))),
+            extra_path: extra.map(|s| path_of_key(&s.key)),
             waits,
         };
     }

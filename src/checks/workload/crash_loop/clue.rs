@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::path_of_key;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::failing::Failing;
-use crate::checks::workload::crash_loop::values::key_path;
 use crate::domain::crash::{Class, telling};
 use crate::domain::kubernetes::last_revision::{self, LastRevision, Ran};
 use crate::domain::kubernetes::managed::managed_by;
@@ -172,7 +172,7 @@ impl Named {
                 if !key.is_empty() =>
             {
                 (made.named_secret, made.secret_key) = (name.clone(), key.clone());
-                made.secret_path = key_path(key);
+                made.secret_path = format!("jsonpath={}", path_of_key(key));
             }
             Setting::Variable { name, source: Source::Template } | Setting::Unset { name } => {
                 made.variable.clone_from(name);

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::support::addon;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
+use crate::checks::support::origin::path_of_key;
 use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
@@ -14,7 +15,7 @@ use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::clue::Back;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
-    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
+    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, look_at_blocks,
 };
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::addon::POD_IDENTITY_AGENT;
@@ -291,15 +292,19 @@ fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
                 operator_kind: operator.0,
                 operator_name: operator.1,
                 additional,
-                additional_path: key_path(&additional_key),
+                additional_path: format!("jsonpath={}", path_of_key(&additional_key)),
                 additional_key,
                 release: Release::of(case.release().as_ref()),
                 lines,
             }
         }
-        Origin::Secret { name, key } => {
-            Way::ConfigSecret { map: name.clone(), key: key.clone(), key_path: key_path(key), pod, lines }
-        }
+        Origin::Secret { name, key } => Way::ConfigSecret {
+            map: name.clone(),
+            key: key.clone(),
+            key_path: format!("jsonpath={}", path_of_key(key)),
+            pod,
+            lines,
+        },
         _ => Way::ConfigOther { pod, lines },
     }
 }

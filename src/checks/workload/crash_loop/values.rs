@@ -102,11 +102,6 @@ pub(super) fn file_name(crash: &Crash) -> String {
     file.rsplit('/').next().unwrap_or(&file).to_owned()
 }
 
-/// The JSONPath of a key of a ConfigMap or Secret.
-pub(super) fn key_path(key: &str) -> String {
-    format!("jsonpath={{.data.{}}}", key.replace('.', "\\."))
-}
-
 /// User and group of the program's image, and what sets them for the pod.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Ownership {
