@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::operated::{self, Failing, How};
+use crate::domain::kubernetes::selector;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -45,14 +46,19 @@ enum Way {
         /// It is a store of AWS.
         s3: bool,
         missing: bool,
+        /// The key under which the operator looks for the name of the bucket.
+        bucket: &'static str,
     },
     NoInstance {
         /// `namespace/name (label=value, …)` of the Grafanas that there are.
         instances: Vec<String>,
-        /// What it asks for, as it is written.
+        /// What it asks for, as `kubectl -l` takes it; empty where any will do.
         selector: String,
         /// One has the labels, and lies in another namespace.
         elsewhere: bool,
+        /// One has the labels, and is not ready: its name, and its namespace.
+        unready: String,
+        unready_namespace: String,
     },
     Said,
 }
@@ -92,6 +98,9 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
             let of = if secret.name.is_empty() { String::new() } else { format!(" (Secret {})", secret.name) };
             format!("its operator makes nothing of it: {said}{of}")
         }
+        (How::NoInstance, Way::NoInstance { unready, unready_namespace, .. }) if !unready.is_empty() => format!(
+            "it goes into no Grafana: the one that it asks for, {unready_namespace}/{unready}, is not ready as its operator sees it"
+        ),
         (How::NoInstance, Way::NoInstance { elsewhere: true, .. }) => {
             "it goes into no Grafana: the one with the labels that it asks for is in another namespace".to_owned()
         }
@@ -101,10 +110,15 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
     };
     let message = format!("{} {namespace}/{name}: {why}", object.kind);
     let kind = object.kind.to_ascii_lowercase();
-    let reason = if failing.reason.is_empty() { String::new() } else { format!("{}: ", failing.reason) };
+    // A reason that ends with `Secret` is no key of what follows.
+    let value = match (said.as_str(), failing.reason.as_str()) {
+        (said, "") => said.to_owned(),
+        ("", reason) => reason.to_owned(),
+        (said, reason) => format!("{said} ({reason})"),
+    };
     let seen = Evidence::new(
         format!("{} {namespace}/{name}, status", object.kind),
-        format!("{reason}{said}"),
+        value,
         "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
     );
     // One dashboard or datasource is missing; a store of logs or a Grafana is another matter.
@@ -118,15 +132,13 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
     }
     // What it made says more of its own failures.
     if failing.how == How::Said && whole {
-        let pods = snap.pods().unwrap_or_default().iter();
-        let own = pods.filter(|p| {
-            p.metadata.namespace == *namespace
-                && (p.metadata.label("app.kubernetes.io/instance") == Some(name)
-                    || p.metadata.label("app") == Some(name))
-        });
-        for pod in own.filter(|p| !p.is_ready()) {
-            made = made.depends_on(ResourceRef::pod(namespace, &pod.metadata.name)).depends_on(snap.owner_ref(pod));
-        }
+        made = depend_on_pods(snap, made, namespace, name);
+    }
+    if let Way::NoInstance { unready, unready_namespace, .. } = &way
+        && !unready.is_empty()
+    {
+        made = made.depends_on(ResourceRef::kubernetes(group("Grafana"), "Grafana", unready_namespace, unready));
+        made = depend_on_pods(snap, made, unready_namespace, unready);
     }
     made.fix(Fix {
         kind,
@@ -138,26 +150,42 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
     })
 }
 
+/// What an operator made of a resource, and is not ready.
+fn depend_on_pods(snap: &Snapshot, mut made: Finding, namespace: &str, name: &str) -> Finding {
+    let own = snap.pods().unwrap_or_default().iter().filter(|p| {
+        p.metadata.namespace == namespace
+            && (p.metadata.label("app.kubernetes.io/instance") == Some(name) || p.metadata.label("app") == Some(name))
+    });
+    for pod in own.filter(|p| !p.is_ready()) {
+        made = made.depends_on(ResourceRef::pod(namespace, &pod.metadata.name)).depends_on(snap.owner_ref(pod));
+    }
+    made
+}
+
 fn way(all: &[Operated], failing: &Failing<'_>) -> Way {
     let object = failing.object;
     match failing.how {
         How::StoreSecret => Way::StoreSecret {
             secret: object.spec.storage.secret.name.clone(),
             s3: object.spec.storage.secret.kind == "s3",
-            missing: failing.reason.starts_with("Missing"),
+            missing: failing.reason.starts_with("Missing") || failing.said.contains("not found"),
+            bucket: if object.kind == "LokiStack" { "bucketnames" } else { "bucket" },
         },
         How::NoInstance => {
             let grafanas: Vec<&Operated> = all.iter().filter(|o| o.kind == "Grafana").collect();
-            let wanted = object.spec.instance_selector.get("matchLabels").and_then(|l| l.as_object());
-            let has = |g: &&&Operated| {
-                wanted.is_some_and(|w| w.iter().all(|(key, value)| g.metadata.label(key) == value.as_str()))
-            };
-            let elsewhere = !object.spec.allow_cross_namespace_import
-                && grafanas.iter().filter(has).any(|g| g.metadata.namespace != object.metadata.namespace);
+            let wanted = &object.spec.instance_selector;
+            let meant = grafanas.iter().filter(|g| selector::selects(wanted, &g.metadata.labels));
+            let (own, others): (Vec<&Operated>, Vec<&Operated>) = meant.copied().partition(|g| {
+                object.spec.allow_cross_namespace_import || g.metadata.namespace == object.metadata.namespace
+            });
+            // The operator passes over one that is not complete, and says the same of it as of none.
+            let unready = own.iter().find(|g| !operated::is_complete(g)).map(|g| &g.metadata);
             Way::NoInstance {
                 instances: grafanas.iter().map(|g| described(g)).collect(),
-                selector: object.spec.instance_selector.to_string(),
-                elsewhere,
+                selector: selector::text(wanted),
+                elsewhere: own.is_empty() && !others.is_empty(),
+                unready: unready.map(|m| m.name.clone()).unwrap_or_default(),
+                unready_namespace: unready.map(|m| m.namespace.clone()).unwrap_or_default(),
             }
         }
         How::Said => Way::Said,
@@ -210,6 +238,31 @@ mod tests {
         );
         assert!(away[0].message.contains("in another namespace"), "{}", away[0].message);
         assert!(steps(&away[0]).contains("allowCrossNamespaceImport: true"), "{}", steps(&away[0]));
+    }
+
+    #[test]
+    fn a_grafana_that_is_not_ready_is_none_to_its_operator() {
+        let datasource = json!({
+            "metadata": {"namespace": "monitoring", "name": "prometheus"},
+            "spec": {"instanceSelector": {"matchExpressions": [{"key": "dashboards", "operator": "Exists"}]}},
+            "status": {"conditions": [{"type": "NoMatchingInstance", "status": "True", "reason": "EmptyAPIReply"}]}});
+        let grafana = json!({"metadata": {"namespace": "monitoring", "name": "own", "labels": {"dashboards": "a"}},
+            "status": {"stage": "deployment", "stageStatus": "inprogress"}});
+        let found = findings(&ResourceDegraded, &with(&[("GrafanaDatasource", datasource), ("Grafana", grafana)]));
+        assert_eq!(found.len(), 1, "a Grafana that is being made is no fault of its own");
+        assert!(found[0].message.contains("monitoring/own, is not ready"), "{}", found[0].message);
+        assert!(!steps(&found[0]).contains("kubectl edit"), "{}", steps(&found[0]));
+    }
+
+    #[test]
+    fn the_keys_of_a_secret_are_those_of_its_operator() {
+        let tempo = json!({
+            "metadata": {"namespace": "tracing", "name": "traces"},
+            "spec": {"storage": {"secret": {"name": "traces-s3", "type": "s3"}}},
+            "status": {"conditions": [{"type": "ConfigurationError", "status": "True", "reason": "InvalidStorageConfig",
+                "message": "could not fetch Secret: secrets \"traces-s3\" not found"}]}});
+        let found = findings(&ResourceDegraded, &with(&[("TempoStack", tempo)]));
+        assert!(steps(&found[0]).contains("--from-file=bucket "), "{}", steps(&found[0]));
     }
 
     #[test]

@@ -42,6 +42,8 @@ fn of_object<'a>(snap: &Snapshot, object: &'a Operated) -> Option<Failing<'a>> {
         let how = match () {
             () if condition.kind == "NoMatchingInstance" => How::NoInstance,
             () if reason.contains("ObjectStorageSecret") => How::StoreSecret,
+            // Tempo's operator has one reason for all that is wrong with its store; TempoMonolithic names no Secret here.
+            () if reason == "InvalidStorageConfig" && !object.spec.storage.secret.name.is_empty() => How::StoreSecret,
             () => How::Said,
         };
         return Some(Failing { object, how, reason, said: condition.message.clone().unwrap_or_default() });
@@ -58,10 +60,17 @@ fn of_object<'a>(snap: &Snapshot, object: &'a Operated) -> Option<Failing<'a>> {
     })
 }
 
+/// A Grafana of which its operator says that it is all there: what is to go into others waits for them.
+pub(crate) fn is_complete(grafana: &Operated) -> bool {
+    grafana.status.stage == "complete" && grafana.status.stage_status == "success"
+}
+
 /// `Ready` is False while something starts, and says nothing of a fault.
 fn fails(condition: &Condition) -> bool {
     match condition.kind.as_str() {
-        "Degraded" | "Failed" | "NoMatchingInstance" | "InvalidSpec" => condition.status == "True",
+        "Degraded" | "Failed" | "ConfigurationError" | "NoMatchingInstance" | "InvalidSpec" => {
+            condition.status == "True"
+        }
         kind => kind.ends_with("Synchronized") && condition.status == "False",
     }
 }
@@ -88,6 +97,11 @@ mod tests {
         let how = |status: Value| of(status, OLD).first().map(|(how, _)| *how);
         assert_eq!(how(one("Degraded", "True", "MissingObjectStorageSecret")), Some(How::StoreSecret));
         assert_eq!(how(one("Failed", "True", "FailedComponents")), Some(How::Said));
+        assert_eq!(
+            how(one("ConfigurationError", "True", "InvalidStorageConfig")),
+            Some(How::Said),
+            "no Secret is named"
+        );
         assert_eq!(how(one("DashboardSynchronized", "False", "ApplyFailed")), Some(How::Said));
         assert_eq!(how(one("NoMatchingInstance", "True", "EmptyAPIReply")), Some(How::NoInstance));
         assert_eq!(how(json!({"NoMatchingInstances": true})), Some(How::NoInstance));
@@ -99,6 +113,7 @@ mod tests {
             one("Degraded", "False", "MissingObjectStorageSecret"),
             one("Ready", "False", "PendingComponents"),
             one("Pending", "True", "PendingComponents"),
+            one("ConfigurationError", "False", "InvalidStorageConfig"),
             one("Warning", "True", "StorageNeedsSchemaUpdate"),
             one("DashboardSynchronized", "True", "ApplySuccessful"),
             json!({"stage": "complete", "stageStatus": "success"}),

@@ -1,7 +1,7 @@
 //! Resources of the operators that make parts of a stack: of Grafana, Loki and Tempo.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::meta::null_default;
 use super::{Condition, Meta};
@@ -24,7 +24,8 @@ pub struct Operated {
 #[serde(rename_all = "camelCase", default)]
 pub struct OperatedSpec {
     /// Of what goes into a Grafana: the labels of those that get it.
-    pub instance_selector: Value,
+    #[serde(deserialize_with = "null_default")]
+    pub instance_selector: LabelSelector,
     pub allow_cross_namespace_import: bool,
     pub storage: OperatedStorage,
 }
