@@ -44,6 +44,8 @@ const BESIDE_WORDS: &[&str] = &[
     "vmstorage",
     "victoria",
 ];
+/// What operators write on all that they make, whatever their resources are called (`app.kubernetes.io/managed-by`).
+const MAKERS: &[&str] = &["opentelemetry-operator", "lokistack-controller", "tempo-operator"];
 /// Stores of lines that are stores of other things too: they belong to the stack in a namespace for logging.
 const STORES: &[&str] = &["elasticsearch", "opensearch"];
 /// Words of the names of such namespaces.
@@ -161,7 +163,8 @@ fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
             let by_label = meta.label("common.k8s.elastic.co/type") == Some("elasticsearch");
             (by_label || STORES.iter().any(has)) && meta.namespace.split('-').any(|w| LOGGING.contains(&w))
         };
-        BESIDE.iter().any(has) || !meta.name.ends_with("-exporter") && (has_word() || is_store())
+        let is_made = || meta.label("app.kubernetes.io/managed-by").is_some_and(|by| MAKERS.contains(&by));
+        BESIDE.iter().any(has) || is_made() || !meta.name.ends_with("-exporter") && (has_word() || is_store())
     };
     let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
     let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
@@ -326,6 +329,16 @@ mod tests {
         ] {
             assert_eq!(part_of(&named(name, labels)), part, "{name}");
         }
+    }
+
+    #[test]
+    fn a_collector_is_known_by_the_operator_that_made_it() {
+        let made = |by: &str| Meta {
+            namespace: "telemetry".into(),
+            ..named("flash-collector", &[("app.kubernetes.io/managed-by", by)])
+        };
+        assert!(parts_beside(&[made("opentelemetry-operator")], &[]).contains("telemetry"));
+        assert!(parts_beside(&[made("Helm")], &[]).is_empty());
     }
 
     #[test]

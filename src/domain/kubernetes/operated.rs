@@ -52,7 +52,9 @@ fn of_object<'a>(snap: &Snapshot, object: &'a Operated) -> Option<Failing<'a>> {
     if status.conditions.is_empty() && status.no_matching_instances {
         return Some(Failing { object, how: How::NoInstance, reason: String::new(), said: String::new() });
     }
-    (status.stage_status == "failed").then(|| Failing {
+    // Two that write at once: the second tries again.
+    let collided = status.last_message.contains("the object has been modified");
+    (status.stage_status == "failed" && !collided).then(|| Failing {
         object,
         how: How::Said,
         reason: format!("stage {}", status.stage),
@@ -117,6 +119,8 @@ mod tests {
             one("Warning", "True", "StorageNeedsSchemaUpdate"),
             one("DashboardSynchronized", "True", "ApplySuccessful"),
             json!({"stage": "complete", "stageStatus": "success"}),
+            json!({"stage": "deployment", "stageStatus": "failed", "lastMessage":
+                "Operation cannot be fulfilled on deployments.apps \"g\": the object has been modified"}),
             json!({}),
         ] {
             assert!(of(well.clone(), OLD).is_empty(), "{well}");

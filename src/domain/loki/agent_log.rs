@@ -58,11 +58,13 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 
 fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
+    let asks_its_own = asks_its_own_kubelet(snap, log);
     for entry in entries(&log.text, snap.collected_at).into_iter().filter(|e| e.bad) {
         let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
-        let silent = is_start_without_kubelet(&entry.text, &log.text).then_some(Reason::Kubelet);
-        let Some(reason) = of_itself(&entry.text, agent).or(silent).or(sending) else { continue };
-        let of_start = reason.is_of_start() || is_start_without_kubelet(&entry.text, &log.text);
+        let silent = !asks_its_own && is_start_without_kubelet(&entry.text, &log.text);
+        let of_kubelet = silent.then_some(Reason::Kubelet);
+        let Some(reason) = of_itself(&entry.text, agent).or(of_kubelet).or(sending) else { continue };
+        let of_start = reason.is_of_start() || silent;
         let lost = is_lost(&entry.text) || of_start;
         let age = entry.at.map_or(0, |t| snap.seconds_since(t));
         if age > if lost { LOST } else { RETRIED } && !of_start {
@@ -117,6 +119,12 @@ fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
         return Some(Reason::Kubelet);
     }
     is_about_metadata(text).then_some(Reason::Metadata)
+}
+
+/// In the network of its node an agent reaches the kubelet, which may not have had its certificate yet when both started.
+fn asks_its_own_kubelet(snap: &Snapshot, log: &ContainerLog) -> bool {
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+    pod.is_some_and(|p| p.spec.host_network)
 }
 
 /// Fluent Bit asks once at its start for its own pod, and says no more of it. The kubelet that is asked started the pod a moment
@@ -236,7 +244,10 @@ pub(crate) fn stream(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::testing::snapshot;
 
     fn read(image: &str, text: &str) -> Vec<Failing> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
@@ -256,6 +267,16 @@ mod tests {
         let of = |text: &str| read(image, text).into_iter().map(|f| f.reason).collect::<Vec<_>>();
         assert_eq!(of(&start("Kubelet")), [Reason::Kubelet]);
         assert!(of(&start("API server")).is_empty(), "it asks again for each pod, and may get an answer");
+        let mut snap = snapshot(json!({"pods": [{"metadata": {"namespace": "logging", "name": "agent-x"},
+            "spec": {"hostNetwork": true, "containers": []}}]}));
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "logging".into(),
+            pod: "agent-x".into(),
+            image: image.into(),
+            text: start("Kubelet").into(),
+            ..ContainerLog::default()
+        }]);
+        assert!(failing(&snap).expect("a log").is_empty(), "it may have had an answer since");
     }
 
     #[test]

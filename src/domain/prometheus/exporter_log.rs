@@ -162,14 +162,16 @@ pub(crate) fn is_of_node(image: &str) -> bool {
     matches!(base_of(image), "node-exporter" | "node_exporter" | "prometheus-node-exporter")
 }
 
-/// Collectors of node-exporter that dashboards and rules of nodes read; others find nothing on most machines.
-const CORE: &[&str] =
-    &["cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netclass", "netdev", "pressure", "stat", "vmstat"];
+/// Collectors of node-exporter that dashboards and rules of nodes read; others find nothing on most machines, as that of the
+/// pressure where a kernel does not count it.
+const CORE: &[&str] = &["cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netclass", "netdev", "stat", "vmstat"];
 
 /// The collector of node-exporter that a line says has failed, where others rely on it.
 pub(crate) fn failed_collector<'a>(line: &'a Line<'_>) -> Option<&'a str> {
     let name = Some(line.get("name")).filter(|_| line.msg == "collector failed")?;
-    CORE.contains(&name).then_some(name)
+    // An interface goes with its pod, and may do so while it is read.
+    let gone = name == "netclass" && line.err.contains("/net/") && line.err.contains("no such file");
+    (CORE.contains(&name) && !gone).then_some(name)
 }
 
 /// Collectors that a log says have failed lately, each once.

@@ -99,12 +99,13 @@ impl<'a> Case<'a> {
 
     fn finding(&self) -> Finding {
         let at = &self.failing.at;
-        let message = match self.failing.by {
-            "Prometheus" => {
-                format!("Prometheus' remote write to {} fails: {}; {}", self.target(), self.why(), self.effect())
-            }
-            by => format!("the remote write of {by} to {} fails: {}; {}", self.target(), self.why(), self.effect()),
+        let writes = match self.failing.by {
+            "Prometheus" => format!("Prometheus' remote write to {}", self.target()),
+            // Its log names no URL, and only which of its exporters or remote writes it is.
+            by if self.address.is_none() => format!("the remote write of {by} ({})", self.target()),
+            by => format!("the remote write of {by} to {}", self.target()),
         };
+        let message = format!("{writes} fails: {}; {}", self.why(), self.effect());
         let mut made = Finding::new(RemoteWriteFailing::META.id, self.severity(), self.subject(), message)
             .key(self.target())
             .evidence(

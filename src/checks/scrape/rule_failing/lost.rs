@@ -22,10 +22,15 @@ const NOW: i64 = 900;
 /// The times that the head of the database takes are ahead of those of the results.
 const AHEAD: &str = "they are older than what its database takes (out of bounds)";
 
+/// It is about one result, and not about how many of an evaluation were thrown away.
+fn is_of_one(line: &Line<'_>) -> bool {
+    line.msg == "Rule evaluation result discarded"
+}
+
 /// Why a result is thrown away, in the words of Prometheus 2.x and 3.x: of all of an evaluation together, or of one.
 fn why(line: &Line<'_>) -> Option<&'static str> {
     let of_all = line.msg.starts_with("Error on ingesting") && line.msg.contains("from rule evaluation");
-    let of_one = line.msg == "Rule evaluation result discarded";
+    let of_one = is_of_one(line);
     if !of_all && !of_one {
         return None;
     }
@@ -45,7 +50,10 @@ fn why(line: &Line<'_>) -> Option<&'static str> {
 /// The last line of a group, or of one rule of it where the line says which.
 struct Said<'a> {
     log: &'a ContainerLog,
+    /// The last line.
     raw: &'a str,
+    /// The last one that says it in other words: of one result, or of all of an evaluation together.
+    other: Option<&'a str>,
     why: &'static str,
     times: usize,
 }
@@ -62,8 +70,11 @@ fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
             let line = Line::parse(raw);
             let Some(why) = why(&line) else { continue };
             let place = ["group", "file", "name"].map(|key| line.get(key).to_owned());
-            let times = all.get(&place.clone().into()).map_or(0, |s| s.times) + 1;
-            all.insert(place.into(), Said { log, raw, why, times });
+            let before = all.get(&place.clone().into());
+            let times = before.map_or(0, |s| s.times) + 1;
+            let differs = |b: &&Said<'_>| is_of_one(&Line::parse(b.raw)) != is_of_one(&line);
+            let other = before.and_then(|b| if differs(&b) { Some(b.raw) } else { b.other });
+            all.insert(place.into(), Said { log, raw, other, why, times });
         }
     }
     all.retain(|_, s| s.times >= SEVERAL && is_within(s.raw, snap.collected_at, NOW));
@@ -128,7 +139,12 @@ fn one(snap: &Snapshot, groups: &[RuleGroup], group: &RuleGroup, name: &str, sai
         files.sort();
         made.key = format!("{}/{}/lost", files.join("/"), rule.name);
     }
-    made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.raw))
+    let seen = |raw: &str| log_evidence(&log.namespace, &log.pod, &log.container, false, raw);
+    let made = made.evidence(seen(said.raw));
+    match said.other {
+        Some(other) => made.evidence(seen(other)),
+        None => made,
+    }
 }
 
 /// Seconds by which the newest sample of the head is ahead of the clock, as Prometheus says itself.

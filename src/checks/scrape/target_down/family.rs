@@ -127,7 +127,11 @@ fn words(down: &Down<'_>) -> String {
         }),
         ScrapeFailure::Status(400) if asks_snmp(down) => {
             let url = &down.target.scrape_url;
-            let unnamed = if url.contains("auth=") { "" } else { "; the job names no auth, so it takes public_v2" };
+            let unnamed = if url.contains("auth=") {
+                ""
+            } else {
+                "; the job names no auth, for which snmp_exporter takes public_v2 since 0.23"
+            };
             format!(
                 "{general}: the prober does not know what it is asked for (an unknown module or auth, or no target){unnamed}"
             )

@@ -75,6 +75,7 @@ fn unknown(case: &Case<'_>) -> Way {
         Cause::Probe(_) => {
             let (is_prometheus, kept) = (case.is_prometheus(), Kept::of(&case.target));
             if let Some(port) = case.asks_for_a_login() {
+                let port = port.parse::<u16>().map_or_else(|_| port.into(), serde_json::Value::from);
                 return Way::ProbeLogin { container, port, is_prometheus, pod, kept };
             }
             if let Some(address) = case.listens_to_itself() {

@@ -475,7 +475,8 @@ pub(super) enum Way {
     },
     ProbeLogin {
         container: String,
-        port: String,
+        /// A number, or the name of a port: what is quoted is taken for a name.
+        port: serde_json::Value,
         is_prometheus: bool,
         pod: String,
         #[serde(flatten)]
