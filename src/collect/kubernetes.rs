@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use crate::model::Fact;
-use crate::snapshot::kubernetes::{ContainerStatus, Event, MonitoringResource, Object, Pod, Workload};
-use crate::snapshot::{Listing, Snapshot};
+use crate::snapshot::kubernetes::{ConfigMap, ContainerStatus, Event, MonitoringResource, Node, Object, Pod, Workload};
+use crate::snapshot::{Listing, Platform, Snapshot};
 
 /// Cluster-scoped lists, and Services, which are small and show where the stack is.
 pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snapshot) {
@@ -149,7 +149,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let more = beside.items().unwrap_or_default().iter().filter(|e| e.is_of_nodes());
     snap.events = events.with_more(more.cloned());
     snap.endpoint_slices = slices;
-    snap.config_maps = maps;
+    snap.config_maps = with_identities(client, plan, snap, maps).await;
     snap.service_accounts = accounts;
     snap.network_policies = policies;
     snap.resource_quotas = quotas;
@@ -159,6 +159,27 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
+}
+
+/// With the ConfigMaps of kube-system where EKS does not hear of a node: one of them is the map of the identities that it lets
+/// in. What keeps them from being read is no gap of the stack's own.
+async fn with_identities(
+    client: &Client,
+    plan: &Plan,
+    snap: &Snapshot,
+    maps: Listing<ConfigMap>,
+) -> Listing<ConfigMap> {
+    let place = BTreeSet::from(["kube-system".to_owned()]);
+    let nodes = snap.nodes.items().unwrap_or_default();
+    let is_silent = |n: &Node| n.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown");
+    if !plan.wants(Fact::ConfigMaps) || snap.platform != Platform::Eks || !nodes.iter().any(is_silent) {
+        return maps;
+    }
+    if place.iter().all(|name| maps.covers(name)) {
+        return maps;
+    }
+    let read = client.namespaced_list("/api/v1", "configmaps", &place, IfAbsent::Gap).await;
+    if read.gaps().is_empty() { maps.beside(read) } else { maps }
 }
 
 /// Events about nodes: they lie in the namespace `default`.

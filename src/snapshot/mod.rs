@@ -119,6 +119,19 @@ impl<T> Listing<T> {
         self
     }
 
+    /// With those of other namespaces; it covers what either covers.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        self.items.extend(other.items);
+        self.index = OnceLock::new();
+        self.gaps.extend(other.gaps);
+        self.coverage = match (self.coverage, other.coverage) {
+            (Coverage::Namespaces(a), Coverage::Namespaces(b)) => Coverage::Namespaces(&a | &b),
+            _ => Coverage::Cluster,
+        };
+        self
+    }
+
     /// What was read; an error only if nothing was. Of lists that were joined ([`Self::merge`]) one may be missing.
     ///
     /// # Errors

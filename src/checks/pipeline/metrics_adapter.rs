@@ -371,8 +371,13 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
     let word = container.args.iter().position(|a| a.contains("prometheus-url="));
     let patch = word.filter(|_| snap.scope.prometheus.is_some()).map(|word| {
         let path = format!("/spec/template/spec/containers/{at}/args/{word}");
-        let seen = container.args[word].as_str();
-        json_patch::text(json_patch::swap(&path, seen, format!("--prometheus-url={right}")))
+        let (seen, right) = (container.args[word].as_str(), format!("--prometheus-url={right}"));
+        if redact(seen) == seen {
+            return json_patch::text(json_patch::swap(&path, seen, right));
+        }
+        // A login is not repeated: the container has to be the one that is meant.
+        let name = json_patch::test(&format!("/spec/template/spec/containers/{at}/name"), container.name.as_str());
+        json_patch::text([name, serde_json::json!({"op": "replace", "path": path, "value": right})])
     });
     let (release, release_namespace) = release(meta).unwrap_or_default();
     let version = release_of(snap, meta).map(|r| r.version).filter(|v| !v.is_empty());

@@ -92,17 +92,19 @@ pub(crate) fn unattended(snap: &Snapshot) -> Vec<(&SecretMaker, &str)> {
 
 /// Pods of the controller that looks at makers of a kind.
 pub(crate) fn controllers<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> impl Iterator<Item = &'a Pod> {
-    let image = match maker.kind.as_str() {
-        "SealedSecret" => "sealed-secrets-controller",
-        "Certificate" => "cert-manager-controller",
-        _ => "external-secrets",
+    // The second is another builder's.
+    let images: &'static [&'static str] = match maker.kind.as_str() {
+        "SealedSecret" => &["sealed-secrets-controller", "sealed-secrets"],
+        "Certificate" => &["cert-manager-controller", "cert-manager"],
+        _ => &["external-secrets"],
     };
     let pods = snap.pods.items().unwrap_or_default().iter();
     let here = pods.filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none());
     // Its webhook and what makes the webhook's certificate run the same image.
     let is_it = move |p: &Pod| {
-        let own =
-            |c: &Container| base_of(&c.image) == image && !["webhook", "cert-controller"].contains(&c.name.as_str());
+        let own = |c: &Container| {
+            images.contains(&base_of(&c.image)) && !["webhook", "cert-controller"].contains(&c.name.as_str())
+        };
         p.spec.containers.iter().any(own)
     };
     here.filter(move |p| is_it(p))

@@ -160,7 +160,8 @@ fn packet_filter(text: &str) -> Option<Crash> {
         return Some(Crash::new(Class::PacketFilter, reason).what("validation"));
     }
     let table = pattern!(r"(?:unable to|can't) initialize (?:iptables |ip6tables )?table [`'](\w+)'");
-    let found = table.captures(text)?;
+    // Without the right to it nothing is known of the tables.
+    let found = table.captures(text).filter(|_| !lower.contains("permission denied"))?;
     let reason = format!(
         "iptables has no table {} on its node: the kernel lacks the module, or keeps it as nf_tables only",
         &found[1]
@@ -180,7 +181,15 @@ pub(crate) fn lost_lease(text: &str) -> Option<Crash> {
     };
     let said = last.iter().rev().find(gave_up)?;
     let why = pattern!(r#"error (?:retrieving|updating|initially creating) resource lock (\S+?):? (.+)$"#);
-    let told = last.iter().rev().find_map(|l| why.captures(l));
+    // Another one took it, or it may not: these were answers.
+    let answers = ["object has been modified", "forbidden", "not found", "context canceled"];
+    let is_silence = |found: &regex::Captures<'_>| !answers.iter().any(|a| found[2].contains(a));
+    let told = last.iter().rev().find_map(|l| why.captures(l)).filter(is_silence);
+    // A controller that is stopped gives its lease up with the same words.
+    let lapsed = |l: &&str| l.contains("failed to renew lease") && !l.contains("context canceled");
+    if told.is_none() && !last.iter().any(lapsed) {
+        return None;
+    }
     let reason = match told {
         Some(found) => format!(
             "it lost the lease by which it leads ({}), for the API server did not answer it in time: {}",
@@ -195,7 +204,35 @@ pub(crate) fn lost_lease(text: &str) -> Option<Crash> {
     Some(Crash { said: crate::domain::text::redact::redact(said), ..Crash::new(Class::ApiServer, reason) })
 }
 
+/// Groups with a domain that Kubernetes itself serves, or a server beside it: no CRD brings their kinds.
+const SERVED: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "custom.metrics.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "external.metrics.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "metrics.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
 impl Crash {
+    /// The kind that is missing is of no CRD: its version is gone or not there yet, or the server beside is not there.
+    pub(crate) fn is_of_server(&self) -> bool {
+        self.group().is_some_and(|g| !g.contains('.') || SERVED.contains(&g))
+    }
+
     /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`,
     /// `could not find the requested resource (get volumesnapshots.snapshot.storage.k8s.io)`.
     pub(crate) fn group(&self) -> Option<&str> {
@@ -231,6 +268,9 @@ mod tests {
         assert_eq!(of(old), Some((Class::PacketFilter, false)));
         let validation = "2026-11-21T02:52:50.2Z error Iptables validation failed; workload is not ready for Istio.";
         assert_eq!(of(validation), Some((Class::PacketFilter, true)));
+        let denied =
+            "iptables v1.8.4 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)";
+        assert_eq!(of(denied), None, "it lacks a right, and not the table");
     }
 
     #[test]
@@ -239,6 +279,10 @@ mod tests {
         let crash = lost_lease(log).expect("a crash");
         assert!(crash.class == Class::ApiServer && crash.reason.contains("connection refused"), "{}", crash.reason);
         assert!(lost_lease("I1121 02:52:04.0 1 x.go:1] became leader\n").is_none());
+        let stopped = "{\"level\":\"info\",\"msg\":\"Stopping and waiting for leader election runnables\"}\n{\"level\":\"error\",\"msg\":\"problem running manager\",\"error\":\"leader election lost\"}\n";
+        assert!(lost_lease(stopped).is_none(), "it was told to stop");
+        let taken = "E1121 02:51:59.0 1 leaderelection.go:332] error updating resource lock n/l: Operation cannot be fulfilled on leases \"l\": the object has been modified\nF1121 02:52:04.0 1 x.go:1] leaderelection lost\n";
+        assert!(lost_lease(taken).is_none(), "another one has it");
     }
 
     #[test]
@@ -260,6 +304,10 @@ mod tests {
         assert_eq!(of(ours).1.as_deref(), Some("monitoring.coreos.com"));
         let own = "level=error err=\"the server could not find the requested resource\"";
         assert_eq!(of(own).1, None);
+        let of_server = |line: &str| read(&Line::parse(line)).expect("a crash").is_of_server();
+        assert!(of_server("the server could not find the requested resource (get ingresses.networking.k8s.io)"));
+        assert!(of_server("no matches for kind \"CronJob\" in version \"batch/v1beta1\""));
+        assert!(!of_server(snapshots) && !of_server(ours) && !of_server(own));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What differs between two revisions of a pod's template, of what is read of them.
 
 use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Map, PodSpec};
+use crate::text::credential::is_credential;
 
 /// A field with its value before and after; empty where it was not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,8 @@ fn of_container(kind: &str, before: &Container, after: &Container, all: &mut Vec
     if before.image != after.image {
         all.push(value(format!("image of {kind} {name}"), &before.image, &after.image));
     }
-    list(&format!("command of {kind} {name}"), &before.command, &after.command, all);
-    list(&format!("arguments of {kind} {name}"), &before.args, &after.args, all);
+    list(&format!("command of {kind} {name}"), &open(&before.command), &open(&after.command), all);
+    list(&format!("arguments of {kind} {name}"), &open(&before.args), &open(&after.args), all);
     map(&format!("requests of {kind} {name}"), &before.resources.requests, &after.resources.requests, all);
     map(&format!("limits of {kind} {name}"), &before.resources.limits, &after.resources.limits, all);
     let names = |c: &Container| c.env.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
@@ -83,6 +84,14 @@ fn source(variable: &EnvVar) -> String {
 
 fn value(field: String, before: &str, after: &str) -> Differs {
     Differs { field, before: before.to_owned(), after: after.to_owned() }
+}
+
+/// Words of a command line without what follows the flag of a credential: alone, nobody would know it for one.
+fn open(words: &[String]) -> Vec<String> {
+    let is_flag =
+        |word: &str| word.starts_with('-') && !word.contains('=') && is_credential(word.trim_start_matches('-'));
+    let follows = |at: usize| at > 0 && is_flag(&words[at - 1]) && !words[at].starts_with('-');
+    (0..words.len()).filter(|at| !follows(*at)).map(|at| words[at].clone()).collect()
 }
 
 /// Words that are in one of two lists alone.
@@ -121,5 +130,15 @@ mod tests {
         let texts: Vec<String> = found.iter().map(|d| format!("{}: {} → {}", d.field, d.before, d.after)).collect();
         assert_eq!(texts, ["image of container web: web:1 → web:2", "memory of limits of container web: 1Gi → 512Mi"]);
         assert!(differs(&spec("web:1", "1Gi"), &spec("web:1", "1Gi")).is_empty());
+    }
+
+    #[test]
+    fn a_credential_of_a_command_line_is_not_told() {
+        let spec = |password: &str, level: &str| -> PodSpec {
+            let args = ["--db.password", password, "--log.level", level];
+            serde_json::from_value(json!({"containers": [{"name": "web", "args": args}]})).expect("a pod spec")
+        };
+        let texts = |a: &PodSpec, b: &PodSpec| differs(a, b).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(texts(&spec("one", "info"), &spec("two", "debug")), ["arguments of container web info → debug"]);
     }
 }

@@ -25,6 +25,8 @@ const HASH: &str = "controller-revision-hash";
 const GENERATION: &str = "pod-template-generation";
 /// `kubectl rollout restart` writes it.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
+/// Stakater's Reloader writes it where a ConfigMap or a Secret was changed.
+const RELOADED: &str = "reloader.stakater.com/last-reloaded-from";
 /// What charts write so that a change of a ConfigMap or Secret makes new pods.
 const CHECKSUM: &str = "checksum/";
 
@@ -37,8 +39,10 @@ pub(crate) struct LastRevision {
     pub(crate) revision: String,
     /// The number of that which ran; empty likewise.
     pub(crate) before: String,
-    /// When it was made.
+    /// When it was made; where it has no number, when the pod was that fails.
     pub(crate) at: Timestamp,
+    /// When the first was made of those that came after the one that ran.
+    pub(crate) first: Timestamp,
     /// What differs from that which ran, of what is read of it; nothing where the older one was not read.
     pub(crate) differs: Vec<Differs>,
     /// Sums of configuration that differ: `checksum/config`.
@@ -96,8 +100,12 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
             // With the new revision the last ready pod went; a workload that was broken before went earlier.
             let lost = condition("Available").filter(|c| c.status == "False")?.last_transition_time?;
             let settled = lost.as_second() - meta.creation_timestamp?.as_second() >= SETTLED;
-            let with_it = lost.as_second() - at.as_second() >= -TOGETHER;
-            let before = older.first().filter(|_| settled && with_it)?;
+            let with_it = (-TOGETHER..=SETTLED).contains(&(lost.as_second() - at.as_second()));
+            // One that was made while it was lost is a try, too.
+            let was_there = |set: &&&ReplicaSet| {
+                set.metadata.creation_timestamp.is_some_and(|made| made.as_second() < lost.as_second() - TOGETHER)
+            };
+            let before = older.iter().find(was_there).filter(|_| settled && with_it)?;
             (*before, Ran::Until)
         }
     };
@@ -112,11 +120,14 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
         return None;
     }
     let number = |set: &ReplicaSet| changes::revision(set).to_string();
+    // The first of those that came after it: there can be several tries.
+    let next = own.iter().take_while(|set| changes::revision(set) > changes::revision(before)).last();
     Some(LastRevision {
         workload: workload.reference(),
         revision: number(newest),
         before: number(before),
         at,
+        first: next.and_then(|set| set.metadata.creation_timestamp).unwrap_or(at),
         differs,
         sums,
         ran,
@@ -125,7 +136,7 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
 
 /// The template was written anew for a restart.
 fn is_restart(before: &Meta, after: &Meta) -> bool {
-    before.annotations.get(RESTARTED) != after.annotations.get(RESTARTED)
+    [RESTARTED, RELOADED].iter().any(|name| before.annotations.get(*name) != after.annotations.get(*name))
 }
 
 /// Annotations of the template that stand for what it reads.
@@ -143,8 +154,9 @@ fn of_hash(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<LastRevisi
         snap.pods_of_workload(workload).filter(|p| p.is_ready() && p.metadata.deletion_timestamp.is_none()).collect();
     let is_older = |p: &&&Pod| {
         let generation = |p: &Pod| p.metadata.label(GENERATION).and_then(|g| g.parse::<u64>().ok());
-        // A StatefulSet's pods have no number: its status says which revision is the new one.
-        let is_below = generation(p).zip(generation(pod)).is_some_and(|(other, mine)| other < mine);
+        // Going back without a number leads to the revision just before. A StatefulSet's pods have no number: its status
+        // says which revision is the new one.
+        let is_below = generation(p).zip(generation(pod)).is_some_and(|(other, mine)| other + 1 == mine);
         workload.kind == "StatefulSet" || is_below
     };
     if ready.iter().any(|p| p.metadata.label(HASH) == Some(own)) {
@@ -157,11 +169,13 @@ fn of_hash(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<LastRevisi
     if is_restart(&before.metadata, &pod.metadata) && differs.is_empty() && sums.is_empty() {
         return None;
     }
+    let at = pod.metadata.creation_timestamp?;
     Some(LastRevision {
         workload: workload.reference(),
         revision: String::new(),
         before: String::new(),
-        at: pod.metadata.creation_timestamp?,
+        at,
+        first: at,
         sums,
         ran: Ran::Runs(older.len()),
         differs,
@@ -184,12 +198,15 @@ impl LastRevision {
         }
         let (name, namespace) = managed::release(target.meta)?;
         let all = snap.helm_releases.items().ok()?;
-        let own = all.iter().filter(|r| r.name == name && r.metadata.namespace == namespace);
-        let newest = own.max_by_key(|r| r.revision)?;
-        let began = newest.metadata.creation_timestamp.or(newest.changed_at)?;
+        let own = || all.iter().filter(|r| r.name == name && r.metadata.namespace == namespace);
+        let began = |r: &HelmRelease| r.metadata.creation_timestamp.or(r.changed_at).map(Timestamp::as_second);
+        let newest = own().max_by_key(|r| r.revision)?;
         let is_over = matches!(newest.status.as_str(), "deployed" | "failed");
-        let near = (0..=UPGRADE).contains(&(self.at.as_second() - began.as_second() + TOGETHER));
-        let back: &HelmRelease = releases::last_deployed(all, newest).filter(|_| is_over && near)?;
+        let near = (0..=UPGRADE).contains(&(self.at.as_second() - began(newest)? + TOGETHER));
+        // Helm counts each of several tries as deployed: what ran is older than the first of them.
+        let until = if self.first == self.at { self.at.as_second() + TOGETHER } else { self.first.as_second() };
+        let first = own().filter(|r| began(r).is_some_and(|began| began <= until)).max_by_key(|r| r.revision)?;
+        let back: &HelmRelease = releases::last_deployed(all, first).filter(|_| is_over && near)?;
         Some(HelmBack { release: name.to_owned(), namespace: namespace.to_owned(), revision: back.revision })
     }
 

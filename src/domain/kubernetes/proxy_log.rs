@@ -9,9 +9,8 @@ use crate::text::pattern::pattern;
 
 /// Seconds for which what it says is of now: it tries again every 30 seconds.
 const NOW: i64 = 300;
-/// Seconds for which its complaints are counted.
-const COUNTED: i64 = 1800;
-/// Times that it has to say so: once passes, as where another program holds the lock.
+/// Times that it has to say so within these: once passes, as where another program holds the lock, and so does a while now and
+/// then.
 const OFTEN: usize = 3;
 
 /// What keeps it from its work.
@@ -57,7 +56,7 @@ pub(crate) fn trouble<'a>(snap: &'a Snapshot, proxy: &Pod) -> Option<Trouble<'a>
         let now = snap.collected_at;
         let told: Vec<(&str, Kind)> = log.text.lines().filter_map(|line| Some((line, kind(line)?))).collect();
         let (line, kind) = *told.last()?;
-        let times = told.iter().filter(|(l, k)| *k == kind && is_within(l, now, COUNTED)).count();
+        let times = told.iter().filter(|(l, k)| *k == kind && is_within(l, now, NOW)).count();
         let goes_on = times >= OFTEN && age(line, now).is_some_and(|seconds| seconds <= NOW);
         goes_on.then(|| Trouble { kind, log, line, reason: reason(line) })
     })
@@ -136,6 +135,9 @@ mod tests {
         let old = [line("01:53:20"), line("01:53:50"), line("01:54:20")];
         let old: Vec<&str> = old.iter().map(String::as_str).collect();
         assert_eq!(told(&old), None, "an hour ago");
+        let rare = [line("02:33:20"), line("02:43:50"), line("02:54:20")];
+        let rare: Vec<&str> = rare.iter().map(String::as_str).collect();
+        assert_eq!(told(&rare), None, "now and then");
         let api = "E1121 02:54:20.1 1 reflector.go:205] \"Failed to watch\" err=\"failed to list *v1.EndpointSlice: Get \\\"https://10.0.0.1:443/apis\\\": dial tcp 10.0.0.1:443: i/o timeout\"";
         assert_eq!(told(&[api, api, api]).map(|(kind, _)| kind), Some(Kind::Api));
         let calm = "I1121 02:54:20.1 1 proxier.go:858] \"Syncing iptables rules\"";

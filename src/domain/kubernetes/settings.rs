@@ -4,6 +4,7 @@
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Pod};
+use crate::text::credential::is_credential;
 use crate::text::pattern::pattern;
 
 /// Letters of a file in which words are looked for.
@@ -18,6 +19,8 @@ const WORD: usize = 6;
 pub(crate) enum Source {
     /// It stands in the pod's template.
     Template,
+    /// A field of the pod or of a container's resources.
+    Field,
     /// A key of a ConfigMap.
     ConfigMap { name: String, key: String },
     /// A key of a Secret.
@@ -44,6 +47,7 @@ impl Setting {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Variable { name, source: Source::Template } => format!("variable {name} of its pod template"),
+            Self::Variable { name, source: Source::Field } => format!("variable {name} (from a field of its pod)"),
             Self::Variable { name, source: Source::ConfigMap { name: map, key } } => {
                 format!("variable {name} (key {key} of ConfigMap {map})")
             }
@@ -107,6 +111,7 @@ fn variable(variable: &EnvVar) -> Setting {
     let source = match (map, secret) {
         (Some((name, key)), _) => Source::ConfigMap { name, key },
         (_, Some((name, key))) => Source::Secret { name, key },
+        _ if from.is_some() => Source::Field,
         _ => Source::Template,
     };
     Setting::Variable { name: variable.name.clone(), source }
@@ -169,35 +174,35 @@ fn lines(snap: &Snapshot, pod: &Pod, container: &Container, said: &str, words: &
     let quoted = pattern!(r#""([^"\n]{1,80})"|'([^'\n]{1,80})'|`([^`\n]{1,80})`"#);
     let quoted = quoted.captures_iter(said).filter_map(|c| c.get(1).or(c.get(2)).or(c.get(3)).map(|m| m.as_str()));
     let line = |word: &str| {
-        let of_file = |text: &str| -> Vec<usize> {
-            text.lines().enumerate().filter(|(_, l)| sets(l, word)).map(|(at, _)| at + 1).collect()
+        let of_file = |text: &str| -> Vec<(usize, String)> {
+            let named = |(at, line)| Some((at + 1, sets(line, word)?.to_owned()));
+            text.lines().enumerate().filter_map(named).collect()
         };
-        let mut hits = short().flat_map(|f| of_file(f.text).into_iter().map(move |at| (f, at)));
-        let (file, line) = hits.next()?;
+        let mut hits = short().flat_map(|f| of_file(f.text).into_iter().map(move |hit| (f, hit)));
+        let (file, (line, word)) = hits.next()?;
         let one = hits.next().is_none();
-        one.then(|| Setting::Line {
-            word: word.to_owned(),
-            map: file.map.metadata.name.clone(),
-            key: file.key.to_owned(),
-            line,
-        })
+        one.then(|| Setting::Line { word, map: file.map.metadata.name.clone(), key: file.key.to_owned(), line })
     };
     quoted.chain(words.iter().copied()).filter_map(line).collect()
 }
 
-/// A line sets a key of that name, or sets something to just that value.
-fn sets(line: &str, word: &str) -> bool {
+/// A line sets a key of that name, or sets something to just that value: what to call it. Of a credential the value is not
+/// repeated.
+fn sets<'a>(line: &'a str, word: &'a str) -> Option<&'a str> {
     let line = line.trim();
     let line = line.strip_prefix("- ").unwrap_or(line).trim_start();
     if line.starts_with(['#', ';']) {
-        return false;
+        return None;
     }
-    let plain = |part: &str| part.trim().trim_end_matches([',', '{', '[']).trim().trim_matches(['"', '\'']) == word;
-    let split = line.split_once(':').or_else(|| line.split_once('='));
-    split.is_some_and(|(key, value)| {
-        let value = value.split(" #").next().unwrap_or_default();
-        plain(key) || plain(value)
-    })
+    let plain = |part: &'a str| part.trim().trim_end_matches([',', '{', '[']).trim().trim_matches(['"', '\'']);
+    let (key, value) = line.split_once(':').or_else(|| line.split_once('='))?;
+    let (key, value) = (plain(key), plain(value.split(" #").next().unwrap_or_default()));
+    match () {
+        () if key == word => Some(word),
+        () if value == word && is_credential(key) => Some(key),
+        () if value == word => Some(word),
+        () => None,
+    }
 }
 
 /// Files that a ConfigMap or a Secret fills.

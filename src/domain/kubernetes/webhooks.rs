@@ -80,12 +80,12 @@ impl<'a> Hook<'a> {
         self.bundle_fault(snap)
     }
 
-    /// An empty bundle stands for the system's own authorities, which sign no name of a Service.
     /// Nobody has filled its CA bundle in.
     fn lacks_bundle(&self, snap: &Snapshot) -> bool {
         matches!(self.bundle_fault(snap), Some(Fault::NoBundle | Fault::BadBundle))
     }
 
+    /// An empty bundle stands for the system's own authorities, which sign no name of a Service.
     fn bundle_fault(&self, snap: &Snapshot) -> Option<Fault<'a>> {
         let bundle = self.webhook.client_config.ca_bundle.as_deref().unwrap_or_default();
         if bundle.is_empty() {

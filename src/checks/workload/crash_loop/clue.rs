@@ -60,7 +60,8 @@ impl Clue {
     pub(super) fn evidence(&self) -> Option<Evidence> {
         let last = self.last.as_ref()?;
         let ResourceRef::Kubernetes { namespace, .. } = &last.workload else { return None };
-        let value = format!("made {}: {}", minute(last.at), difference(last));
+        let of = if last.revision.is_empty() { "pod " } else { "" };
+        let value = format!("{of}made {}: {}", minute(last.at), difference(last));
         let show = "kubectl rollout history {{ target }} -n {{ namespace }}";
         let source = format!("{}, {}", last.workload, revision(last));
         Some(
@@ -119,9 +120,11 @@ fn of_revision(last: &LastRevision) -> String {
                 "" => "the one before".to_owned(),
                 number => format!("revision {number}"),
             };
-            format!(
-                "no pod of {revision} was ready since it was made ({at}), while {pods} of {before} {run}; it differs in {what}"
-            )
+            let differs = match last.revision.as_str() {
+                "" => format!("{revision} differs in {what} (this pod was made {at})"),
+                _ => format!("{revision}, made {at}, differs in {what}"),
+            };
+            format!("no pod of {revision} is ready, while {pods} of {before} {run}; {differs}")
         }
         Ran::Until => format!("it was available until {revision} was made ({at}), which differs in {what}"),
     }

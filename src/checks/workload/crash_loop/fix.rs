@@ -41,6 +41,9 @@ use crate::snapshot::{Platform, Snapshot};
 /// Loads the modules by which iptables has its tables.
 const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";
 
+/// Istio adds nothing to the pods of such a template.
+const WITHOUT_ISTIO: &str = r#"{"spec":{"template":{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}}}"#;
+
 /// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
 const SNAPSHOT_ADDON: &str = "snapshot-controller";
@@ -103,6 +106,11 @@ fn unknown(case: &Case<'_>) -> Way {
     }
 }
 
+/// Its words are of the run before.
+fn is_previous(case: &Case<'_>) -> bool {
+    case.failing.cause.said().is_none_or(|(_, previous)| previous)
+}
+
 /// What its last words name, for want of a reader of them.
 fn other(case: &Case<'_>, previous: bool) -> Way {
     Way::Other {
@@ -163,9 +171,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(&case.target),
         },
         // No disk of the node fails there.
-        Class::Device if on_network(case) => {
-            other(case, case.failing.cause.said().is_none_or(|(_, previous)| previous))
-        }
+        Class::Device if on_network(case) => other(case, is_previous(case)),
         Class::Device => Way::Device {
             pod: case.pod_name(),
             node: node(case),
@@ -182,6 +188,10 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
 fn of_balancer(case: &Case<'_>, region: &str) -> Vec<String> {
     let container = case.failing.container;
     if !container.image.contains("aws-load-balancer-controller") {
+        return Vec::new();
+    }
+    // Of a region that is not known there is only a placeholder.
+    if region.starts_with('<') {
         return Vec::new();
     }
     let vpc = case.snap.eks_cluster.as_ref().ok().map(|c| c.resources_vpc_config.vpc_id.clone());
@@ -591,6 +601,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
+        Class::CrdMissing if crash.is_of_server() => other(case, is_previous(case)),
         Class::CrdMissing => {
             let group = crash.group().unwrap_or_default().to_owned();
             // Where no group is told, only programs of the operator's own world mean its kinds.
@@ -624,7 +635,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
             region: Place::of(case.snap).region,
             node: node(case),
-            patch: r#"{"spec":{"template":{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}}}"#,
+            patch: if case.failing.container.name.starts_with("istio") { WITHOUT_ISTIO } else { "" },
             pod,
             kept: Kept::of(&case.target),
         },
@@ -671,7 +682,6 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     }
 }
 
-/// Where the CRDs of the operator that runs here are.
 /// What an image is made for lives on the kinds of the Prometheus operator.
 fn asks_for_monitors(image: &str) -> bool {
     let base = base_of(image);
@@ -680,6 +690,7 @@ fn asks_for_monitors(image: &str) -> bool {
         .any(|part| base.contains(part))
 }
 
+/// Where the CRDs of the operator that runs here are.
 fn crds(snap: &Snapshot) -> String {
     let containers = snap.pods().unwrap_or_default().iter().flat_map(|p| &p.spec.containers);
     let mut versions =

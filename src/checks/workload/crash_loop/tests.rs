@@ -153,7 +153,7 @@ fn unknown_words_lead_to_what_is_set_and_to_what_was_changed() {
     let found = unknown("cookie_secret must be 16, 24, or 32 bytes, but is 44 bytes", 1);
     for wanted in [
         "it names variable PROXY_COOKIE_SECRET (key cookie-secret of Secret login)",
-        "a pod of revision 7 runs; it differs in image of container prometheus proxy:5 → proxy:7",
+        "a pod of revision 7 runs; revision 8, made 2026-11-21 01:00 UTC, differs in image of container prometheus proxy:5 → proxy:7",
     ] {
         assert!(found.message.contains(wanted), "{}", found.message);
     }
