@@ -15,6 +15,7 @@ use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
+use crate::domain::traffic::router_log;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -126,6 +127,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     let is_named = ingress::of_stack(snap).next().is_some()
         || ingress::balanced(snap).next().is_some()
         || !(snap.ingresses.gaps().is_empty() && snap.services.gaps().is_empty());
+    // What routes requests by host says much of everybody's: it is read where the stack has an Ingress of it.
+    let is_routed = router_log::serves_stack(snap);
     let mut of_owner: BTreeMap<String, usize> = BTreeMap::new();
     let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
     for pod in pods {
@@ -138,7 +141,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
                     is_named
                 } else if proxy_log::is_proxy_container(&c.name, &c.image) {
                     trouble || behind || pod.spec.node_name.as_deref().is_some_and(|n| asking.contains(n))
-                } else if is_part(c) || is_further(pod, c) {
+                } else if is_part(c) || is_further(pod, c) || (is_routed && router_log::is_controller(&c.image)) {
                     true
                 } else {
                     (stack && trouble) || behind
@@ -155,10 +158,11 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // What measures the nodes is well almost always: the others come first.
     wanted.sort_by_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters and of kube-proxy, which add to what others say.
+    // Recordings of before do not hold the logs of exporters, of kube-proxy and of what routes requests, which add to what
+    // others say.
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
         is_node_exporter(c)
-            || !is_part(c) && exporter_log::exporter(c)
+            || !is_part(c) && (exporter_log::exporter(c) || router_log::is_controller(&c.image))
             || c.name == "kube-proxy" && !is_left_behind(p, snap)
     });
     let mut logs = read_logs(client, parts).await;

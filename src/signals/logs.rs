@@ -14,6 +14,7 @@ use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
+use crate::domain::traffic::router_log;
 use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -145,7 +146,8 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     let of_engine = Engine::of_image(&log.image).is_some();
     let is_judged = of_engine && (!group.is_error || engine_log::trouble(text).is_some())
         || node_pool_said::is_controller(&log.image)
-        || gateway_log::store_of(snap, log).is_some();
+        || gateway_log::store_of(snap, log).is_some()
+        || router_log::is_controller(&log.image) && router_log::is_of_request(text);
     let of_agent = Agent::of_image(&log.image).is_some() && is_missing_file(text);
     // Where the file of a container that runs is missing, the agent lacks a directory of the node.
     of_store

@@ -34,9 +34,19 @@ impl Lasting {
         self.times >= SEVERAL
     }
 
-    /// The same, over some minutes, and still.
+    /// Said within these seconds.
+    pub(crate) fn is_within(self, seconds: i64) -> bool {
+        self.last <= seconds
+    }
+
+    /// The same, over some minutes.
+    pub(crate) fn lasted(self) -> bool {
+        self.is_several() && self.first - self.last >= LASTS
+    }
+
+    /// The same, and still.
     pub(crate) fn goes_on(self) -> bool {
-        self.is_several() && self.first - self.last >= LASTS && self.last <= NOW
+        self.lasted() && self.last <= NOW
     }
 }
 
@@ -56,5 +66,6 @@ mod tests {
         assert!(!of(&[60, 60, 60]).goes_on(), "it starts");
         assert!(!of(&[900, 780, 660]).goes_on(), "it is over");
         assert!(of(&[900, 780, 660]).is_several() && !of(&[300, 60]).is_several());
+        assert!(of(&[900, 780, 660]).lasted() && !of(&[660, 660, 660]).lasted());
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod local_only;
 pub(crate) mod misled;
 pub(crate) mod other_nodes;
 pub(crate) mod public_subnet;
+pub(crate) mod router_log;
 pub(crate) mod seen;
 pub(crate) mod service_network;
 pub(crate) mod shut;

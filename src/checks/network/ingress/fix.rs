@@ -10,6 +10,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{Evidence, Placeholder, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Ingress, LoadBalancerStatus, Meta, Service, Workload};
+use crate::snapshot::monitoring::ContainerLog;
 
 /// The controller, and its ServiceAccount, as its chart calls both.
 pub(super) const NAME: &str = "aws-load-balancer-controller";
@@ -162,6 +163,18 @@ pub(super) enum Fix {
         of: Common,
         pod: String,
     },
+    RouterHeader {
+        #[serde(flatten)]
+        of: Routed,
+    },
+    RouterBody {
+        #[serde(flatten)]
+        of: Routed,
+    },
+    RouterSlow {
+        #[serde(flatten)]
+        of: Routed,
+    },
     Record {
         #[serde(flatten)]
         of: Kept,
@@ -188,6 +201,10 @@ pub(super) struct Common {
     target_group: String,
     /// The TargetGroupBinding that the controller speaks of; empty where it speaks of none.
     binding: String,
+    /// The pod of ingress-nginx that speaks of it; empty where none does.
+    router: String,
+    router_namespace: String,
+    router_container: String,
 }
 
 /// The same, with who keeps the object as it is.
@@ -196,6 +213,16 @@ pub(super) struct Kept {
     #[serde(flatten)]
     of: Common,
     managed: String,
+}
+
+/// An option of ingress-nginx for this Ingress.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Routed {
+    #[serde(flatten)]
+    pub(super) of: Kept,
+    /// The annotation, and what it is to be.
+    pub(super) option: &'static str,
+    pub(super) value: String,
 }
 
 /// The controller that makes load balancers, as commands name it.
@@ -323,6 +350,9 @@ impl<'a> Object<'a> {
             region: Identity::of(snap).region.unwrap_or_default().to_owned(),
             target_group: String::new(),
             binding: String::new(),
+            router: String::new(),
+            router_namespace: String::new(),
+            router_container: String::new(),
         }
     }
 }
@@ -336,6 +366,11 @@ impl Object<'_> {
 impl Common {
     pub(super) fn with_group(self, arn: &str) -> Self {
         Self { target_group: arn.to_owned(), ..self }
+    }
+
+    pub(super) fn with_router(self, log: &ContainerLog) -> Self {
+        let (router, router_namespace) = (log.pod.clone(), log.namespace.clone());
+        Self { router, router_namespace, router_container: log.container.clone(), ..self }
     }
 
     pub(super) fn with_binding(self, name: &str) -> Self {

@@ -4,6 +4,7 @@ mod fix;
 mod names;
 mod objects;
 mod refused;
+mod routed;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ impl Check for IngressBroken {
         found.extend(refused::findings(snap));
         found.extend(targets::findings(snap));
         found.extend(names::findings(snap));
+        found.extend(routed::findings(snap));
         Ok(Diagnosis::Findings(found))
     }
 }

@@ -4,6 +4,7 @@ use super::IngressBroken;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::snapshot;
 use crate::model::{Fact, Finding};
+use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
 fn snap(ingress: Value, events: Value) -> Snapshot {
@@ -106,4 +107,67 @@ fn a_redirect_is_no_healthy_answer() {
     let found = one(&snap);
     assert!(found.message.contains("asks GET / and wants 200, and the answer is 302"), "{}", found.message);
     assert!(steps(&found).contains("alb.ingress.kubernetes.io/healthcheck-path=/api/health"), "{}", steps(&found));
+}
+
+/// An Ingress of ingress-nginx, and what its controller says of requests.
+fn routed(lines: &[(&str, &str, &str)]) -> Snapshot {
+    let mut snap = snap(ingress("nginx", "grafana", true), json!([]));
+    let class = json!([{"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}}]);
+    snap.ingress_classes = Listing::cluster(serde_json::from_value(class).expect("a class"));
+    let text: Vec<String> = lines
+        .iter()
+        .map(|(at, said, host)| {
+            format!("2026/11/21 {at} [error] 34#34: *8 {said}, client: 10.0.1.1, server: {host}, request: \"GET / HTTP/1.1\", upstream: \"http://10.0.1.5:3000/\", host: \"{host}\"")
+        })
+        .collect();
+    *snap.part_logs = Ok(vec![ContainerLog {
+        namespace: "ingress-nginx".into(),
+        pod: "ingress-nginx-controller-0".into(),
+        container: "controller".into(),
+        image: "registry.k8s.io/ingress-nginx/controller:v1.11.3".into(),
+        text: text.join("\n").as_str().into(),
+        ..ContainerLog::default()
+    }]);
+    snap
+}
+
+const HEADER: &str = "upstream sent too big header while reading response header from upstream";
+
+#[test]
+fn other_hosts_and_single_requests_are_quiet() {
+    let times = ["01:50:00", "01:52:00", "01:54:00"];
+    let of = |said, host| times.map(|at| (at, said, host));
+    assert!(findings(&IngressBroken, &routed(&of(HEADER, "shop.example.com"))).is_empty());
+    assert!(
+        findings(&IngressBroken, &routed(&[("01:50:00", HEADER, "grafana.example.com"); 3])).is_empty(),
+        "one request"
+    );
+    let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+    assert!(findings(&IngressBroken, &routed(&of(refused, "grafana.example.com"))).is_empty());
+    let before = ["00:10:00", "00:20:00", "00:30:00"].map(|at| (at, HEADER, "grafana.example.com"));
+    assert!(findings(&IngressBroken, &routed(&before)).is_empty(), "long ago");
+    let healed = ["01:05:00", "01:15:00", "01:25:00"].map(|at| (at, HEADER, "grafana.example.com"));
+    assert!(findings(&IngressBroken, &routed(&healed)).is_empty(), "nothing of it since");
+}
+
+#[test]
+fn what_nginx_does_not_let_through_names_the_option() {
+    let times = ["01:50:00", "01:52:00", "01:54:00"];
+    for (said, message, command) in [
+        (HEADER, "with 502: the header of the answer", "proxy-buffer-size=16k"),
+        (
+            "upstream timed out (110: Operation timed out) while reading response header from upstream",
+            "with 504: the answer takes longer than it waits",
+            "proxy-read-timeout=300",
+        ),
+        (
+            "client intended to send too large body: 2201923 bytes",
+            "with 413: a request of 2201923 bytes is larger",
+            "proxy-body-size=5m",
+        ),
+    ] {
+        let found = one(&routed(&times.map(|at| (at, said, "grafana.example.com"))));
+        assert!(found.message.contains(message), "{}", found.message);
+        assert!(steps(&found).contains(command), "{}", steps(&found));
+    }
 }

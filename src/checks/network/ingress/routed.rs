@@ -1,0 +1,80 @@
+//! ingress-nginx does not let through what is asked or answered under a host of the stack, or does not wait for it.
+
+use super::IngressBroken;
+use super::fix::{Fix, Object, Routed};
+use crate::checks::support::seen::log_evidence;
+use crate::domain::traffic::router_log::{self, Failing, Trouble};
+use crate::model::{Finding, Severity};
+use crate::snapshot::Snapshot;
+
+const HEADER: &str = "nginx.ingress.kubernetes.io/proxy-buffer-size";
+const BODY: &str = "nginx.ingress.kubernetes.io/proxy-body-size";
+const SLOW: &str = "nginx.ingress.kubernetes.io/proxy-read-timeout";
+
+pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
+    router_log::failing(snap).into_iter().map(|failing| of(snap, &failing)).collect()
+}
+
+fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
+    let Failing { trouble, ingress, host, said, line, log } = failing;
+    let object = Object::Ingress(ingress);
+    let set = |option: &str| ingress.metadata.annotations.get(option).map(|v| v.trim().to_owned());
+    let (option, value, answers) = match trouble {
+        Trouble::Header => {
+            let now = set(HEADER);
+            let because = format!(
+                "502: the header of the answer (cookies, mostly those of a login) is longer than its buffer ({})",
+                now.as_deref()
+                    .map_or_else(|| "4k unless it is told otherwise".to_owned(), |v| format!("proxy-buffer-size {v}"))
+            );
+            (HEADER, doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned()), because)
+        }
+        Trouble::Body => {
+            let now = set(BODY);
+            let size = router_log::body(line);
+            let of_size = size.map(|s| format!(" of {s} bytes")).unwrap_or_default();
+            let because = format!(
+                "413: a request{of_size} is larger than it lets through ({})",
+                now.as_deref()
+                    .map_or_else(|| "1m unless it is told otherwise".to_owned(), |v| format!("proxy-body-size {v}"))
+            );
+            let mebibytes = size.map_or(16, |s| s.saturating_mul(2).div_ceil(1 << 20));
+            (BODY, format!("{mebibytes}m"), because)
+        }
+        Trouble::Slow => {
+            let now = set(SLOW);
+            let because = format!(
+                "504: the answer takes longer than it waits ({})",
+                now.as_deref().map_or_else(
+                    || "60 seconds unless it is told otherwise".to_owned(),
+                    |v| format!("proxy-read-timeout {v}")
+                )
+            );
+            let seconds = now
+                .and_then(|v| v.trim_end_matches('s').parse::<u32>().ok())
+                .map_or(300, |n| n.max(60).saturating_mul(2));
+            (SLOW, seconds.to_string(), because)
+        }
+    };
+    let message =
+        format!("{}: nginx answers {host} with {answers}, {} times in the last hour", object.words(), said.times);
+    let of = Routed { of: object.kept(object.common(snap).with_router(log)), option, value };
+    let (fix, key) = match trouble {
+        Trouble::Header => (Fix::RouterHeader { of }, "header"),
+        Trouble::Body => (Fix::RouterBody { of }, "body"),
+        Trouble::Slow => (Fix::RouterSlow { of }, "slow"),
+    };
+    Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message)
+        .key(object.key(key))
+        .breaks_nothing()
+        .fix(fix)
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+}
+
+/// Twice a size as nginx writes it.
+fn doubled(size: Option<&str>) -> Option<String> {
+    let size = size?;
+    let unit = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+    let (number, unit) = size.split_at(unit);
+    Some(format!("{}{unit}", number.parse::<u64>().ok()?.checked_mul(2)?))
+}
