@@ -11,7 +11,9 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{Instance, Kind, Passed, PassedBy};
 use crate::domain::kubernetes::forbidden::{self, Account, Act};
+use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::complaint::groups;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -46,6 +48,14 @@ enum Fix {
         within: String,
         where_words: Vec<String>,
     },
+    Strict {
+        namespace: String,
+        owner: String,
+        managed_by: String,
+        /// `CONTAINER=IMAGE` of an image that asks for less.
+        images: Vec<String>,
+        before: &'static str,
+    },
     Label {
         namespace: String,
         config_map: String,
@@ -75,6 +85,19 @@ enum Fix {
 
 /// Seconds for which a refusal counts.
 const RECENT: i64 = 3 * 3600;
+/// Seconds for which a connection that fails counts: it is made again every few seconds.
+const NOW: i64 = 900;
+/// Complaints from which on it goes on.
+const SEVERAL: usize = 3;
+/// What Python demands of an authority from version 3.13 on, and those of old clusters do not have.
+const STRICT: &[&str] = &[
+    "Missing Authority Key Identifier",
+    "Missing Subject Key Identifier",
+    "CA cert does not include key usage extension",
+    "Basic Constraints of CA cert not marked critical",
+];
+/// The last version whose Python does not.
+const BEFORE: &str = "1.30.3";
 
 impl Check for GrafanaSidecar {
     fn meta(&self) -> &'static CheckMeta {
@@ -84,6 +107,7 @@ impl Check for GrafanaSidecar {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let mut findings = forbidden(snap);
+        findings.extend(strict(snap));
         // Who may read nothing passes everything by.
         if findings.is_empty() {
             for instance in &instances {
@@ -101,6 +125,51 @@ impl Check for GrafanaSidecar {
         }
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// Side-cars whose Python does not accept the certificate of the API server, one finding for each owner.
+fn strict(snap: &Snapshot) -> Vec<Finding> {
+    let mut found: BTreeMap<String, Finding> = BTreeMap::new();
+    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
+    for log in logs.iter().filter(|l| l.image.contains("k8s-sidecar") && !l.previous) {
+        let of_now = |last: jiff::Timestamp| snap.seconds_since(last) < NOW;
+        let said = groups(&log.text, snap.collected_at)
+            .into_iter()
+            .filter(|g| g.count >= SEVERAL && g.last.is_none_or(of_now) && of_api_server(&g.text))
+            .find_map(|g| Some((*STRICT.iter().find(|w| g.text.contains(**w))?, g.text)));
+        let Some((what, text)) = said else { continue };
+        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+        let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+        let containers = pod.map(|p| p.spec.containers.as_slice()).unwrap_or_default();
+        let own = containers.iter().filter(|c| c.image.contains("k8s-sidecar"));
+        let images =
+            own.filter_map(|c| Some(format!("{}={}", c.name, Image::parse(&c.image)?.with_tag(BEFORE)))).collect();
+        let message = format!(
+            "side-car {} of {} does not accept the certificate of the API server ({what}), so nothing of a ConfigMap or Secret is loaded: its Python demands of the cluster's authority what that of an old cluster does not have",
+            log.container,
+            owner.kubectl_name()
+        );
+        let fix = Fix::Strict {
+            namespace: log.namespace.clone(),
+            owner: owner.kubectl_name(),
+            managed_by: pod.map(|p| Target::of(snap, p).managed_by.clone()).unwrap_or_default(),
+            images,
+            before: BEFORE,
+        };
+        found.entry(owner.key()).or_insert_with(|| {
+            Finding::new(GrafanaSidecar::META.id, Severity::Warning, owner.clone(), message)
+                .key(format!("{} strict", owner.key()))
+                .breaks_nothing()
+                .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &text))
+                .fix(fix)
+        });
+    }
+    found.into_values().collect()
+}
+
+/// A request for ConfigMaps or Secrets failed, and not one to the program beside it.
+fn of_api_server(text: &str) -> bool {
+    text.contains("CERTIFICATE_VERIFY_FAILED") && ["/configmaps", "/secrets"].iter().any(|kind| text.contains(kind))
 }
 
 /// Refusals of the API server, one finding for each pod.
@@ -273,6 +342,34 @@ mod tests {
         assert_eq!(label[0].variant, "label");
         let elsewhere = findings(&GrafanaSidecar, &with(json!({"grafana_dashboard": "1"}), "tools"));
         assert_eq!(elsewhere[0].variant, "namespace");
+    }
+
+    #[test]
+    fn an_old_authority_is_not_accepted_by_a_new_python() {
+        let said = |reason: &str, minutes: [u8; 3], path: &str| {
+            let mut snap = with(json!({"grafana_dashboard": "1"}), "monitoring");
+            let line = |m: u8| {
+                format!(
+                    r#"{{"time": "2026-11-21T01:{m:02}:00.269709+00:00", "level": "ERROR", "msg": "MaxRetryError when calling kubernetes: HTTPSConnectionPool(host='172.20.0.1', port=443): Max retries exceeded with url: {path}?watch=True (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason} (_ssl.c:1028)')))"}}"#
+                )
+            };
+            *snap.part_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "grafana-0".into(),
+                container: "grafana-sc-dashboard".into(),
+                image: "quay.io/kiwigrid/k8s-sidecar:1.30.5".into(),
+                text: minutes.map(line).join("\n").as_str().into(),
+                ..ContainerLog::default()
+            }]);
+            findings(&GrafanaSidecar, &snap)
+        };
+        let reason = "Missing Authority Key Identifier";
+        let found = said(reason, [52, 54, 56], "/api/v1/configmaps");
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["strict"]);
+        assert!(found[0].message.contains("(Missing Authority Key Identifier)"), "{}", found[0].message);
+        assert!(said(reason, [2, 4, 6], "/api/v1/configmaps").is_empty(), "it is over");
+        assert!(said(reason, [52, 54, 56], "/api/admin/provisioning/dashboards/reload").is_empty(), "Grafana's own");
+        assert!(said("unable to get local issuer certificate", [52, 54, 56], "/api/v1/configmaps").is_empty());
     }
 
     #[test]
