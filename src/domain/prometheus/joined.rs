@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
-use crate::domain::text::log_line::is_within;
+use crate::domain::text::log_line::{Line, is_within};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::lint::yaml::Node;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
@@ -23,8 +25,12 @@ pub(crate) enum Joined<'a> {
     Mesh { pod: &'a Pod, mesh: Mesh },
     /// kube-rbac-proxy in front of it cannot ask the API server who asks: where that is said, and why.
     Review { pod: &'a Pod, log: &'a ContainerLog, line: &'a str, why: String },
+    /// It says itself why it cannot gather its metrics.
+    Gathering { pod: &'a Pod, log: &'a ContainerLog, line: &'a str, why: String },
 }
 
+/// Longest part of what an exporter says that stands in a sentence.
+const QUOTED: usize = 240;
 /// Seconds within which a line of kube-rbac-proxy is of now: it asks at each scrape.
 const ASKED: i64 = 300;
 
@@ -90,7 +96,8 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, down: &Down<'_>) -> Option<Joined<'a>> 
             outside.then_some(Joined::Mesh { pod, mesh })
         }
         // Without an answer kube-rbac-proxy knows nobody, and takes whoever asks for nobody.
-        ScrapeFailure::Status(401 | 500) => review(snap, pod?),
+        ScrapeFailure::Status(401) => review(snap, pod?),
+        ScrapeFailure::Status(500) => review(snap, pod?).or_else(|| gathering(snap, pod?)),
         _ => None,
     }
 }
@@ -110,6 +117,22 @@ fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
         let said = line.split_once("reviews\": ").or_else(|| line.split_once("reviews\\\": "));
         let why = said.map(|(_, why)| why.trim_end_matches('"').to_owned())?;
         Some(Joined::Review { pod, log, line, why })
+    })
+}
+
+/// What an exporter says of metrics that it cannot gather, where it goes on: Go's client library answers 500 then.
+fn gathering<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
+    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
+    let mut own =
+        logs.iter().filter(|l| !l.previous && l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
+    own.find_map(|log| {
+        let fails = |l: &&str| l.contains("error gathering metrics") && is_within(l, snap.collected_at, ASKED);
+        let said: Vec<&str> = log.text.lines().rev().filter(fails).take(2).collect();
+        let [line, _] = said.as_slice() else { return None };
+        let text = Line::parse(line).text();
+        let why =
+            text.split_once("error gathering metrics").map(|(_, why)| why.trim_start_matches([':', ' ']).to_owned())?;
+        Some(Joined::Gathering { pod, log, line, why: redact(&shorten(&why, QUOTED)) })
     })
 }
 

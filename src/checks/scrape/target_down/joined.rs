@@ -29,6 +29,9 @@ pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(Kind, String)>
             Kind::Review,
             format!("refused by kube-rbac-proxy, which cannot ask the API server who asks: {why}"),
         ),
+        Joined::Gathering { why, .. } => {
+            (Kind::ServerError, format!("HTTP 500, it cannot gather its metrics, and says why: {why}"))
+        }
         Joined::Mesh { mesh, .. } => (
             Kind::Mesh,
             format!("the side-car {} closes the connection: it takes only mutual TLS, and Prometheus is not part of the mesh", mesh.sidecar()),
@@ -65,6 +68,9 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
         Some(Joined::Review { log, line, .. }) => {
             let seen = log_evidence(&log.namespace, &log.pod, &log.container, false, line);
             made.evidence(seen).depends_on(ResourceRef::service("default", "kubernetes"))
+        }
+        Some(Joined::Gathering { pod, log, line, .. }) => {
+            made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)).also(snap.owner_ref(pod))
         }
         _ => made,
     }

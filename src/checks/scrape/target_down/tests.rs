@@ -257,3 +257,34 @@ fn a_limit_of_a_monitor_is_a_number() {
     let steps = steps(&found[0]);
     assert!(steps.contains("sampleLimit: <above what the target offers>"), "{steps}");
 }
+
+#[test]
+fn what_cannot_be_gathered_is_told_by_the_exporter_itself() {
+    let of = |times: [&str; 2]| {
+        let line = |at: &str| {
+            format!(
+                "ts=2026-11-21T01:{at}Z caller=log.go:124 level=error msg=\"error gathering metrics: 1 error(s) occurred: collected metric x was collected before with the same name and label values\"\n"
+            )
+        };
+        let discovered = target(json!({
+            "scrapePool": "web", "scrapeUrl": "http://10.0.0.7:8080/metrics", "health": "down",
+            "lastError": "server returned HTTP status 500 Internal Server Error",
+            "discoveredLabels": {"__address__": "10.0.0.7:8080", "__meta_kubernetes_namespace": "shop",
+                "__meta_kubernetes_pod_name": "web-5d9-abcde"}
+        }));
+        let mut snap = snapshot(json!({"pods": [pod("shop", "web", true)]}));
+        *snap.prometheus_targets = Ok(vec![discovered]);
+        *snap.part_logs = Ok(vec![crate::snapshot::monitoring::ContainerLog {
+            namespace: "shop".into(),
+            pod: "web-5d9-abcde".into(),
+            container: "web".into(),
+            text: times.map(line).concat().as_str().into(),
+            ..Default::default()
+        }]);
+        findings(&TargetDown, &snap).remove(0)
+    };
+    let found = of(["58:00", "59:00"]);
+    assert_eq!(found.variant, "server-error");
+    assert!(found.message.contains("says why: 1 error(s) occurred: collected metric x"), "{}", found.message);
+    assert!(!of(["08:00", "09:00"]).message.contains("says why"), "long ago");
+}
