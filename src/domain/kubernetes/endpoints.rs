@@ -231,7 +231,8 @@ pub(crate) fn mesh_of(pod: &Pod) -> Option<String> {
     }
     let proxy = pod.spec.containers.iter().find(|c| c.name == MESH_PROXY)?;
     // `istiod.istio-system.svc:15012`
-    let namespace = proxy.env("CA_ADDR").and_then(|a| a.split('.').nth(1)).filter(|n| !n.is_empty());
+    let namespace =
+        proxy.env("CA_ADDR").filter(|a| a.contains(".svc")).and_then(|a| a.split('.').nth(1)).filter(|n| !n.is_empty());
     Some(namespace.unwrap_or("istio-system").to_owned())
 }
 

@@ -273,12 +273,10 @@ pub(crate) fn beside<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item
     })
 }
 
-/// Two pods of one namespace run one image, or belong to one installation.
+/// Two pods of one namespace run one image. That they belong to one installation is not enough: a release can be a whole stack.
 fn is_of_one_program(pod: &Pod, other: &Pod) -> bool {
     let image = |p: &Pod| p.spec.containers.first().map(|c| base_of(&c.image).to_owned());
-    let instance = |p: &Pod| p.metadata.label("app.kubernetes.io/instance").map(str::to_owned);
-    (image(pod).is_some() && image(pod) == image(other))
-        || (instance(pod).is_some() && instance(pod) == instance(other))
+    image(pod).is_some() && image(pod) == image(other)
 }
 
 #[cfg(test)]
@@ -293,7 +291,7 @@ mod tests {
     }
 
     fn pod(namespace: &str, name: &str, app: &str, image: &str, ready: &str) -> Value {
-        json!({"metadata": {"namespace": namespace, "name": name, "labels": {"app": app, "app.kubernetes.io/instance": "es"}},
+        json!({"metadata": {"namespace": namespace, "name": name, "labels": {"app": app}},
             "spec": {"containers": [{"name": "c", "image": image}]},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
     }
@@ -302,8 +300,7 @@ mod tests {
     fn needed(policy: &str, ready: &str) -> Vec<bool> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         let image = "ghcr.io/external-secrets/external-secrets:v0.14.3";
-        let mut stranger = pod("secrets", "other", "other", "registry/other:1", "False");
-        stranger["metadata"]["labels"]["app.kubernetes.io/instance"] = json!("other");
+        let stranger = pod("secrets", "other", "other", "registry/other:1", "False");
         let all = json!([
             pod("secrets", "hook", "hook", image, ready),
             pod("secrets", "certs", "certs", image, "False"),

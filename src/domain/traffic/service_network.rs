@@ -14,7 +14,7 @@ use crate::snapshot::monitoring::ContainerLog;
 const NOW: i64 = 900;
 
 /// Seconds that a new node may take to write its rules.
-const SETTLES: i64 = 900;
+pub(crate) const SETTLES: i64 = 900;
 
 /// Seconds within which one of the pods has to say it again: one that ends over it waits for five minutes between two runs.
 const GOES_ON: i64 = 360;

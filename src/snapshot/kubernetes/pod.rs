@@ -121,8 +121,8 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
-/// ConfigMaps its side-cars load; those of others may be secret, and are dropped: the name alone tells that it is set. Of
+/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, where Grafana is served, what it
+/// installs and which ConfigMaps its side-cars load, and where a mesh's control plane answers; those of others may be secret, and are dropped: the name alone tells that it is set. Of
 /// variables from a ConfigMap or Secret, the reference.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -180,9 +180,13 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "AWS_ROLE_ARN"
                 | "AWS_WEB_IDENTITY_TOKEN_FILE"
                 | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                | "CA_ADDR"
                 | "GF_DATABASE_HOST"
                 | "GF_DATABASE_TYPE"
+                | "GF_INSTALL_PLUGINS"
                 | "GF_PATHS_CONFIG"
+                | "GF_PLUGINS_PREINSTALL"
+                | "GF_PLUGINS_PREINSTALL_SYNC"
                 | "GF_SERVER_HTTP_PORT"
                 | "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"
                 | "GF_SERVER_ROOT_URL"

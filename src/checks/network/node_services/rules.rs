@@ -4,7 +4,7 @@ use super::{Fix, NodeServices, Owner};
 use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::kubernetes::proxy_log::{self, Kind, Trouble};
-use crate::domain::traffic::service_network::Cut;
+use crate::domain::traffic::service_network::{Cut, SETTLES};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
@@ -20,7 +20,8 @@ pub(super) fn findings(snap: &Snapshot, told: &[Cut<'_>]) -> Vec<Finding> {
     let proxies = pods.filter(|p| proxy_log::is_proxy(p) && p.metadata.deletion_timestamp.is_none());
     let found = proxies.filter_map(|proxy| {
         let name = proxy.spec.node_name.as_deref()?;
-        let node = nodes.iter().find(|n| n.metadata.name == name && n.is_ready())?;
+        let settled = |n: &&Node| n.is_ready() && snap.age_seconds(&n.metadata) >= SETTLES;
+        let node = nodes.iter().find(|n| n.metadata.name == name).filter(settled)?;
         if told.iter().any(|cut| cut.node.metadata.name == name) {
             return None;
         }

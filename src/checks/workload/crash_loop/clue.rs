@@ -11,7 +11,7 @@ use crate::domain::crash::{Class, telling};
 use crate::domain::kubernetes::last_revision::{self, LastRevision, Ran};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Origin;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::settings::{self, Setting, Source};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::shorten::shorten;
@@ -130,6 +130,11 @@ fn of_revision(last: &LastRevision) -> String {
     }
 }
 
+/// Another object makes the workload, and undoes what is changed of it.
+fn is_remade(snap: &Snapshot, target: &Target<'_>) -> bool {
+    target.custom.is_some() || workload(snap, &target.owner).is_some_and(|w| w.metadata.controller().is_some())
+}
+
 /// What its last words name, and the place where it is set.
 #[derive(Default, Serialize, JsonSchema)]
 pub(super) struct Named {
@@ -158,7 +163,7 @@ pub(super) struct Named {
 
 impl Named {
     fn of(snap: &Snapshot, failing: &Failing<'_>, target: &Target<'_>, all: &[Setting]) -> Self {
-        let in_place = target.in_place() && target.custom.is_none();
+        let in_place = target.in_place() && !is_remade(snap, target);
         let Some(first) = all.first() else { return Self { in_place, ..Self::default() } };
         let several = all.len() > 1;
         let mut made = Self { named: places(all), several, in_place, ..Self::default() };
@@ -210,6 +215,8 @@ pub(super) struct Back {
     undo: bool,
     /// `--to-revision=7`.
     to_revision: String,
+    /// The ControllerRevision that has the number, where it is not known.
+    ran_hash: String,
     /// The upgrade by Helm that changed it, and the revision to go back to.
     back_release: String,
     back_namespace: String,
@@ -223,7 +230,7 @@ impl Back {
         let Some(last) = last.filter(|_| target.addon.is_none()) else { return Self::default() };
         let helm = journal::aside(|| last.helm(snap, target));
         // What the operator makes it makes again.
-        let undo = helm.is_none() && target.custom.is_none() && last.is_in_template();
+        let undo = helm.is_none() && !is_remade(snap, target) && last.is_in_template();
         if helm.is_none() && !undo {
             return Self::default();
         }
@@ -237,6 +244,7 @@ impl Back {
                 "" => String::new(),
                 number => format!("--to-revision={number}"),
             },
+            ran_hash: last.hash.clone(),
             back_release: helm.as_ref().map(|h| h.release.clone()).unwrap_or_default(),
             back_namespace: helm.as_ref().map(|h| h.namespace.clone()).unwrap_or_default(),
             back_revision: helm.as_ref().map_or(0, |h| h.revision),

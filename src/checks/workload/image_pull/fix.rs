@@ -7,6 +7,7 @@ use serde_json::json;
 use super::case::{Case, Cause};
 use super::registry::Ecr;
 use super::way::{SetImage, Way};
+use crate::checks::support::addon;
 use crate::checks::support::instance::Instance;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::Image;
@@ -15,6 +16,9 @@ use crate::domain::kubernetes::{managed, pull_error::Reason};
 use crate::model::Program;
 use crate::snapshot::Platform;
 use crate::snapshot::kubernetes::Node;
+
+/// A part of the cluster, the add-on of EKS that brings it, and its container.
+const PROXY: &str = "kube-proxy";
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -176,6 +180,12 @@ impl Case<'_> {
         self.target.custom.map(|(_, name)| name.to_owned())
     }
 
+    /// kube-proxy's is one, too: going back to the image that it gives lasts.
+    fn addon(&self) -> &'static str {
+        let of_proxy = || addon::named(self.snap, PROXY).filter(|_| self.container.name == PROXY).map(|_| PROXY);
+        self.target.addon.or_else(of_proxy).unwrap_or_default()
+    }
+
     fn set_image(&self) -> SetImage {
         let image = self.wanted().unwrap_or_else(|| "<image>".to_owned());
         SetImage {
@@ -189,6 +199,7 @@ impl Case<'_> {
             job: self.target.name.starts_with("job/"),
             managed_by: self.target.managed_by.clone(),
             values_path: self.target.values_path(self.snap, &self.container.name, "image"),
+            addon: self.addon(),
             image,
         }
     }

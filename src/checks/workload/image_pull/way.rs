@@ -205,4 +205,6 @@ pub(super) struct SetImage {
     pub(super) job: bool,
     pub(super) managed_by: String,
     pub(super) values_path: String,
+    /// The add-on of EKS that sets it; empty where none does.
+    pub(super) addon: &'static str,
 }
