@@ -162,7 +162,7 @@ fn hook(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
     let own = |message: &str| {
         !message.contains("Container \"") || message.contains(&format!("Container \"{}\"", container.name))
     };
-    // Newer kubelets name no container: of several only one has a hook.
+    // Newer kubelets name no container: then it is the only one of the pod that starts again.
     let alone = pod
         .spec
         .containers
