@@ -140,8 +140,7 @@ fn strict(snap: &Snapshot) -> Vec<Finding> {
         let Some((what, text)) = said else { continue };
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
         let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
-        let containers = pod.map(|p| p.spec.containers.as_slice()).unwrap_or_default();
-        let own = containers.iter().filter(|c| c.image.contains("k8s-sidecar"));
+        let own = pod.into_iter().flat_map(|p| p.all_containers()).filter(|c| c.image.contains("k8s-sidecar"));
         let images =
             own.filter_map(|c| Some(format!("{}={}", c.name, Image::parse(&c.image)?.with_tag(BEFORE)))).collect();
         let message = format!(

@@ -9,7 +9,7 @@ use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::place::Place;
-use crate::checks::support::volume::{Repair, operator_up};
+use crate::checks::support::volume::{Recover, Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::clue::Back;
@@ -481,10 +481,7 @@ fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
     let folder = data_path(case.failing.pod, case.failing.container).trim_end_matches('/');
     Way::DatabaseDamaged {
         container: case.failing.container.name.clone(),
-        save: format!("cd {folder} && tar -cf - grafana.db*"),
-        aside: format!("cd {folder} && mkdir -p damaged && mv grafana.db* damaged/"),
-        owned: format!("cd {folder} && chown $(stat -c %u:%g damaged/grafana.db) grafana.db"),
-        folder: folder.to_owned(),
+        recover: Recover::of(folder),
         damaged: Damaged::of(case, crash),
     }
 }

@@ -1,9 +1,12 @@
-//! Grafana cannot get at its own SQLite database: it is locked.
+//! Grafana cannot get at its own SQLite database: it is locked, damaged, or may not be written.
+
+mod unusable;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::claims::block_class;
+use crate::checks::support::volume::{Recover, Repair};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
@@ -18,7 +21,7 @@ check! {
     /// See the check's page.
     GrafanaDatabase {
         id: "grafana-database", suite: Grafana, severity: Error,
-        title: "Grafana's SQLite database is locked",
+        title: "Grafana's SQLite database is locked, damaged or read-only",
         requires: [ComponentLogs, CrashLogs, Pods],
         uses: [PersistentVolumeClaims, StorageClasses, Workloads],
         fix: Fix,
@@ -56,6 +59,16 @@ enum Way {
         /// Those that use it, as `pod/NAME`.
         pods: Vec<String>,
     },
+    /// The file is no whole database any more.
+    Damaged {
+        damaged: String,
+        #[serde(flatten)]
+        recover: Recover,
+        #[serde(flatten)]
+        repair: Repair,
+    },
+    /// It may be read only.
+    ReadOnly { claim: String, data: String, pod: String, pods: Vec<String> },
     /// Nothing failed so far: writers only wait for each other.
     Waits {
         managed_by: String,
@@ -72,6 +85,8 @@ struct Seen {
     fails: bool,
 }
 
+/// Where Grafana keeps its data.
+const DATA: &str = "/var/lib/grafana";
 /// Seconds for which lines of a log count.
 const RECENT: i64 = 900;
 /// Lines from which on it is no short wait for another writer.
@@ -90,6 +105,10 @@ impl Check for GrafanaDatabase {
         let logs = snap.component_logs()?.iter().chain(snap.crash_logs()?);
         let mut findings: Vec<Finding> = Vec::new();
         for log in logs.filter(|l| l.program == Some(Program::Grafana)) {
+            if let Some(made) = unusable::finding(snap, log) {
+                findings.push(made);
+                continue;
+            }
             let Some(seen) = told(snap, log, &[LOCKED, BROKEN]) else { continue };
             let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
             let Some(made) = pod.and_then(|pod| finding(snap, pod, log, seen)) else { continue };
@@ -123,7 +142,7 @@ fn told(snap: &Snapshot, log: &ContainerLog, words: &[&[&str]]) -> Option<Seen> 
 /// The claim that Grafana's data lies on.
 fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<&'a PersistentVolumeClaim>) {
     let container = pod.spec.containers.iter().find(|c| c.name == container);
-    let path = container.and_then(|c| c.env("GF_PATHS_DATA")).unwrap_or("/var/lib/grafana");
+    let path = container.and_then(|c| c.env("GF_PATHS_DATA")).unwrap_or(DATA);
     let origin = container.map_or(Origin::Image, |c| mounts::origin(snap, pod, c, path));
     let claim = mounts::claim(snap, &pod.metadata.namespace, &origin);
     (origin, claim)
@@ -313,6 +332,34 @@ mod tests {
         let told = steps(&found[0]);
         assert!(told.contains("--replicas=0") && told.contains("cp -a /old/. /new/"), "{told}");
         assert!(!told.contains("kubectl cp"), "the pod is gone by then: {told}");
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_or_may_not_be_written() {
+        let of = |error: &str, times: usize, ready: bool| {
+            let line = format!(
+                "logger=cleanup t=2026-11-21T01:58:33Z level=error msg=\"Failed to lock and execute cleanup\" error=\"{error}\"\n"
+            );
+            let mut snap = with(&line.repeat(times), "ebs.csi.aws.com");
+            let pods = json!([{
+                "metadata": {"namespace": "monitoring", "name": "grafana-0", "ownerReferences": [{"kind": "StatefulSet", "name": "grafana", "controller": true}]},
+                "spec": {"containers": [{"name": "grafana", "image": "grafana/grafana:12.3.1", "volumeMounts": [{"name": "d", "mountPath": "/var/lib/grafana"}]}],
+                    "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "grafana"}}]},
+                "status": {"phase": "Running", "containerStatuses": [{"name": "grafana", "ready": ready, "restartCount": 0,
+                    "state": {"running": {"startedAt": "2026-11-20T01:00:00Z"}}}]}
+            }]);
+            snap.pods = Listing::cluster(serde_json::from_value(pods).expect("pods"));
+            findings(&GrafanaDatabase, &snap)
+        };
+        let damaged = of("database disk image is malformed", 3, true);
+        assert_eq!((damaged.len(), damaged[0].variant), (1, "damaged"));
+        let told = steps(&damaged[0]);
+        assert!(told.contains(".recover") && told.contains("mkdir -p damaged"), "{told}");
+        let read_only = of("attempt to write a readonly database", 3, true);
+        assert_eq!((read_only.len(), read_only[0].variant), (1, "read-only"));
+        assert!(steps(&read_only[0]).contains("--replicas=0"), "{}", steps(&read_only[0]));
+        assert!(of("attempt to write a readonly database", 1, true).is_empty());
+        assert!(of("attempt to write a readonly database", 3, false).is_empty(), "it does not run");
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! Grafana runs, and its file is damaged or may not be written. Where it ends for that, another check tells.
+
+use super::{DATA, Fix, GrafanaDatabase, Way, claim, told, users};
+use crate::checks::support::seen::log_evidence;
+use crate::checks::support::volume::{Recover, Repair};
+use crate::domain::kubernetes::mounts::Origin;
+use crate::domain::kubernetes::owner::Target;
+use crate::model::{Finding, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+const DAMAGED: &[&str] = &["database disk image is malformed", "file is not a database", "SQLITE_CORRUPT"];
+const READ_ONLY: &[&str] = &["attempt to write a readonly database", "SQLITE_READONLY"];
+
+pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let runs = pod.statuses().any(|s| s.name == log.container && s.ready && s.running_since().is_some());
+    if log.previous || !runs {
+        return None;
+    }
+    let damaged = told(snap, log, &[DAMAGED]);
+    let is_damaged = damaged.is_some();
+    let seen = damaged.or_else(|| told(snap, log, &[READ_ONLY]))?;
+    let meta = &pod.metadata;
+    let target = Target::of(snap, pod);
+    let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
+    let data = container.env("GF_PATHS_DATA").unwrap_or(DATA).trim_end_matches('/');
+    let (origin, _) = claim(snap, pod, &log.container);
+    let (what, way) = if is_damaged {
+        let way = Way::Damaged {
+            damaged: format!("{data}/grafana.db"),
+            recover: Recover::of(data),
+            repair: Repair::of(&target, pod, container, &origin, data),
+        };
+        ("its file is damaged", way)
+    } else {
+        let claim = match origin {
+            Origin::Claim { name, .. } => name,
+            _ => String::new(),
+        };
+        let way = Way::ReadOnly { claim, data: data.to_owned(), pod: meta.name.clone(), pods: users(snap, pod) };
+        ("it may not write its file", way)
+    };
+    let owner = snap.owner_ref(pod);
+    let message = format!(
+        "Grafana {}/{} cannot use its SQLite database ({} times within 15 minutes): {what}",
+        meta.namespace, meta.name, seen.times
+    );
+    let fix = Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way };
+    Some(
+        Finding::new(GrafanaDatabase::META.id, Severity::Error, owner.clone(), message)
+            .key(format!("{} unusable", owner.key()))
+            .breaks_nothing()
+            .evidence(log_evidence(&meta.namespace, &meta.name, &log.container, false, &seen.line))
+            .fix(fix),
+    )
+}
