@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
+use crate::domain::alertmanager::bridge;
 use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, ingress, proxy_log, skew, starting};
@@ -158,11 +159,13 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // What measures the nodes is well almost always: the others come first.
     wanted.sort_by_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters, of kube-proxy and of what routes requests, which add to what
-    // others say.
+    // Recordings of before do not hold the logs of exporters, of kube-proxy, and of what routes requests or passes alerts on,
+    // which add to what others say.
+    let is_later =
+        |c: &Container| exporter_log::exporter(c) || router_log::is_controller(&c.image) || bridge::is_bridge(&c.image);
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
         is_node_exporter(c)
-            || !is_part(c) && (exporter_log::exporter(c) || router_log::is_controller(&c.image))
+            || !is_part(c) && is_later(c)
             || c.name == "kube-proxy" && !is_left_behind(p, snap)
     });
     let mut logs = read_logs(client, parts).await;
@@ -189,10 +192,11 @@ fn is_node_exporter(container: &Container) -> bool {
 }
 
 /// Exporters of other programs, what stands before them and asks who may read them, what sends samples on, what stands
-/// before a store, where logs are searched, and what makes nodes.
+/// before a store, where logs are searched, what makes nodes, and what passes alerts on.
 fn is_further(pod: &Pod, container: &Container) -> bool {
     exporter_log::exporter(container)
         || is_node_exporter(container)
+        || bridge::is_bridge(&container.image)
         || gateway_log::store_behind(pod, container).is_some()
         || Engine::of_image(&container.image).is_some()
         || collector::is_vmagent(&container.image)

@@ -1,5 +1,6 @@
 //! Alertmanager's configuration, its route tree and what its log says of deliveries.
 
+pub(crate) mod bridge;
 pub(crate) mod config;
 pub(crate) mod group;
 pub(crate) mod inhibit;

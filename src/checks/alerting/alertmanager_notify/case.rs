@@ -1,5 +1,6 @@
 //! What is known of a group of failed notifications.
 
+use crate::domain::alertmanager::bridge;
 use crate::domain::alertmanager::config::{Config, known_host};
 use crate::domain::alertmanager::group::Group;
 use crate::domain::alertmanager::notify_error::{self, Reason};
@@ -10,6 +11,7 @@ use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::model::{Finding, Program, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::monitoring::ContainerLog;
 
 /// Everything about one group that its finding needs.
 pub(super) struct Case<'a> {
@@ -109,6 +111,16 @@ impl<'a> Case<'a> {
 
     pub(super) fn host_name(&self) -> &str {
         self.host.as_deref().unwrap_or("the receiver's host")
+    }
+
+    /// What a receiver in the cluster says itself, where it answers that it has failed.
+    pub(super) fn bridge(&self) -> Option<(&ContainerLog, &str)> {
+        match &self.place {
+            Some(Place::Cluster(s)) if self.group.reason == Reason::Server => {
+                bridge::complaint(self.snap, &s.namespace, &s.service)
+            }
+            _ => None,
+        }
     }
 
     /// The way out of the subnets of all Alertmanager pods that say so, or the Service that is asked.

@@ -3,13 +3,19 @@
 use super::case::Case;
 use super::fix::Fix;
 use crate::checks::support::probes;
+use crate::checks::support::seen::log_evidence;
 use crate::domain::alertmanager::group::Group;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::probes::of_host;
 use crate::domain::kubernetes::proxy;
+use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckId, Evidence, Finding, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+
+/// Longest part of what a receiver says itself that stands in the sentence.
+const QUOTED: usize = 240;
 
 /// The finding of a group.
 pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &Group) -> Finding {
@@ -26,7 +32,15 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &
             .with("namespace", &sample.namespace)
             .with("pod", &sample.pod)
             .with("container", case.container.map_or("", |c| c.name.as_str()));
-    let mut finding = Finding::new(id, severity, subject, case.message(&receiver)).evidence(seen).key(key);
+    let bridge = case.bridge();
+    let mut message = case.message(&receiver);
+    if let Some((_, line)) = bridge {
+        message.push_str(&format!("; it says itself: {}", shorten(&redact(&Line::parse(line).text()), QUOTED)));
+    }
+    let mut finding = Finding::new(id, severity, subject, message).evidence(seen).key(key);
+    if let Some((log, line)) = bridge {
+        finding = finding.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+    }
     if let Some(seen) = counters(snap, &sample.integration) {
         finding = finding.evidence(seen);
     }

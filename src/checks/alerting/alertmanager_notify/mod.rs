@@ -26,7 +26,7 @@ check! {
         id: "alertmanager-notify", suite: Alerting, severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes, Workloads],
+        uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, PartLogs, Probes, Workloads],
         fix: Fix,
     }
 }
