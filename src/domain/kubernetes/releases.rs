@@ -105,10 +105,11 @@ pub(crate) fn is_of(meta: &Meta, name: &str, namespace: &str) -> bool {
 pub(crate) fn last_deployed<'a>(all: &'a [HelmRelease], release: &HelmRelease) -> Option<&'a HelmRelease> {
     let same = |r: &&HelmRelease| r.name == release.name && r.metadata.namespace == release.metadata.namespace;
     let before = all.iter().filter(same).filter(|r| r.revision < release.revision);
-    // What was replaced by a later one was deployed once, too.
+    // What was replaced by a later one was deployed once, too. Below one that failed the last that did not is `deployed`; below one that
+    // is itself, such a mark was left behind.
     before
         .filter(|r| matches!(r.status.as_str(), "deployed" | "superseded"))
-        .max_by_key(|r| (r.status == "deployed", r.revision))
+        .max_by_key(|r| (release.status != "deployed" && r.status == "deployed", r.revision))
 }
 
 #[cfg(test)]
