@@ -345,6 +345,10 @@ mod tests {
     fn collectors_and_stores_of_other_namespaces_are_looked_at() {
         let of =
             |namespace: &str, name: &str| Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
+        let made = |namespace: &str, name: &str, component: &str| {
+            let labels = [("app.kubernetes.io/component".to_owned(), component.to_owned())].into_iter().collect();
+            Meta { labels, ..of(namespace, name) }
+        };
         let all = [
             of("observability", "otel-gateway"),
             of("shop", "hotel-api"),
@@ -355,9 +359,14 @@ mod tests {
             of("monitoring", "thanos-query"),
             of("cluster-logging", "elasticsearch-master"),
             of("catalogs", "elasticsearch-products"),
+            made("telemetry", "shop-collector", "opentelemetry-collector"),
+            made("debts", "debt-collector", "api"),
         ];
         let found = parts_beside(&all, &["monitoring".to_owned()]);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["cluster-logging", "edge", "observability", "vm"]);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["cluster-logging", "edge", "observability", "telemetry", "vm"]
+        );
     }
 
     #[test]
