@@ -410,7 +410,11 @@ fn is_consequence(line: &str) -> bool {
 /// The line that tells most of a few last ones: what only says that something else failed comes second.
 pub(crate) fn telling(lines: &[String]) -> Option<String> {
     let told = |l: &&String| !is_consequence(l) && !stack::is_frame(l);
-    let line = lines.iter().rev().find(told).or(lines.last())?;
+    let last = lines.iter().rev().find(told).or(lines.last())?;
+    // A warning ends nothing where an error stands before it.
+    let level = |l: &&String| Line::parse(l).level;
+    let error = || lines.iter().rev().find(|l| told(l) && level(l) == Level::Error);
+    let line = if level(&last) == Level::Warning { error().unwrap_or(last) } else { last };
     // What is written in fields is told without them where a stack would be part of it.
     let parsed = Line::parse(line);
     let line = match line.contains("\\n\\t/") && !parsed.err.is_empty() {

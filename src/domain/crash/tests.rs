@@ -138,3 +138,12 @@ fn a_usage_is_no_reason_but_what_stands_before_it() {
     );
     assert!(!is_usage("Disk usage: 81 %\nit went wrong\n") && !is_usage("it went wrong\n"));
 }
+
+#[test]
+fn an_error_tells_more_than_the_warning_after_it() {
+    let told = |lines: &[&str]| telling(&lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
+    let (error, warning) = (r#"level=error msg="cannot open x""#, r#"level=warn msg="no folder is named""#);
+    assert_eq!(told(&[error, warning]).as_deref(), Some(error));
+    assert_eq!(told(&["level=info msg=x", warning]).as_deref(), Some(warning));
+    assert_eq!(told(&[error, "it went wrong"]).as_deref(), Some("it went wrong"));
+}

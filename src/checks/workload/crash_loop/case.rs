@@ -26,6 +26,7 @@ use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::volumes;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator;
+use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
@@ -153,6 +154,9 @@ impl<'a> Case<'a> {
             }
             (Cause::Unknown(lines, _), _) => match telling(lines) {
                 Some(line) if self.never_began() => format!("the container runtime refuses it: {line}"),
+                Some(line) if Line::parse(&line).level == Level::Warning => {
+                    format!("its log ends without an error, with the warning: {line}")
+                }
                 Some(line) => format!("its log ends with: {line}"),
                 None if self.log().next().is_none() => "its last log is not to be had".to_owned(),
                 None => "its log is empty".to_owned(),
