@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::back::{self, Back};
 use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Workload};
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds that new pods have to become ready.
 const STARTING: i64 = 300;
@@ -26,7 +28,7 @@ check! {
         id: "monitoring-components", suite: Pipeline, severity: Warning,
         title: "a part of the monitoring stack is not complete",
         requires: [Workloads],
-        uses: [Pods, Nodes, Services],
+        uses: [Pods, Nodes, Services, ReplicaSets, HelmReleases, MonitoringResources, EksAddons],
         fix: Fix,
     }
 }
@@ -38,6 +40,8 @@ enum Fix {
     NotReady {
         namespace: String,
         workload: String,
+        #[serde(flatten)]
+        back: Box<Back>,
     },
     KeptAway {
         namespace: String,
@@ -118,13 +122,21 @@ fn reduced(snap: &Snapshot, part: Part, workload: &Workload) -> Option<Finding> 
     }
     // What the others still do goes on.
     let severity = if ready == 0 || part == Part::NodeExporter { Severity::Warning } else { Severity::Info };
+    // It only adds what was changed.
+    let last = journal::aside(|| pods.iter().find_map(|p| Some((*p, back::of_unready(snap, p)?))));
+    let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
     let message = format!(
-        "{} runs with {ready} of {} ready ({})",
+        "{} runs with {ready} of {} ready ({}){change}",
         part.name(),
         plural(desired as usize, "pod"),
         workload.reference()
     );
-    let fix = Fix::NotReady { namespace: workload.metadata.namespace.clone(), workload: workload.kubectl_name() };
+    let back = last.as_ref().map(|(pod, last)| Back::of(snap, pod, &Target::of(snap, pod), Some(last)));
+    let fix = Fix::NotReady {
+        namespace: workload.metadata.namespace.clone(),
+        workload: workload.kubectl_name(),
+        back: Box::new(back.unwrap_or_default()),
+    };
     let mut made = base(severity, workload, message).fix(fix).key(format!("ready {}", workload.reference().key()));
     for pod in &pods {
         made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));

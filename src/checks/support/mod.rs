@@ -3,6 +3,7 @@
 pub(crate) mod addon;
 pub(crate) mod amtool;
 pub(crate) mod authorizer;
+pub(crate) mod back;
 pub(crate) mod behind;
 pub(crate) mod beside;
 pub(crate) mod claims;

@@ -15,6 +15,7 @@ mod pod_pending;
 mod pod_refused;
 mod quota_scope;
 mod reloaded_again;
+mod rollout_stuck;
 mod secret_not_made;
 mod start_blocked;
 mod update_held;
@@ -39,6 +40,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &image_cache::ImageCache,
     &other_system::OtherSystem,
     &update_held::UpdateHeld,
+    &rollout_stuck::RolloutStuck,
     &secret_not_made::SecretNotMade,
     &vpa_evicts::VpaEvicts,
     &reloaded_again::ReloadedAgain,

@@ -4,10 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::checks::support::back::Back;
 use crate::checks::support::origin::ChangeJob;
+use crate::checks::support::probes::readiness_path;
 use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
+use crate::domain::kubernetes::last_revision::LastRevision;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::proxy;
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
@@ -44,6 +47,8 @@ enum Way {
         probe_path: Option<String>,
         /// Where the control plane of the mesh is whose side-car alone is not ready.
         mesh: Option<String>,
+        #[serde(flatten)]
+        back: Box<Back>,
     },
     Pending {
         pod: Option<String>,
@@ -103,7 +108,12 @@ impl Fix {
     }
 
     /// No pod is ready, for a reason.
-    pub(super) fn endpoints(snap: &Snapshot, service: &Service, reason: &Reason<'_>) -> Self {
+    pub(super) fn endpoints(
+        snap: &Snapshot,
+        service: &Service,
+        reason: &Reason<'_>,
+        last: Option<&(&Pod, LastRevision)>,
+    ) -> Self {
         let workload = || {
             let named = reason.workload().map(|w| w.kubectl_name());
             named.or_else(|| origin::workload_behind(snap, service))
@@ -111,7 +121,10 @@ impl Fix {
         let (name, service_managed_by) = (service.metadata.name.clone(), managed_by(&service.metadata));
         let pod = reason.pods().first().copied();
         let way = match reason {
-            Reason::NotReady(_) => not_ready(pod, workload()),
+            Reason::NotReady(_) => {
+                let back = last.map(|(pod, last)| Back::of(snap, pod, &Target::of(snap, pod), Some(last)));
+                not_ready(pod, workload(), back.unwrap_or_default())
+            }
             Reason::Pending(_) => Way::Pending { pod: pod.map(|p| p.metadata.name.clone()) },
             Reason::ScaledToZero(_) => Way::ScaledToZero { workload: workload() },
             Reason::NoPods(_) => Way::NoPods { workload: workload() },
@@ -163,20 +176,13 @@ impl Fix {
 }
 
 /// The first pod, its container that is not ready, and the URL of its readiness probe.
-fn not_ready(pod: Option<&Pod>, workload: Option<String>) -> Way {
+fn not_ready(pod: Option<&Pod>, workload: Option<String>, back: Back) -> Way {
     // What an init container waits for, no readiness probe tells.
     let created = pod.filter(|p| !endpoints::is_being_created(p));
     let pod_runs = created.filter(|p| endpoints::running_init(p).is_none());
     let container = pod_runs.and_then(endpoints::unready_container);
     let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
-    let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
-    let probe_path = probe.zip(container).zip(pod).and_then(|((probe, container), pod)| {
-        let port = endpoints::probe_port(container, &probe.port)?;
-        let scheme = probe.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
-        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-        let path = probe.path.as_deref().unwrap_or("/");
-        Some(proxy::of_pod(namespace, &scheme, name, u16::try_from(port).ok()?, path))
-    });
+    let probe_path = container.zip(pod).and_then(|(container, pod)| readiness_path(pod, container));
     Way::NotReady {
         workload,
         pod: pod.map(|p| p.metadata.name.clone()),
@@ -186,6 +192,7 @@ fn not_ready(pod: Option<&Pod>, workload: Option<String>) -> Way {
         probe: container.and_then(endpoints::probe_words),
         probe_path,
         mesh: pod.and_then(endpoints::mesh_of),
+        back: Box::new(back),
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fix::Fix;
 
+use crate::checks::support::back;
 use crate::checks::support::scrape;
 use crate::checks::support::seen::{event_evidence, service_evidence};
 use crate::checks::{Check, check};
@@ -20,7 +21,7 @@ use crate::domain::prometheus::targets::{self, Down};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 /// Last lines of a crashed container's log that are shown.
 const LOG_LINES: usize = 5;
@@ -31,7 +32,7 @@ check! {
         id: "service-no-endpoints", suite: Scrape, severity: Error,
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
-        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers],
+        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers, ReplicaSets, HelmReleases, EksAddons],
         fix: Fix,
     }
 }
@@ -162,7 +163,13 @@ impl Group<'_> {
         let first = self.services[0].0;
         let subjects: Vec<ResourceRef> = self.services.iter().map(|(s, _)| reference(s)).collect();
         let names: Vec<String> = subjects.iter().map(ResourceRef::name).collect();
-        let words = self.reason.words(snap, first);
+        // It only adds what was changed.
+        let last = journal::aside(|| match &self.reason {
+            Reason::NotReady(pods) => pods.iter().find_map(|p| Some((*p, back::of_unready(snap, p)?))),
+            _ => None,
+        });
+        let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
+        let words = format!("{}{change}", self.reason.words(snap, first));
         let message = match names.as_slice() {
             [one] => format!("Service {one} has no ready endpoint: {words}"),
             many => format!("Services {} have no ready endpoint: {words}", many.join(", ")),
@@ -170,7 +177,7 @@ impl Group<'_> {
         let owners = self.reason.owners(snap);
         let mut made = Finding::new(ServiceNoEndpoints::META.id, self.severity(snap), subjects[0].clone(), message)
             .also_all(subjects.iter().cloned())
-            .fix(Fix::endpoints(snap, first, &self.reason))
+            .fix(Fix::endpoints(snap, first, &self.reason, last.as_ref()))
             .key(subjects[0].key());
         // The workload is what has to be mended; what its fault takes away are the Services.
         made = subjects.into_iter().fold(made, Finding::breaks);
@@ -189,7 +196,8 @@ impl Group<'_> {
             }
         }
         made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
-        self.evidence(snap, made, first)
+        let made = self.evidence(snap, made, first);
+        last.and_then(|(_, last)| back::evidence(&last)).into_iter().fold(made, Finding::evidence)
     }
 
     /// Error where something asks for it: a main part of the stack, or a target that is down.

@@ -135,6 +135,18 @@ impl Cause {
         }
     }
 
+    /// It refuses a flag or a field that its version does not know.
+    pub(super) fn is_of_version(&self) -> bool {
+        match self {
+            Self::Said(crash, _) => match crash.class {
+                Class::Flag => crash.reason.starts_with("unknown flag ") && crash.detail == Detail::None,
+                Class::Config => crash.detail == Detail::UnknownField,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     pub(super) fn class(&self) -> Option<Class> {
         match self {
             Self::Said(crash, _) => Some(crash.class),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::addon;
+use crate::checks::support::back::Back;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
@@ -12,7 +13,6 @@ use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Recover, Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
-use crate::checks::workload::crash_loop::clue::Back;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
     Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, look_at_blocks,

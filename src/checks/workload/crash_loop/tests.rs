@@ -196,3 +196,16 @@ fn of_several_things_none_is_changed_for_what_was_said() {
     assert!(steps.contains("kubectl edit deployment/proxy"), "{steps}");
     assert!(!["patch secret", "set env", "rollout restart"].iter().any(|verb| steps.contains(verb)), "{steps}");
 }
+
+#[test]
+fn a_flag_that_only_a_new_image_does_not_know_has_two_ways() {
+    let said = "prometheus: error: unknown long flag '--web.no-such-thing'";
+    let found = unknown(said, 1);
+    let options: Vec<&str> = found.remediation.options.iter().map(|o| o.title.as_str()).collect();
+    assert_eq!(options, ["Correct it", "Or go back to the version that knows it"]);
+    let steps = crate::checks::support::testing::steps(&found);
+    assert!(steps.contains("kubectl rollout undo deployment/proxy -n monitoring --to-revision=7"), "{steps}");
+    // Where nobody knows that another one ran, there is one way.
+    let found = unknown(said, 0);
+    assert!(found.remediation.options.is_empty(), "{:?}", found.remediation.options);
+}

@@ -107,7 +107,9 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
             let was_there = |set: &&&ReplicaSet| {
                 set.metadata.creation_timestamp.is_some_and(|made| made.as_second() < lost.as_second() - TOGETHER)
             };
-            let before = older.iter().find(was_there).filter(|_| settled && with_it)?;
+            // Where pods of before are there and not ready either, it is not the revision.
+            let is_alone = older.iter().all(|set| set.status.replicas == 0);
+            let before = older.iter().find(was_there).filter(|_| settled && with_it && is_alone)?;
             (*before, Ran::Until)
         }
     };
@@ -215,6 +217,18 @@ impl LastRevision {
         let first = own().filter(|r| began(r).is_some_and(|began| began <= until)).max_by_key(|r| r.revision)?;
         let back: &HelmRelease = releases::last_deployed(all, first).filter(|_| is_over && near)?;
         Some(HelmBack { release: name.to_owned(), namespace: namespace.to_owned(), revision: back.revision })
+    }
+
+    /// One of its containers has another image.
+    pub(crate) fn has_new_image(&self) -> bool {
+        self.differs.iter().any(|d| d.field.starts_with("image of "))
+    }
+
+    /// That container has another image.
+    pub(crate) fn has_new_image_of(&self, container: &str) -> bool {
+        let name =
+            |d: &Differs| d.field.strip_prefix("image of ").and_then(|f| f.rsplit(' ').next().map(str::to_owned));
+        self.differs.iter().any(|d| name(d).as_deref() == Some(container))
     }
 
     /// `kubectl rollout undo` takes back what differs: a template that was read and differs, in more than the sums of what it

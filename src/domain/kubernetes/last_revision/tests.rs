@@ -31,6 +31,15 @@ fn found(sets: Vec<Value>, conditions: Value) -> Option<(String, String, Ran, Ve
     Some((last.revision, last.before, last.ran, differs))
 }
 
+#[test]
+fn where_pods_of_before_fail_as_well_it_is_not_the_revision() {
+    let mut old = set("d-old", "7", DAY, "a:1", 0, "");
+    let new = set("d-new", "8", NOW, "a:2", 0, "");
+    assert!(found(vec![new.clone(), old.clone()], lost(NOW)).is_some());
+    old["status"]["replicas"] = json!(1);
+    assert_eq!(found(vec![new, old], lost(NOW)), None);
+}
+
 fn lost(at: &str) -> Value {
     json!([{"type": "Available", "status": "False", "lastTransitionTime": at},
         {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": "ReplicaSet \"d-new\" is progressing."}])
