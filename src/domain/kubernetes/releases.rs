@@ -118,6 +118,23 @@ mod tests {
     use crate::snapshot::Listing;
 
     #[test]
+    fn the_revision_before_is_the_one_to_go_back_to() {
+        let made = |revision: u32, status: &str| HelmRelease {
+            name: "stack".into(),
+            revision,
+            status: status.into(),
+            ..HelmRelease::default()
+        };
+        let back = |status: &str, before: &[(u32, &str)]| {
+            let all: Vec<HelmRelease> = before.iter().map(|(revision, status)| made(*revision, status)).collect();
+            last_deployed(&all, &made(10, status)).map(|r| r.revision)
+        };
+        assert_eq!(back("deployed", &[(1, "deployed"), (9, "superseded")]), Some(9));
+        assert_eq!(back("failed", &[(7, "superseded"), (8, "deployed"), (9, "failed")]), Some(8));
+        assert_eq!(back("failed", &[(9, "failed")]), None);
+    }
+
+    #[test]
     fn nothing_is_kept_only_where_all_was_read() {
         let mut snap = Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("a time"));
         assert!(!is_kept_nowhere(&snap, "prometheus"));
