@@ -164,9 +164,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     let is_later =
         |c: &Container| exporter_log::exporter(c) || router_log::is_controller(&c.image) || bridge::is_bridge(&c.image);
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
-        is_node_exporter(c)
-            || !is_part(c) && is_later(c)
-            || c.name == "kube-proxy" && !is_left_behind(p, snap)
+        is_node_exporter(c) || !is_part(c) && is_later(c) || c.name == "kube-proxy" && !is_left_behind(p, snap)
     });
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
