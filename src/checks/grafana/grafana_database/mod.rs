@@ -65,7 +65,7 @@ enum Way {
         #[serde(flatten)]
         recover: Recover,
         #[serde(flatten)]
-        repair: Repair,
+        repair: Box<Repair>,
     },
     /// It may be read only.
     ReadOnly { claim: String, data: String, pod: String, pods: Vec<String> },

@@ -30,7 +30,7 @@ pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
         let way = Way::Damaged {
             damaged: format!("{data}/grafana.db"),
             recover: Recover::of(data),
-            repair: Repair::of(&target, pod, container, &origin, data),
+            repair: Box::new(Repair::of(&target, pod, container, &origin, data)),
         };
         ("its file is damaged", way)
     } else {
