@@ -52,7 +52,7 @@ const STORES: &[&str] = &["elasticsearch", "opensearch"];
 const LOGGING: &[&str] =
     &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
 /// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, what gives pods
-/// their network, and what the API server asks before it takes objects of the stack.
+/// their network, what routes requests to it, and what the API server asks before it takes objects of the stack.
 const GUESTS: &[&str] = &[
     "external-dns",
     "calico-node",
@@ -60,6 +60,9 @@ const GUESTS: &[&str] = &[
     "kube-flannel",
     "kube-flannel-ds",
     "antrea-agent",
+    "ingress-nginx",
+    "ingress-nginx-controller",
+    "nginx-ingress-controller",
     "cert-manager-webhook",
     "external-secrets-webhook",
     "gatekeeper-controller-manager",

@@ -106,6 +106,8 @@ pub(super) fn file_name(crash: &Crash) -> String {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Ownership {
     uid: i64,
+    /// The pod has both: setting them again would change nothing.
+    is_set: bool,
     pub(super) patch: String,
 }
 
@@ -117,7 +119,9 @@ impl Ownership {
             "" => serde_json::json!({"spec": {"template": {"spec": {"securityContext": context}}}}),
             _ => serde_json::json!({"spec": {"securityContext": context}}),
         };
-        Self { uid, patch: patch.to_string() }
+        let own = case.failing.pod.spec.security_context.as_ref();
+        let is_set = own.is_some_and(|c| c.run_as_user == Some(uid) && c.fs_group == Some(gid));
+        Self { uid, is_set, patch: patch.to_string() }
     }
 }
 
