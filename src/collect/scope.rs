@@ -348,8 +348,8 @@ mod tests {
     fn collectors_and_stores_of_other_namespaces_are_looked_at() {
         let of =
             |namespace: &str, name: &str| Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
-        let made = |namespace: &str, name: &str, component: &str| {
-            let labels = [("app.kubernetes.io/component".to_owned(), component.to_owned())].into_iter().collect();
+        let made = |namespace: &str, name: &str, by: &str| {
+            let labels = [("app.kubernetes.io/managed-by".to_owned(), by.to_owned())].into_iter().collect();
             Meta { labels, ..of(namespace, name) }
         };
         let all = [
@@ -362,8 +362,8 @@ mod tests {
             of("monitoring", "thanos-query"),
             of("cluster-logging", "elasticsearch-master"),
             of("catalogs", "elasticsearch-products"),
-            made("telemetry", "shop-collector", "opentelemetry-collector"),
-            made("debts", "debt-collector", "api"),
+            made("telemetry", "shop-collector", "opentelemetry-operator"),
+            made("debts", "debt-collector", "Helm"),
         ];
         let found = parts_beside(&all, &["monitoring".to_owned()]);
         assert_eq!(

@@ -152,9 +152,7 @@ fn the_kubelet_asks_for_a_permission_of_prometheus() {
     let found = findings(&TargetDown, &snap);
     let steps = steps(&found[0]);
     assert!(
-        steps.contains(
-            "kubectl auth can-i get nodes '--subresource=metrics' --as=system:serviceaccount:monitoring:prom"
-        ),
+        steps.contains("kubectl auth can-i get nodes --subresource=metrics --as=system:serviceaccount:monitoring:prom"),
         "{steps}"
     );
     assert!(steps.contains("resources: [\"nodes/metrics\"]") && steps.contains("name: prom-scrape"), "{steps}");
