@@ -138,27 +138,6 @@ impl Repair {
     }
 }
 
-/// A SQLite database of Grafana is read out into a new file: the commands of `sqlite-recovered`.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct Recover {
-    folder: String,
-    save: String,
-    aside: String,
-    owned: String,
-}
-
-impl Recover {
-    /// Of the database in this folder.
-    pub(crate) fn of(folder: &str) -> Self {
-        Self {
-            save: format!("cd {folder} && tar -cf - grafana.db*"),
-            aside: format!("cd {folder} && mkdir -p damaged && mv grafana.db* damaged/"),
-            owned: format!("cd {folder} && chown $(stat -c %u:%g damaged/grafana.db) grafana.db"),
-            folder: folder.to_owned(),
-        }
-    }
-}
-
 /// Patch of the operator's resource that starts its replicas again.
 pub(crate) fn operator_up(target: &Target<'_>) -> String {
     format!(r#"{{"spec":{{"replicas":{}}}}}"#, target.replicas)

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::claims::block_class;
-use crate::checks::support::volume::{Recover, Repair};
+use crate::checks::support::volume::Repair;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
@@ -62,8 +62,8 @@ enum Way {
     /// The file is no whole database any more.
     Damaged {
         damaged: String,
-        #[serde(flatten)]
-        recover: Recover,
+        /// Where it lies.
+        folder: String,
         #[serde(flatten)]
         repair: Box<Repair>,
     },

@@ -2,7 +2,7 @@
 
 use super::{DATA, Fix, GrafanaDatabase, Way, claim, told, users};
 use crate::checks::support::seen::log_evidence;
-use crate::checks::support::volume::{Recover, Repair};
+use crate::checks::support::volume::Repair;
 use crate::domain::kubernetes::mounts::Origin;
 use crate::domain::kubernetes::owner::Target;
 use crate::model::{Finding, Severity};
@@ -29,7 +29,7 @@ pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
     let (what, way) = if is_damaged {
         let way = Way::Damaged {
             damaged: format!("{data}/grafana.db"),
-            recover: Recover::of(data),
+            folder: data.to_owned(),
             repair: Box::new(Repair::of(&target, pod, container, &origin, data)),
         };
         ("its file is damaged", way)

@@ -10,7 +10,7 @@ use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::place::Place;
-use crate::checks::support::volume::{Recover, Repair, operator_up};
+use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
@@ -481,7 +481,7 @@ fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
     let folder = data_path(case.failing.pod, case.failing.container).trim_end_matches('/');
     Way::DatabaseDamaged {
         container: case.failing.container.name.clone(),
-        recover: Recover::of(folder),
+        folder: folder.to_owned(),
         damaged: Damaged::of(case, crash),
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
-use crate::checks::support::volume::{Recover, Repair};
+use crate::checks::support::volume::Repair;
 use crate::checks::workload::crash_loop::clue::Named;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
 use crate::model::Placeholder;
@@ -178,8 +178,8 @@ pub(super) enum Way {
     },
     DatabaseDamaged {
         container: String,
-        #[serde(flatten)]
-        recover: Recover,
+        /// Where it lies.
+        folder: String,
         #[serde(flatten)]
         damaged: Damaged,
     },
