@@ -81,7 +81,7 @@ impl Case<'_> {
 
     /// The URL as it is written, and with a scheme.
     fn scheme_way(&self, change: Change) -> Way {
-        let written = self.shown_url();
+        let written = redact(&self.failing.url);
         // What comes first is taken for the scheme.
         let host = written.split(['/', ':']).next().unwrap_or_default();
         let within = service_host::in_cluster(self.snap, host, &self.failing.at.namespace).is_some();
