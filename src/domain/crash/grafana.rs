@@ -128,6 +128,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let page = text.trim_start().starts_with('<');
         let reason = match &name {
             Some(name) if page => format!("grafana.com does not give plugin {name} to whoever asks from here (403)"),
+            None if has(&["api returned invalid status"]) => format!("it cannot install a plugin: {}", inner(&text)),
             _ => inner(&text).to_owned(),
         };
         let advice = match () {
