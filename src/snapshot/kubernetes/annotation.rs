@@ -54,6 +54,12 @@ kept! {
     KYVERNO_PATCHES = "policies.kyverno.io/last-applied-patches";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
+    /// Buffer of ingress-nginx for the header of an answer.
+    NGINX_BUFFER = "nginx.ingress.kubernetes.io/proxy-buffer-size";
+    /// The largest request that ingress-nginx lets through.
+    NGINX_BODY = "nginx.ingress.kubernetes.io/proxy-body-size";
+    /// Seconds for which ingress-nginx waits for an answer.
+    NGINX_WAIT = "nginx.ingress.kubernetes.io/proxy-read-timeout";
 }
 
 /// Beginnings of annotations that are read by their prefix, or as a group.

@@ -6,10 +6,7 @@ use crate::checks::support::seen::log_evidence;
 use crate::domain::traffic::router_log::{self, Failing, Trouble};
 use crate::model::{Finding, Severity};
 use crate::snapshot::Snapshot;
-
-const HEADER: &str = "nginx.ingress.kubernetes.io/proxy-buffer-size";
-const BODY: &str = "nginx.ingress.kubernetes.io/proxy-body-size";
-const SLOW: &str = "nginx.ingress.kubernetes.io/proxy-read-timeout";
+use crate::snapshot::kubernetes::annotation::{NGINX_BODY, NGINX_BUFFER, NGINX_WAIT};
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     router_log::failing(snap).into_iter().map(|failing| of(snap, &failing)).collect()
@@ -21,16 +18,16 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let set = |option: &str| ingress.metadata.annotations.get(option).map(|v| v.trim().to_owned());
     let (option, value, answers) = match trouble {
         Trouble::Header => {
-            let now = set(HEADER);
+            let now = set(NGINX_BUFFER);
             let because = format!(
                 "502: the header of the answer (cookies, mostly those of a login) is longer than its buffer ({})",
                 now.as_deref()
                     .map_or_else(|| "4k unless it is told otherwise".to_owned(), |v| format!("proxy-buffer-size {v}"))
             );
-            (HEADER, doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned()), because)
+            (NGINX_BUFFER, doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned()), because)
         }
         Trouble::Body => {
-            let now = set(BODY);
+            let now = set(NGINX_BODY);
             let size = router_log::body(line);
             let of_size = size.map(|s| format!(" of {s} bytes")).unwrap_or_default();
             let because = format!(
@@ -39,10 +36,10 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
                     .map_or_else(|| "1m unless it is told otherwise".to_owned(), |v| format!("proxy-body-size {v}"))
             );
             let mebibytes = size.map_or(16, |s| s.saturating_mul(2).div_ceil(1 << 20));
-            (BODY, format!("{mebibytes}m"), because)
+            (NGINX_BODY, format!("{mebibytes}m"), because)
         }
         Trouble::Slow => {
-            let now = set(SLOW);
+            let now = set(NGINX_WAIT);
             let because = format!(
                 "504: the answer takes longer than it waits ({})",
                 now.as_deref().map_or_else(
@@ -53,7 +50,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let seconds = now
                 .and_then(|v| v.trim_end_matches('s').parse::<u32>().ok())
                 .map_or(300, |n| n.max(60).saturating_mul(2));
-            (SLOW, seconds.to_string(), because)
+            (NGINX_WAIT, seconds.to_string(), because)
         }
     };
     let message =
