@@ -109,7 +109,8 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         monitoring::gather(client, plan, &mut snap).await;
         extensions::operator_resources(client, plan, &mut snap).await;
         kubernetes::namespaced(client, plan, &mut snap).await;
-        extensions::gather(client, plan, &mut snap).await;
+        // Many lists at once make a large future: not on the stack of whoever waits.
+        Box::pin(extensions::gather(client, plan, &mut snap)).await;
         grafana::gather(client, plan, &mut snap).await;
         monitoring::ask_targets(client, plan, &mut snap).await;
         logs::logs(client, plan, &mut snap).await;

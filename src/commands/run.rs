@@ -30,13 +30,20 @@ static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
 /// The incident that `--demo` shows without a name.
 const DEFAULT_DEMO: &str = "ebs-csi-missing";
 
+/// Bytes of a worker's stack: many lists at once make a large future, larger still without optimisation.
+const STACK: usize = 8 << 20;
+
 /// Threads that wait for answers and read them.
 const THREADS: usize = 4;
 
 /// Waits for what asks the outside.
 pub(super) fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // The number is ours: the runtime would take it from a variable, and panic over a bad one.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build();
     let runtime = runtime.context("no async runtime")?;
     let result = runtime.block_on(work);
     // Calls that are still open must not hold up the exit.
