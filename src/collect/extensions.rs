@@ -32,6 +32,11 @@ const BY_DEFINITION: &[Fact] = &[
     Fact::ScaledObjects,
 ];
 
+/// Some of them are wanted.
+fn by_definition(plan: &Plan) -> bool {
+    BY_DEFINITION.iter().any(|fact| plan.wants(*fact))
+}
+
 /// The API group of External Secrets.
 const EXTERNAL: &str = "external-secrets.io";
 
@@ -78,8 +83,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
-    let by_definition = BY_DEFINITION.iter().any(|fact| plan.wants(*fact));
-    let kinds = if by_definition { Kinds::of(client, snap).await } else { Kinds::default() };
+    let kinds = if by_definition(plan) { Kinds::of(client, snap).await } else { Kinds::default() };
     snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, &kinds)).await;
     scaled_events(client, plan, snap).await;
     let (nodes, secrets, issuing, git_ops, operated, gateways, policies) = futures::join!(
@@ -219,7 +223,7 @@ async fn cluster(client: &Client, plan: &Plan) -> Cluster {
         wanted(plan, Fact::Webhooks, webhooks),
         async {
             // They also say of which kinds there can be objects at all.
-            if plan.wants(Fact::Crds) || BY_DEFINITION.iter().any(|fact| plan.wants(*fact)) {
+            if plan.wants(Fact::Crds) || by_definition(plan) {
                 let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
                 client.cluster_names(path, IfAbsent::Gap).await
             } else {

@@ -169,16 +169,15 @@ async fn with_identities(
     snap: &Snapshot,
     maps: Listing<ConfigMap>,
 ) -> Listing<ConfigMap> {
-    let place = BTreeSet::from(["kube-system".to_owned()]);
     let nodes = snap.nodes.items().unwrap_or_default();
-    let is_silent = |n: &Node| n.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown");
-    if !plan.wants(Fact::ConfigMaps) || snap.platform != Platform::Eks || !nodes.iter().any(is_silent) {
+    if !plan.wants(Fact::ConfigMaps) || snap.platform != Platform::Eks || !nodes.iter().any(Node::is_silent) {
         return maps;
     }
-    if place.iter().all(|name| maps.covers(name)) {
+    let place = "kube-system".to_owned();
+    if maps.covers(&place) {
         return maps;
     }
-    let read = client.namespaced_list("/api/v1", "configmaps", &place, IfAbsent::Gap).await;
+    let read = client.namespaced_list("/api/v1", "configmaps", &[place].into(), IfAbsent::Gap).await;
     if read.gaps().is_empty() { maps.beside(read) } else { maps }
 }
 

@@ -119,9 +119,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     };
     let mut pods: Vec<&Pod> = pods.iter().filter(|p| p.status.phase == "Running").collect();
     // What leads to Services is read last, where there is room: it mostly says nothing.
-    let at_last = |p: &Pod| !in_trouble(p, snap) && proxy_log::is_proxy(p);
     pods.sort_by_cached_key(|p| {
-        (!in_trouble(p, snap), at_last(p), p.metadata.namespace.clone(), p.metadata.name.clone())
+        let is_well = !in_trouble(p, snap);
+        (is_well, is_well && proxy_log::is_proxy(p), p.metadata.namespace.clone(), p.metadata.name.clone())
     });
     let asking = nodes_of_stack(snap);
     // What writes DNS records matters where the stack is to be reached by a name.
@@ -157,7 +157,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
     // What measures the nodes is well almost always: the others come first.
-    wanted.sort_by_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
+    wanted.sort_by_cached_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold the logs of exporters, of kube-proxy, and of what routes requests or passes alerts on,
     // which add to what others say.
@@ -200,7 +200,6 @@ fn is_further(pod: &Pod, container: &Container) -> bool {
         || collector::is_vmagent(&container.image)
         || node_pool_said::is_controller(&container.image)
         || container.name.contains("kube-rbac-proxy")
-        || proxy_log::is_proxy_container(&container.name, &container.image)
 }
 
 /// The nodes on which Prometheus, Alertmanager and Grafana of the stack run.

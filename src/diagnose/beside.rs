@@ -1,7 +1,5 @@
 //! Says of a root cause which pods of other namespaces meet the same: checks look at the stack, and the cause may be wider.
 
-use std::collections::BTreeSet;
-
 use crate::checks::support::beside::{Met, quoted};
 use crate::model::{Evidence, Report};
 use crate::pages;
@@ -9,9 +7,9 @@ use crate::snapshot::Snapshot;
 
 /// Adds it to each root that quotes such an event.
 pub(super) fn tell(snap: &Snapshot, report: &mut Report) {
-    let roots: BTreeSet<usize> = report.roots.iter().map(|root| root.root).collect();
     let mut met: Option<Met<'_>> = None;
-    for (_, finding) in report.findings.iter_mut().enumerate().filter(|(at, _)| roots.contains(at)) {
+    for root in &report.roots {
+        let finding = &mut report.findings[root.root];
         if finding.evidence.iter().any(|e| quoted(e).is_some()) {
             let made = met.get_or_insert_with(|| Met::of(snap)).elsewhere(finding);
             finding.evidence.extend(made.map(|evidence| {

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::changes::{self, What};
-use crate::domain::kubernetes::differs::Differs;
-use crate::domain::kubernetes::{mounts, owner};
+use crate::domain::kubernetes::{differs, mounts, owner};
 use crate::domain::text::shorten::shorten;
 use crate::model::{AwsResource, Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
 use crate::snapshot::Snapshot;
@@ -160,14 +159,10 @@ fn shown(snap: &Snapshot, change: &changes::Change, seen: &Seen) -> Change {
 fn what(change: &changes::Change) -> String {
     let of = &change.resource;
     match &change.what {
-        What::Template { revision, differs } if differs.is_empty() => {
-            format!("revision {revision} of {of}, in something that is not read here")
-        }
-        What::Template { revision, differs } => {
-            let parts: Vec<String> = differs.iter().take(3).map(Differs::to_string).collect();
-            let more = if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
-            format!("revision {revision} of {of}: {}{more}", parts.join("; "))
-        }
+        What::Template { revision, differs } => match differs::words(differs) {
+            Some(words) => format!("revision {revision} of {of}: {words}"),
+            None => format!("revision {revision} of {of}, in something that is not read here"),
+        },
         What::Fields { fields, count } => {
             let shown: Vec<&str> = fields.iter().take(3).map(String::as_str).collect();
             let more = if *count > shown.len() { format!(" and {} more", count - shown.len()) } else { String::new() };

@@ -108,28 +108,26 @@ impl<T> Listing<T> {
 
     /// Two lists as one; it covers what both cover.
     #[must_use]
-    pub fn merge(mut self, other: Self) -> Self {
-        self.items.extend(other.items);
-        self.index = OnceLock::new();
-        self.gaps.extend(other.gaps);
-        self.coverage = match (self.coverage, other.coverage) {
+    pub fn merge(self, other: Self) -> Self {
+        self.joined(other, |own, other| match (own, other) {
             (Coverage::Cluster, both) | (both, Coverage::Cluster) => both,
             (Coverage::Namespaces(a), Coverage::Namespaces(b)) => Coverage::Namespaces(&a & &b),
-        };
-        self
+        })
     }
 
     /// With those of other namespaces; it covers what either covers.
     #[must_use]
-    pub fn beside(mut self, other: Self) -> Self {
-        self.items.extend(other.items);
-        self.index = OnceLock::new();
-        self.gaps.extend(other.gaps);
-        self.coverage = match (self.coverage, other.coverage) {
+    pub fn beside(self, other: Self) -> Self {
+        self.joined(other, |own, other| match (own, other) {
             (Coverage::Namespaces(a), Coverage::Namespaces(b)) => Coverage::Namespaces(&a | &b),
             _ => Coverage::Cluster,
-        };
-        self
+        })
+    }
+
+    fn joined(mut self, other: Self, covered: impl FnOnce(Coverage, Coverage) -> Coverage) -> Self {
+        self.items.extend(other.items);
+        self.gaps.extend(other.gaps);
+        Self::new(self.items, covered(self.coverage, other.coverage), self.gaps)
     }
 
     /// What was read; an error only if nothing was. Of lists that were joined ([`Self::merge`]) one may be missing.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::path_of_key;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::log_line::is_older;
@@ -135,7 +136,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
         container: grafana.map_or_else(|| "grafana".to_owned(), |c| c.name.clone()),
         sidecar: log.container.clone(),
         secret: secret.map_or_else(|| "<admin-password-secret-name>".to_owned(), |s| s.name.clone()),
-        secret_path: format!("{{.data.{}}}", key.replace('.', "\\.")),
+        secret_path: path_of_key(key),
     })
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::provisioned;
@@ -165,7 +166,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
                 error: error.clone(),
                 config_map: meta.map(|m| m.name.clone()).unwrap_or_default(),
                 config_namespace: meta.map(|m| m.namespace.clone()).unwrap_or_default(),
-                config_path: format!("jsonpath={{.data.{}}}", key.replace('.', "\\.")),
+                config_path: format!("jsonpath={}", path_of_key(key)),
                 managed_by: meta.map(managed_by).unwrap_or_default(),
             };
             (format!("Grafana ({who}) cannot load dashboard {file}{place}: {error}"), format!("load {file}"), fix)

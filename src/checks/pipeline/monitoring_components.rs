@@ -14,8 +14,8 @@ use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Workload};
-use crate::snapshot::{Snapshot, journal};
 
 /// Seconds that new pods have to become ready.
 const STARTING: i64 = 300;
@@ -122,8 +122,7 @@ fn reduced(snap: &Snapshot, part: Part, workload: &Workload) -> Option<Finding> 
     }
     // What the others still do goes on.
     let severity = if ready == 0 || part == Part::NodeExporter { Severity::Warning } else { Severity::Info };
-    // It only adds what was changed.
-    let last = journal::aside(|| pods.iter().find_map(|p| Some((*p, back::of_unready(snap, p)?))));
+    let last = back::first_unready(snap, &pods);
     let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
     let message = format!(
         "{} runs with {ready} of {} ready ({}){change}",

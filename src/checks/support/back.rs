@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::kubernetes::differs;
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::last_revision::{self, LastRevision, Ran};
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -72,6 +73,11 @@ pub(crate) fn is_remade(target: &Target<'_>) -> bool {
     target.custom.is_some() || target.meta.controller().is_some()
 }
 
+/// The first of these pods of which [`of_unready`] tells, with its revision. It only adds what was changed.
+pub(crate) fn first_unready<'a>(snap: &Snapshot, pods: &[&'a Pod]) -> Option<(&'a Pod, LastRevision)> {
+    journal::aside(|| pods.iter().find_map(|p| Some((*p, of_unready(snap, p)?))))
+}
+
 /// The revision of a pod that runs and should have been ready by now, where no pod of it ever was. Quiet for one that is young, on
 /// its way out, still being made or initialized, or that waits for its mesh or for a node that is gone.
 pub(crate) fn of_unready(snap: &Snapshot, pod: &Pod) -> Option<LastRevision> {
@@ -102,15 +108,12 @@ fn revision(last: &LastRevision) -> String {
 
 /// What differs, in a few words.
 fn difference(last: &LastRevision) -> String {
-    let parts: Vec<String> = last.differs.iter().take(3).map(ToString::to_string).collect();
-    let more = last.differs.len().saturating_sub(parts.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let sums = last.sums.join(", ");
-    match (parts.is_empty(), last.sums.is_empty()) {
-        (false, true) => shorten(&format!("{}{more}", parts.join("; ")), DIFFERENCE),
-        (false, false) => shorten(&format!("{}{more}; what it reads ({sums})", parts.join("; ")), DIFFERENCE),
-        (true, false) => format!("only what it reads ({sums})"),
-        (true, true) => "something that is not read here".to_owned(),
+    match (differs::words(&last.differs), last.sums.is_empty()) {
+        (Some(words), true) => shorten(&words, DIFFERENCE),
+        (Some(words), false) => shorten(&format!("{words}; what it reads ({sums})"), DIFFERENCE),
+        (None, false) => format!("only what it reads ({sums})"),
+        (None, true) => "something that is not read here".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::edits::SHOWN;
+use crate::checks::support::origin::path_of_key;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::File;
 use crate::domain::prometheus::server::Server;
@@ -82,14 +83,9 @@ pub(crate) fn evidence(file: &File<'_>, problems: &[Problem]) -> Vec<Evidence> {
         Evidence::new(source, frame(file.text, problem.caret()), template)
             .with("config_map", &meta.name)
             .with("config_namespace", &meta.namespace)
-            .with("config_jsonpath", jsonpath(file.key))
+            .with("config_jsonpath", path_of_key(file.key))
     };
     problems.iter().take(SHOWN).map(of_problem).collect()
-}
-
-/// The JSONPath of a key of a ConfigMap.
-fn jsonpath(key: &str) -> String {
-    format!("{{.data.{}}}", key.replace('.', "\\."))
 }
 
 /// The ConfigMap that holds a file, who keeps it and who reads it; nothing of them for a file that was given.
@@ -113,7 +109,7 @@ impl Holder {
             config_map: meta.map(|m| m.name.clone()),
             config_namespace: meta.map(|m| m.namespace.clone()),
             config_key: key.to_owned(),
-            config_jsonpath: jsonpath(key),
+            config_jsonpath: path_of_key(key),
             managed_by: meta.map(managed_by).unwrap_or_default(),
             reader: Some(server.target()),
             reader_namespace: Some(server.namespace().to_owned()),

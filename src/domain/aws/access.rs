@@ -2,7 +2,8 @@
 
 use crate::model::GapCause;
 use crate::snapshot::aws::Cluster;
-use crate::snapshot::{ApiRefusal, Platform, Snapshot};
+use crate::snapshot::kubernetes::ConfigMap;
+use crate::snapshot::{ApiRefusal, Fetched, Platform, Snapshot};
 
 /// Why the API server cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +140,16 @@ pub(crate) fn has_map(cluster: &Cluster) -> bool {
     cluster.access_config.authentication_mode != "API"
 }
 
+/// The map of the identities that the cluster lets in.
+pub(crate) fn map(snap: &Snapshot) -> Fetched<Option<&ConfigMap>> {
+    snap.config_maps.find("kube-system", "aws-auth")
+}
+
+/// What it says of roles.
+pub(crate) fn roles_of(map: &ConfigMap) -> &str {
+    map.data.get("mapRoles").map_or("", |roles| roles.trim())
+}
+
 /// Whether the cluster lets a role in, by its access entries and by its map aws-auth (which knows roles without their path).
 pub(crate) fn admits(snap: &Snapshot, role: &str) -> Admits {
     let (Ok(cluster), Some(own)) = (snap.eks_cluster(), Principal::of(role)) else { return Admits::Unknown };
@@ -152,10 +163,10 @@ pub(crate) fn admits(snap: &Snapshot, role: &str) -> Admits {
         }
     }
     if has_map(cluster) {
-        match snap.config_maps.find("kube-system", "aws-auth") {
+        match map(snap) {
             Ok(map) => {
-                let roles = map.and_then(|m| m.data.get("mapRoles")).map(String::as_str).unwrap_or_default();
-                let arns = roles.split(|c: char| c.is_whitespace() || "\"',[]{}".contains(c));
+                let arns =
+                    map.map(roles_of).unwrap_or_default().split(|c: char| c.is_whitespace() || "\"',[]{}".contains(c));
                 if arns.filter(|word| word.starts_with("arn:")).any(|arn| own.is(arn)) {
                     return Admits::Yes;
                 }

@@ -1,5 +1,6 @@
 //! The flags of a container's command line.
 
+use crate::domain::kubernetes::json_patch;
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, Workload};
 
@@ -78,8 +79,8 @@ pub(crate) fn adding(workload: Option<&Workload>, container: &str, argument: &st
         _ => serde_json::json!({"op": "add", "path": format!("{path}/-"), "value": argument}),
     };
     // The container is named by its place: it has to be the one that is meant.
-    let name = serde_json::json!({"op": "test", "path": format!("/spec/template/spec/containers/{at}/name"), "value": container});
-    serde_json::Value::Array(vec![name, operation]).to_string()
+    let name = json_patch::test(&format!("/spec/template/spec/containers/{at}/name"), container);
+    json_patch::text([name, operation])
 }
 
 #[cfg(test)]

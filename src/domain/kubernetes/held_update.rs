@@ -1,7 +1,8 @@
 //! Pods of a StatefulSet that keep a template which was changed since: why it does not replace them, and what differs.
 
-use crate::domain::kubernetes::differs::{Differs, differs};
+use crate::domain::kubernetes::differs::{self, Differs, Part, differs};
 use crate::domain::kubernetes::owner;
+use crate::domain::kubernetes::skew;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Workload};
@@ -52,9 +53,9 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, set: &'a Workload) -> Option<Held<'a>> 
     let hold = pods.iter().find_map(|p| hold(snap, set, p))?;
     let pods: Vec<&Pod> = pods.into_iter().filter(|p| self::hold(snap, set, p) == Some(hold)).collect();
     // Injected side-cars, tokens, claims and variables are in each pod and in no template.
-    let of_containers = differs(&pods.first()?.spec, &set.spec.template.spec).into_iter();
-    let of_containers = of_containers.filter(|d| d.field.contains(" of container "));
-    let differs: Vec<Differs> = of_containers.filter(|d| !d.field.starts_with("variable")).collect();
+    let is_of_template = |d: &Differs| matches!(&d.part, Part::Container { is_init: false, field, .. } if *field != differs::Field::Variables);
+    let all = differs(&pods.first()?.spec, &set.spec.template.spec).into_iter();
+    let differs: Vec<Differs> = all.filter(is_of_template).collect();
     (!differs.is_empty()).then_some(Held { set, pods, hold, differs })
 }
 
@@ -84,10 +85,7 @@ pub(crate) fn is_ordered(snap: &Snapshot, set: &Workload) -> bool {
 /// Since 1.35 (MaxUnavailableStatefulSet) an update counts a pod that is not ready as the one that may be missing, whatever the
 /// policy, and waits for it.
 fn counts_unready(snap: &Snapshot) -> bool {
-    let version = snap.kubernetes_version().map_or("", String::as_str).trim_start_matches('v');
-    let mut parts = version.split('.');
-    let (major, minor) = (parts.next(), parts.next().and_then(|m| m.trim_end_matches('+').parse::<u16>().ok()));
-    major == Some("1") && minor.is_some_and(|m| m >= 35)
+    snap.kubernetes_version().ok().and_then(|version| skew::minor(version)).is_some_and(|minor| minor >= 35)
 }
 
 fn is_unready(snap: &Snapshot, pod: &Pod) -> bool {

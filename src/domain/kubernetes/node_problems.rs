@@ -60,7 +60,7 @@ pub(crate) struct Problem<'a> {
 
 /// All of a node, but what has just begun or what nobody writes any more. What was said of a node whose kubelet is silent is old.
 pub(crate) fn of<'a>(snap: &'a Snapshot, node: &'a Node) -> Vec<Problem<'a>> {
-    if node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown") {
+    if node.is_silent() {
         return Vec::new();
     }
     let ago = |t: Option<jiff::Timestamp>| t.map(|t| snap.seconds_since(t));

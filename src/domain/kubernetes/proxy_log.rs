@@ -93,9 +93,7 @@ fn reason(line: &str) -> String {
     let told =
         err.or_else(|| line.split_once("] ").map(|(_, rest)| rest.to_owned())).unwrap_or_else(|| line.to_owned());
     let plain = told.replace("\\n", " ").replace("\\\"", "\"");
-    redact(plain.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches([')', ' ']))
-        .to_string()
-        .replacen(" (", ": ", 1)
+    redact(plain.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches([')', ' '])).replacen(" (", ": ", 1)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{
-    Event, GitOpsObject, Map, Meta, Pod, Service, ServiceReference, Webhook, WebhookConfiguration,
+    Event, GitOpsObject, Map, Meta, Pod, PodSpec, Service, ServiceReference, Webhook, WebhookConfiguration,
 };
 use crate::snapshot::{Snapshot, journal};
 
@@ -233,11 +233,12 @@ pub(crate) fn is_injected(meta: &Meta) -> bool {
 /// Pods of cert-manager's CA injector.
 pub(crate) fn injectors(snap: &Snapshot) -> impl Iterator<Item = &Pod> {
     let pods = snap.pods.items().unwrap_or_default().iter();
-    pods.filter(|p| is_injector(p) && p.metadata.deletion_timestamp.is_none())
+    pods.filter(|p| is_injector(&p.spec) && p.metadata.deletion_timestamp.is_none())
 }
 
-fn is_injector(pod: &Pod) -> bool {
-    pod.spec.containers.iter().any(|c| base_of(&c.image) == INJECTOR)
+/// A pod of cert-manager's CA injector.
+pub(crate) fn is_injector(spec: &PodSpec) -> bool {
+    spec.containers.iter().any(|c| base_of(&c.image) == INJECTOR)
 }
 
 /// A pod that is not ready and on which requests of the API server wait, wherever it runs: it serves a strict webhook that
@@ -249,7 +250,7 @@ pub(crate) fn is_needed(snap: &Snapshot, pod: &Pod) -> bool {
     }
     // It only widens the look.
     journal::aside(|| {
-        let injects = is_injector(pod);
+        let injects = is_injector(&pod.spec);
         all(snap).filter(|h| h.webhook.blocks()).any(|hook| {
             let Some(called) = hook.service() else { return false };
             if injects && is_injected(&hook.configuration.metadata) && hook.lacks_bundle(snap) {

@@ -60,6 +60,11 @@ impl Node {
             || self.metadata.name.starts_with("fargate-")
     }
 
+    /// Nothing is heard of its kubelet.
+    pub fn is_silent(&self) -> bool {
+        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown")
+    }
+
     /// A machine of one's own that is a node of an EKS cluster.
     pub fn is_hybrid(&self) -> bool {
         self.metadata.label("eks.amazonaws.com/compute-type") == Some("hybrid")

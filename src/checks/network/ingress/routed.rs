@@ -12,6 +12,11 @@ pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     router_log::failing(snap).into_iter().map(|failing| of(snap, &failing)).collect()
 }
 
+/// The option as it is set, or what holds without it.
+fn told(option: &str, now: Option<&str>, usual: &str) -> String {
+    now.map_or_else(|| format!("{usual} unless it is told otherwise"), |value| format!("{option} {value}"))
+}
+
 fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let Failing { trouble, ingress, host, said, line, log } = failing;
     let object = Object::Ingress(ingress);
@@ -21,8 +26,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let now = set(NGINX_BUFFER);
             let because = format!(
                 "502: the header of the answer (cookies, mostly those of a login) is longer than its buffer ({})",
-                now.as_deref()
-                    .map_or_else(|| "4k unless it is told otherwise".to_owned(), |v| format!("proxy-buffer-size {v}"))
+                told("proxy-buffer-size", now.as_deref(), "4k")
             );
             (NGINX_BUFFER, doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned()), because)
         }
@@ -32,8 +36,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let of_size = size.map(|s| format!(" of {s} bytes")).unwrap_or_default();
             let because = format!(
                 "413: a request{of_size} is larger than it lets through ({})",
-                now.as_deref()
-                    .map_or_else(|| "1m unless it is told otherwise".to_owned(), |v| format!("proxy-body-size {v}"))
+                told("proxy-body-size", now.as_deref(), "1m")
             );
             let mebibytes = size.map_or(16, |s| s.saturating_mul(2).div_ceil(1 << 20));
             (NGINX_BODY, format!("{mebibytes}m"), because)
@@ -42,10 +45,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let now = set(NGINX_WAIT);
             let because = format!(
                 "504: the answer takes longer than it waits ({})",
-                now.as_deref().map_or_else(
-                    || "60 seconds unless it is told otherwise".to_owned(),
-                    |v| format!("proxy-read-timeout {v}")
-                )
+                told("proxy-read-timeout", now.as_deref(), "60 seconds")
             );
             let seconds = now
                 .and_then(|v| v.trim_end_matches('s').parse::<u32>().ok())

@@ -102,8 +102,7 @@ struct Lost<'a> {
 impl<'a> Lost<'a> {
     fn of(snap: &'a Snapshot) -> Result<Self, Gap> {
         let at = Placement::new(snap);
-        let silent = |n: &&Node| n.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown");
-        let nodes: Vec<&Node> = snap.nodes()?.iter().filter(silent).collect();
+        let nodes: Vec<&Node> = snap.nodes()?.iter().filter(|n| n.is_silent()).collect();
         let groups = snap.eks_nodegroups()?.iter().filter_map(|g| Some((g, g.join_failure()?)));
         let groups: Vec<_> = groups.collect();
         let subnets = groups.iter().flat_map(|(g, _)| &g.subnets).map(String::as_str);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Fix, NodeJoin};
 use crate::checks::support::place::Place;
 use crate::domain::aws::access::{self, Admits};
+use crate::domain::aws::node_group;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Cluster, Nodegroup};
@@ -12,21 +13,18 @@ use crate::snapshot::kubernetes::Node;
 
 /// The name by which the API server knows a node, as the map aws-auth says it.
 const USER: &str = "system:node:{{EC2PrivateDNSName}}";
-/// The label by which a node is of a managed group.
-const GROUP: &str = "eks.amazonaws.com/nodegroup";
 
 /// One finding for each role that is not let in.
 pub(super) fn findings(snap: &Snapshot, cluster: &Cluster) -> Vec<Finding> {
     let nodes = snap.nodes.items().unwrap_or_default();
-    let is_silent = |n: &Node| n.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown");
-    if !nodes.iter().any(is_silent) && !snap.eks_nodegroups.iter().flatten().any(|g| g.join_failure().is_some()) {
+    if !nodes.iter().any(Node::is_silent) && !snap.eks_nodegroups.iter().flatten().any(|g| g.join_failure().is_some()) {
         return Vec::new();
     }
     let Ok(groups) = snap.eks_nodegroups() else { return Vec::new() };
     let mut by_role: BTreeMap<&str, Lost<'_>> = BTreeMap::new();
     for group in groups.iter().filter(|g| !g.node_role.is_empty()) {
-        let own = nodes.iter().filter(|n| n.metadata.label(GROUP) == Some(group.nodegroup_name.as_str()));
-        let (silent, others): (Vec<&Node>, Vec<&Node>) = own.partition(|n| is_silent(n));
+        let own = node_group::nodes_of(snap, &group.nodegroup_name);
+        let (silent, others): (Vec<&Node>, Vec<&Node>) = own.partition(|n| n.is_silent());
         let lost = by_role.entry(&group.node_role).or_default();
         // A kubelet that is heard of is let in.
         lost.is_heard |= others.iter().any(|n| n.is_ready());
@@ -85,8 +83,8 @@ fn finding(snap: &Snapshot, cluster: &Cluster, role: &str, lost: &Lost<'_>) -> F
         );
     }
     if access::has_map(cluster) {
-        let map = snap.config_maps.find("kube-system", "aws-auth").ok().flatten();
-        let roles = map.and_then(|m| m.data.get("mapRoles")).map_or("", |t| t.trim());
+        let map = access::map(snap).ok().flatten();
+        let roles = map.map(access::roles_of).unwrap_or_default();
         let roles: Vec<&str> = roles.lines().filter(|l| l.contains("rolearn")).map(str::trim).collect();
         let value = match (map, roles.as_slice()) {
             (None, _) => "not found".to_owned(),
@@ -117,6 +115,8 @@ fn finding(snap: &Snapshot, cluster: &Cluster, role: &str, lost: &Lost<'_>) -> F
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+
+    const GROUP: &str = "eks.amazonaws.com/nodegroup";
 
     use super::*;
     use crate::checks::support::testing::{findings, steps};

@@ -79,15 +79,12 @@ impl Check for NodeServices {
         let nodes = snap.nodes()?;
         snap.pods()?;
         let cut = cut_off(snap);
-        let complains = rules::findings(snap, &cut);
-        if !complains.is_empty() {
-            let others = cut.iter().map(|cut| finding(snap, cut));
-            return Ok(Diagnosis::Findings(complains.into_iter().chain(others).collect()));
-        }
-        if nodes.iter().filter(|n| !n.is_fargate()).count() < 2 {
+        let mut findings = rules::findings(snap, &cut);
+        if findings.is_empty() && nodes.iter().filter(|n| !n.is_fargate()).count() < 2 {
             return Ok(Diagnosis::NotApplicable("there are no two nodes to compare".into()));
         }
-        Ok(Diagnosis::Findings(cut.iter().map(|cut| finding(snap, cut)).collect()))
+        findings.extend(cut.iter().map(|cut| finding(snap, cut)));
+        Ok(Diagnosis::Findings(findings))
     }
 }
 
@@ -95,12 +92,10 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
     let name = &cut.node.metadata.name;
     let proxy = proxy(snap, name);
     let system = other_system(snap, cut.node);
+    let trouble = proxy.and_then(|p| proxy_log::trouble(snap, p));
     let why = match (proxy, &system) {
         (None, _) if lacks_proxy(snap, cut.node) => "; no kube-proxy is seen there".to_owned(),
-        (Some(p), _) if proxy_log::trouble(snap, p).is_some() => {
-            let trouble = proxy_log::trouble(snap, p);
-            trouble.map(|t| format!("; {}", rules::words(&t))).unwrap_or_default()
-        }
+        _ if let Some(trouble) = &trouble => format!("; {}", rules::words(trouble)),
         (Some(p), _) if !p.is_ready() => format!("; its kube-proxy ({}) is not ready", p.metadata.name),
         (_, Some(system)) => format!("; it runs {system}, unlike the nodes where they do"),
         (_, None) => String::new(),
@@ -125,7 +120,7 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
         .map(|s| log_evidence(&s.log.namespace, &s.log.pod, &s.log.container, s.log.previous, s.line));
     made = made.evidence_all(shown);
     // Its own words say why.
-    if let Some(trouble) = proxy.and_then(|p| proxy_log::trouble(snap, p)) {
+    if let Some(trouble) = trouble {
         let log = trouble.log;
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, trouble.line));
     }

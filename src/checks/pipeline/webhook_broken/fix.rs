@@ -11,13 +11,13 @@ use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::gitops;
-use crate::domain::kubernetes::image;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{HelmRelease, WebhookConfiguration, Workload};
+use crate::snapshot::kubernetes::{HelmRelease, WebhookConfiguration};
 use crate::snapshot::manifests::HelmCall;
 use crate::snapshot::{Platform, Snapshot};
 
@@ -308,10 +308,7 @@ fn node_group(snap: &Snapshot, group: &Group<'_>) -> Option<String> {
 /// Where cert-manager's CA injector runs.
 fn injector_namespace(snap: &Snapshot) -> Option<String> {
     let mut all = snap.workloads.items().ok()?.iter();
-    let runs = |w: &&Workload| {
-        w.spec.template.spec.containers.iter().any(|c| image::base_of(&c.image) == "cert-manager-cainjector")
-    };
-    Some(all.find(runs)?.metadata.namespace.clone())
+    Some(all.find(|w| webhooks::is_injector(&w.spec.template.spec))?.metadata.namespace.clone())
 }
 
 /// The workload that serves it.
@@ -370,9 +367,8 @@ fn policies(hooks: &[Hook<'_>], policy: &str) -> Vec<Patch> {
     for hook in hooks {
         let path = format!("/webhooks/{}/failurePolicy", hook.at);
         // The order of webhooks may have changed since: another one's policy must not be touched.
-        let name = format!("/webhooks/{}/name", hook.at);
         let operations = [
-            serde_json::json!({"op": "test", "path": name, "value": hook.webhook.name}),
+            json_patch::test(&format!("/webhooks/{}/name", hook.at), hook.webhook.name.as_str()),
             serde_json::json!({"op": "add", "path": path, "value": policy}),
         ];
         match all.iter_mut().find(|(c, _)| webhooks::reference(c) == hook.reference()) {

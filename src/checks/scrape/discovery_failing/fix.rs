@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::rights::{Question, Scope};
 use super::{Discovery, service_account};
-use crate::checks::support::origin::{ChangeJob, ConfigLine, JobPlace};
+use crate::checks::support::origin::{ChangeJob, ConfigLine, JobPlace, path_of_key};
 use crate::checks::support::place::Place;
 use crate::domain::aws::trust;
 use crate::domain::kubernetes::managed::managed_by;
@@ -218,7 +218,7 @@ impl Discovery<'_> {
             unreadable: *fault == FileFault::Unreadable,
             is_json: path.ends_with(".json"),
             file_map,
-            file_jsonpath: format!("{{.data.{}}}", key.replace('.', "\\.")),
+            file_jsonpath: path_of_key(&key),
             log_namespace,
             log_pod,
             log_container,

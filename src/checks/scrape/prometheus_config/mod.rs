@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::edits::edits;
 use crate::checks::support::faulty_file::{self, Holder, headline, job_of};
+use crate::checks::support::origin::path_of_key;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, File, Seen};
@@ -325,7 +326,7 @@ fn not_loaded(snap: &Snapshot, server: Server<'_>, state: &State, file: Option<&
         container: server.container.name.clone(),
         operator_resource: server.operator_resource().map(str::to_owned),
         additional,
-        additional_path: format!("jsonpath={{.data.{}}}", additional_key.replace('.', "\\.")),
+        additional_path: format!("jsonpath={}", path_of_key(&additional_key)),
         additional_key,
         camel_case: first.contains("Labels not found") || first.contains("Label not found"),
         empty_duration: first.contains("empty duration string"),

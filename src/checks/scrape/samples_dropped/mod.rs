@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use twice::{logged_twice, twice};
 
-use crate::checks::support::origin::{JobPlace, monitor_endpoint, monitor_list};
+use crate::checks::support::origin::{JobPlace, monitor_endpoint, monitor_list, path_of_key};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
@@ -134,7 +134,7 @@ impl Secret {
             return Self { secret: none(), secret_key: none(), secret_namespace: none(), secret_path: none() };
         };
         let secret = if job_line(snap, job).is_some() { String::new() } else { secret };
-        let secret_path = format!("{{.data.{}}}", secret_key.replace('.', "\\."));
+        let secret_path = path_of_key(&secret_key);
         Self { secret, secret_key, secret_namespace, secret_path }
     }
 }

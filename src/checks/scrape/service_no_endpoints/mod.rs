@@ -21,7 +21,7 @@ use crate::domain::prometheus::targets::{self, Down};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
-use crate::snapshot::{Platform, Snapshot, journal};
+use crate::snapshot::{Platform, Snapshot};
 
 /// Last lines of a crashed container's log that are shown.
 const LOG_LINES: usize = 5;
@@ -163,11 +163,10 @@ impl Group<'_> {
         let first = self.services[0].0;
         let subjects: Vec<ResourceRef> = self.services.iter().map(|(s, _)| reference(s)).collect();
         let names: Vec<String> = subjects.iter().map(ResourceRef::name).collect();
-        // It only adds what was changed.
-        let last = journal::aside(|| match &self.reason {
-            Reason::NotReady(pods) => pods.iter().find_map(|p| Some((*p, back::of_unready(snap, p)?))),
+        let last = match &self.reason {
+            Reason::NotReady(pods) => back::first_unready(snap, pods),
             _ => None,
-        });
+        };
         let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
         let words = format!("{}{change}", self.reason.words(snap, first));
         let message = match names.as_slice() {

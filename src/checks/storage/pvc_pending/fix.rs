@@ -15,6 +15,7 @@ use crate::domain::aws::ebs;
 use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::json_patch;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, StorageClass, Workload};
 
@@ -142,9 +143,8 @@ struct Freed {
 impl Freed {
     fn of(volume: &PersistentVolume) -> Option<Self> {
         let uid = volume.spec.claim_ref.as_ref()?.uid.as_deref()?;
-        let path = "/spec/claimRef/uid";
-        let patch = json!([{"op": "test", "path": path, "value": uid}, {"op": "remove", "path": path}]);
-        Some(Self { volume: volume.metadata.name.clone(), patch: patch.to_string() })
+        let patch = json_patch::text(json_patch::take("/spec/claimRef/uid", uid));
+        Some(Self { volume: volume.metadata.name.clone(), patch })
     }
 }
 

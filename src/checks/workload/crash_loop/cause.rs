@@ -80,8 +80,11 @@ impl Cause {
             }
             (_, Some(probe)) => Self::Probe(probe),
             // What it says itself of its end is the kubelet's doing.
-            (_, None) if hook(snap, pod, container).is_some() && said.is_none() => {
-                Self::Hook(hook(snap, pod, container).unwrap_or_default())
+            (_, None)
+                if said.is_none()
+                    && let Some(hook) = hook(snap, pod, container) =>
+            {
+                Self::Hook(hook)
             }
             (0, None) if ended.is_some() => Self::Ends(last(), previous),
             _ => match (said, snap.crash_logs()) {

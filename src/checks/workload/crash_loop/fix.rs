@@ -26,6 +26,7 @@ use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::workload;
@@ -492,8 +493,8 @@ fn remove_patch(case: &Case<'_>) -> String {
     let path =
         format!("/spec/template/spec/initContainers/{}", inits.iter().position(|c| c.name == *name).unwrap_or(0));
     // Whoever changed the list meanwhile is not to lose another container.
-    serde_json::json!([{"op": "test", "path": format!("{path}/name"), "value": name}, {"op": "remove", "path": path}])
-        .to_string()
+    let named = json_patch::test(&format!("{path}/name"), name.as_str());
+    json_patch::text([named, serde_json::json!({"op": "remove", "path": path})])
 }
 
 fn flag(case: &Case<'_>, crash: &Crash) -> Way {

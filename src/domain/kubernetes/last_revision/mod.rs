@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::changes;
-use crate::domain::kubernetes::differs::{Differs, differs};
+use crate::domain::kubernetes::differs::{Differs, Field, Part, differs};
 use crate::domain::kubernetes::managed;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::releases;
@@ -221,14 +221,14 @@ impl LastRevision {
 
     /// One of its containers has another image.
     pub(crate) fn has_new_image(&self) -> bool {
-        self.differs.iter().any(|d| d.field.starts_with("image of "))
+        self.differs.iter().any(|d| matches!(d.part, Part::Container { field: Field::Image, .. }))
     }
 
     /// That container has another image.
     pub(crate) fn has_new_image_of(&self, container: &str) -> bool {
-        let name =
-            |d: &Differs| d.field.strip_prefix("image of ").and_then(|f| f.rsplit(' ').next().map(str::to_owned));
-        self.differs.iter().any(|d| name(d).as_deref() == Some(container))
+        let is_it =
+            |d: &Differs| matches!(&d.part, Part::Container { name, field: Field::Image, .. } if name == container);
+        self.differs.iter().any(is_it)
     }
 
     /// `kubectl rollout undo` takes back what differs: a template that was read and differs, in more than the sums of what it
