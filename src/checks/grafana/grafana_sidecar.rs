@@ -144,7 +144,7 @@ fn strict(snap: &Snapshot) -> Vec<Finding> {
         let images =
             own.filter_map(|c| Some(format!("{}={}", c.name, Image::parse(&c.image)?.with_tag(BEFORE)))).collect();
         let message = format!(
-            "side-car {} of {} does not accept the certificate of the API server ({what}), so nothing of a ConfigMap or Secret is loaded: its Python demands of the cluster's authority what that of an old cluster does not have",
+            "side-car {} of {} does not accept the certificate of the API server ({what}), so nothing of a ConfigMap or Secret is loaded: its Python demands more of the authority that signed it than that has",
             log.container,
             owner.kubectl_name()
         );
