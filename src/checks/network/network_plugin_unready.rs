@@ -30,7 +30,7 @@ check! {
         id: "network-plugin-unready", suite: Network, severity: Error,
         title: "the network plugin is not ready on a node",
         requires: [Pods],
-        uses: [Events, Nodes, PrometheusTargets, ComponentLogs, CrashLogs, Services, NetworkPolicies, Namespaces, EksCluster],
+        uses: [Events, Nodes, PrometheusTargets, ComponentLogs, CrashLogs, PartLogs, Services, NetworkPolicies, Namespaces, EksCluster],
         fix: Fix,
     }
 }

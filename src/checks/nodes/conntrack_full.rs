@@ -23,7 +23,7 @@ check! {
         id: "conntrack-full", suite: Nodes, severity: Error,
         title: "a node's table of connections is full",
         requires: [Nodes, PrometheusAlerts],
-        uses: [PrometheusRules, PrometheusTargets, ComponentLogs, CrashLogs, Pods, Services, NetworkPolicies, Namespaces],
+        uses: [PrometheusRules, PrometheusTargets, ComponentLogs, CrashLogs, PartLogs, Pods, Services, NetworkPolicies, Namespaces],
         fix: Fix,
     }
 }

@@ -1,6 +1,7 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
 use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::text::dial::Dial;
 use crate::domain::text::log_line::{Level, Line};
 use crate::text::pattern::pattern;
 
@@ -47,7 +48,7 @@ fn why(text: &str) -> Option<&'static str> {
     if has(&["server misbehaving"]) || lower.contains("lookup ") && has(&["i/o timeout", "temporary failure"]) {
         return Some("is not resolved: the DNS gives no answer");
     }
-    if has(&["connection refused"]) {
+    if has(&["connection refused", "econnrefused"]) {
         return Some("refuses the connection");
     }
     if has(&[
@@ -56,6 +57,8 @@ fn why(text: &str) -> Option<&'static str> {
         "client.timeout exceeded",
         "connection timed out",
         "operation timed out",
+        "connect timed out",
+        "etimedout",
         "timeout expired",
         "network is unreachable",
         "no route to host",
@@ -72,8 +75,10 @@ fn host(text: &str) -> Option<String> {
     let server = pattern!(
         r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ )\[?([\w.-]+)"#
     );
-    let found = [url, socket, server].into_iter().find_map(|p| p.captures(text))?;
-    let host = found[1].trim_end_matches([':', '.']).to_owned();
+    let found = |pattern: &regex::Regex| Some(pattern.captures(text)?[1].to_owned());
+    let dialled = || Dial::read(text).map(|dial| dial.to_string());
+    let host = found(url).or_else(|| found(socket)).or_else(dialled).or_else(|| found(server))?;
+    let host = host.trim_end_matches([':', '.']).to_owned();
     (!host.is_empty() && host != "tcp").then_some(host)
 }
 
@@ -110,6 +115,15 @@ mod tests {
                 Some("grafana-pg.db.svc is not found in the DNS"),
             ),
             ("dial tcp 10.0.3.4:5432: connect: connection refused", Some("10.0.3.4:5432 refuses the connection")),
+            (
+                "redis.exceptions.ConnectionError: Error 111 connecting to redis-master:6379. Connection refused.",
+                Some("redis-master:6379 refuses the connection"),
+            ),
+            ("Error: connect ECONNREFUSED 10.0.3.4:5432", Some("10.0.3.4:5432 refuses the connection")),
+            (
+                "java.net.ConnectException: Connection refused: es/172.20.9.9:9200",
+                Some("172.20.9.9:9200 refuses the connection"),
+            ),
             ("curl: (6) Could not resolve host: grafana.com", Some("grafana.com is not found in the DNS")),
             ("level=info msg=\"dial tcp 10.0.3.4:5432: connection refused\"", None),
             ("panic: runtime error: index out of range", None),

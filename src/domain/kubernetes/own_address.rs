@@ -1,10 +1,14 @@
 //! Where a program of the stack answers within its own pod: what its flags and its probes say.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 use url::Url;
 
 use super::arguments::{flag, flags};
 use super::endpoints::probe_port;
 use super::proxy;
+use super::service_port::named;
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, HttpGet, Meta, Pod};
 
@@ -117,6 +121,26 @@ pub(crate) fn set_port(container: &Container) -> Option<u16> {
     let mut addresses = flags(container, "web.listen-address");
     let flag = addresses.find_map(|a| a.rsplit(':').next()?.parse().ok());
     flag.or_else(|| container.env("GF_SERVER_HTTP_PORT")?.parse().ok())
+}
+
+/// Where a program of the stack is known to listen: by its flags or environment, or by a probe that succeeds.
+pub(crate) fn listens_on(pod: &Pod) -> Option<u16> {
+    let container = pod.spec.containers.iter().find(|c| c.program().is_some())?;
+    let probe = || {
+        let probe = container.readiness_probe.as_ref().filter(|_| pod.is_ready())?;
+        let port = probe.http_get.as_ref().map(|h| &h.port).or(probe.tcp_socket.as_ref().map(|t| &t.port))?;
+        match port {
+            Value::Number(n) => n.as_u64().and_then(|n| u16::try_from(n).ok()),
+            Value::String(name) => named(pod, name),
+            _ => None,
+        }
+    };
+    set_port(container).or_else(probe)
+}
+
+/// The ports that the containers of a pod declare.
+pub(crate) fn declared(pod: &Pod) -> BTreeSet<u16> {
+    pod.all_containers().flat_map(|c| &c.ports).map(|p| p.container_port).collect()
 }
 
 /// Where nothing sets it: Grafana's configuration may, which its probe then asks at; the others have their own.

@@ -2,6 +2,7 @@
 
 pub(crate) mod between;
 pub(crate) mod complaint;
+pub(crate) mod dial;
 pub(crate) mod disk_error;
 pub(crate) mod lasting;
 pub(crate) mod log_line;

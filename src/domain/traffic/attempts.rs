@@ -8,10 +8,11 @@ use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::{service_host, service_port};
+use crate::domain::text::dial;
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
-use crate::domain::traffic::dial;
 use crate::domain::traffic::flows::{self, Kind, Map};
+use crate::domain::traffic::router_log;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -73,12 +74,16 @@ impl<'a> Spot<'a> {
 /// All that were seen.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Attempt<'_>> {
     let map = Map::new(snap, false);
-    let mut all: Vec<Attempt<'_>> = flows::failing(snap, &map).unwrap_or_default().into_iter().map(of_flow).collect();
+    let logged = logged(snap);
+    // What a line tells is taken once, with all that it breaks.
+    let is_told = |flow: &flows::Flow<'_>| logged.iter().any(|attempt| attempt.seen == flow.seen);
+    let flows = flows::failing(snap, &map).unwrap_or_default().into_iter().filter(|flow| !is_told(flow));
+    let mut all: Vec<Attempt<'_>> = flows.map(of_flow).collect();
     all.extend(api_services(snap));
     all.extend(webhooks(snap));
     all.extend(proxied(snap));
     all.extend(probes(snap));
-    all.extend(logged(snap));
+    all.extend(logged);
     all
 }
 
@@ -280,11 +285,16 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
     let mut known = BTreeSet::new();
     for log in snap.part_logs.iter().flatten() {
         let Ok(Some(from)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
-        for line in log.text.lines().rev().filter(|l| is_silence(l)) {
+        // What routes requests for everybody tells of everybody's pods: those of the stack are among the flows.
+        if router_log::is_controller(&log.image) {
+            continue;
+        }
+        for line in log.text.lines().rev() {
+            let by_url = || is_silence(line).then(|| url_address(line)).flatten();
+            let Some((ip, port)) = dial::unanswered(line).or_else(by_url) else { continue };
             if !log_line::is_within(line, snap.collected_at, RECENT) {
                 continue;
             }
-            let Some((ip, port)) = dial::unanswered(line).or_else(|| url_address(line)) else { continue };
             if !known.insert((log.namespace.clone(), log.pod.clone(), ip, port)) {
                 continue;
             }

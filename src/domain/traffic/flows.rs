@@ -16,9 +16,10 @@ use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::notifier;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
+use crate::domain::text::dial::{self, Dial, Outcome};
 use crate::domain::text::log_line::is_now;
 use crate::domain::text::send_error::SendFailure;
-use crate::domain::traffic::dial;
+use crate::domain::traffic::router_log;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -112,6 +113,15 @@ impl<'a> Map<'a> {
                 protocol: Protocol::Tcp,
             }),
             Place::Private => None,
+        }
+    }
+
+    /// Where nobody answered; a host of the internet is reached in too many ways.
+    fn of_dial(&self, dial: Dial<'_>, own_namespace: &str) -> Option<Destination<'a>> {
+        let port = dial.port.filter(|_| dial.outcome == Outcome::Silent)?;
+        match dial.host.parse() {
+            Ok(ip) => self.of_address(ip, port),
+            Err(_) => self.of_host(dial.host, port, own_namespace).filter(|to| to.kind == Kind::Pods),
         }
     }
 
@@ -346,9 +356,9 @@ pub(crate) fn handover(url: &str) -> ResourceRef {
 
 /// The connection of a workload that a line tells of, as it dials in vain.
 pub(crate) fn connection(owner: &ResourceRef, line: &str) -> Option<ResourceRef> {
-    let to = match (resolver(line), dial::in_vain(line)) {
+    let to = match (resolver(line), Dial::read(line)) {
         (Some(resolver), _) => format!("{resolver}:{DNS_PORT}"),
-        (None, Some((ip, port, _))) => format!("{ip}:{port}"),
+        (None, Some(Dial { host, port, .. })) => format!("{host}:{}", port?),
         (None, None) => return None,
     };
     Some(ResourceRef::kubernetes("", "Connection", "", format!("{} to {to}", owner.key())))
@@ -358,20 +368,25 @@ pub(crate) fn connection(owner: &ResourceRef, line: &str) -> Option<ResourceRef>
 fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
     let mut all: Vec<Flow<'a>> = Vec::new();
     let logs = snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
-    for log in logs {
+    for log in logs.chain(snap.part_logs.iter().flatten()) {
         let Some(from) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         if has_proxy(from) {
             continue;
         }
-        for line in
-            log.text.lines().rev().filter(|l| l.contains("i/o timeout") && is_now(log, l, snap.collected_at, RECENT))
-        {
-            let to = match (resolver(line), dial::unanswered(line)) {
+        let is_router = router_log::is_controller(&log.image);
+        for line in log.text.lines().rev() {
+            let to = match (resolver(line), Dial::read(line)) {
                 (Some(resolver), _) => map.dns(Some(resolver)),
-                (None, Some((ip, port))) => map.of_address(ip, port),
+                (None, Some(dial)) => map.of_dial(dial, &log.namespace),
                 (None, None) => None,
             };
-            let Some(to) = to else { continue };
+            let Some(to) = to.filter(|_| is_now(log, line, snap.collected_at, RECENT)) else { continue };
+            // What routes requests for everybody tells of everybody's pods.
+            if is_router
+                && !to.ends.iter().any(|end| end.peer.pod.is_some_and(|p| snap.scope.is_stack(&p.metadata.namespace)))
+            {
+                continue;
+            }
             let known = |f: &Flow<'_>| {
                 f.from.metadata.name == from.metadata.name
                     && (f.to.kind, &f.to.name, f.to.ends.first().map(|e| (e.port, &e.peer.addresses)))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::owner::is_kind;
+use crate::domain::text::dial::Dial;
 use crate::domain::text::log_line::is_within;
-use crate::domain::traffic::dial;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -34,7 +34,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Stranded<'_>> {
     }
     let mut found: BTreeMap<(String, String), Stranded<'_>> = BTreeMap::new();
     for (pod, container, text) in told(snap) {
-        let Some((ip, ..)) = dial::in_vain(text) else { continue };
+        let Some((ip, _)) = Dial::read(text).and_then(|dial| dial.address()) else { continue };
         let of_ip = |s: &&&Service| s.spec.cluster_ip.as_deref() == Some(ip.to_string().as_str());
         let Some(service) = local.iter().find(of_ip).copied() else { continue };
         let here = |p: &Pod| p.spec.node_name == pod.spec.node_name;
@@ -56,7 +56,7 @@ fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let logged = logs.filter(|l| !l.previous).flat_map(move |log| {
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
         let recent = move |l: &&str| is_within(l, snap.collected_at, NOW);
-        let lines = log.text.lines().rev().filter(|l| l.contains("dial tcp ")).filter(recent);
+        let lines = log.text.lines().rev().filter(|l| Dial::read(l).is_some()).filter(recent);
         lines.filter_map(move |line| Some((pod?, log.container.as_str(), line)))
     });
     let grafana = snap.scope.grafana.as_ref().and_then(|c| {

@@ -3,7 +3,6 @@
 pub(crate) mod attempts;
 pub(crate) mod blocked;
 pub(crate) mod closed_vpc;
-pub(crate) mod dial;
 pub(crate) mod dns_path;
 pub(crate) mod egress_demand;
 pub(crate) mod flows;

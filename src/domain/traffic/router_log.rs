@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::loki::gateway_log;
+use crate::domain::text::dial::{Dial, Outcome};
 use crate::domain::text::lasting::Lasting;
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Backend, Ingress};
+use crate::snapshot::kubernetes::{Backend, Ingress, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
 
@@ -26,6 +27,8 @@ pub(crate) enum Trouble {
     Body,
     /// An answer takes longer than it waits: 504.
     Slow,
+    /// Nothing listens where the Service leads: 502.
+    Refused,
 }
 
 /// What is said of one Ingress.
@@ -94,7 +97,17 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
         failing.line = line;
     }
     // One request is tried with several pods within a moment; and what somebody has set right is said no more.
-    all.into_values().filter(|f| f.said.lasted() && f.said.is_within(STILL)).collect()
+    let all = all.into_values().filter(|f| f.said.lasted() && f.said.is_within(STILL));
+    // While a pod starts, nothing listens there either.
+    all.filter(|f| f.trouble != Trouble::Refused || f.asked(snap).is_some_and(|(pod, _)| pod.is_ready())).collect()
+}
+
+impl Failing<'_> {
+    /// The pod and the port that was asked.
+    pub(crate) fn asked<'a>(&self, snap: &'a Snapshot) -> Option<(&'a Pod, u16)> {
+        let (address, port) = gateway_log::upstream(self.line)?;
+        Some((snap.pod_by_ip(&address)?, port?))
+    }
 }
 
 fn trouble(line: &str) -> Option<Trouble> {
@@ -104,6 +117,9 @@ fn trouble(line: &str) -> Option<Trouble> {
     match gateway_log::trouble(line)? {
         gateway_log::Trouble::Body => Some(Trouble::Body),
         gateway_log::Trouble::Slow => Some(Trouble::Slow),
+        gateway_log::Trouble::Unreached => {
+            Dial::read(line).filter(|dial| dial.outcome == Outcome::Refused).map(|_| Trouble::Refused)
+        }
         _ => None,
     }
 }
@@ -174,7 +190,8 @@ mod tests {
                 "upstream timed out (110: Operation timed out) while reading response header from upstream",
                 Some(Trouble::Slow),
             ),
-            ("connect() failed (111: Connection refused) while connecting to upstream", None),
+            ("connect() failed (111: Connection refused) while connecting to upstream", Some(Trouble::Refused)),
+            ("connect() failed (113: Host is unreachable) while connecting to upstream", None),
             ("upstream timed out (110: Operation timed out) while proxying upgraded connection", None),
         ] {
             assert_eq!(trouble(&with(text)), wanted, "{text}");

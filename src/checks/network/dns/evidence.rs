@@ -104,7 +104,8 @@ fn notifications(snap: &Snapshot) -> Vec<Failure<'_>> {
 }
 
 fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
-    let logs = snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
+    let logs =
+        [&snap.component_logs, &snap.crash_logs, &snap.part_logs].into_iter().flat_map(|logs| logs.iter().flatten());
     let mut all = Vec::new();
     for log in logs.filter(|l| !resolves(snap, &l.namespace, &l.pod)) {
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
@@ -158,7 +159,10 @@ fn resolves(snap: &Snapshot, namespace: &str, pod: &str) -> bool {
 fn read(text: &str) -> Option<Said> {
     let lookup = pattern!(r"lookup ([^\s:]+)(?: on \[?([0-9a-fA-F.:]+?)\]?:53)?: (.*)");
     let found = lookup.captures(text);
-    let host = found.as_ref().map(|c| c[1].trim_end_matches('.').to_owned()).unwrap_or_default();
+    let host = match &found {
+        Some(found) => found[1].trim_end_matches('.').to_owned(),
+        None => asked(text).unwrap_or_default().to_owned(),
+    };
     let resolver = found.as_ref().and_then(|c| c.get(2)?.as_str().parse().ok());
     let after = found.as_ref().map(|c| c[3].to_owned());
     let how = match after {
@@ -166,6 +170,13 @@ fn read(text: &str) -> Option<Said> {
         None => of_text(text)?,
     };
     Some(Said { host, how, resolver })
+}
+
+/// The name that others than Go say they asked for: `getaddrinfo EAI_AGAIN loki`, `getaddrinfo(host='loki', err=12)`,
+/// `HTTPConnectionPool(host='loki', port=3100)`.
+fn asked(text: &str) -> Option<&str> {
+    let words = pattern!(r"(?:getaddrinfo E[A-Z_]+ |\(host='|UnknownHostException: )([\w.-]*\w)");
+    Some(words.captures(text)?.get(1)?.as_str())
 }
 
 fn of_lookup(error: &str) -> Option<How> {
@@ -185,7 +196,13 @@ fn of_lookup(error: &str) -> Option<How> {
 /// What tools and other runtimes say.
 fn of_text(text: &str) -> Option<How> {
     let any = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
-    if any(&["no servers could be reached", "Temporary failure in name resolution", "EAI_AGAIN"]) {
+    const SILENT: &[&str] = &[
+        "no servers could be reached",
+        "Temporary failure in name resolution",
+        "EAI_AGAIN",
+        "Timeout while contacting DNS servers",
+    ];
+    if any(SILENT) {
         return Some(How::Silent);
     }
     let of_dns = any(&["nslookup", "server can't find", "resolve", "dns", "DNS"]);
@@ -233,5 +250,21 @@ mod tests {
         ] {
             assert_eq!(how(text), Some(wanted), "{text}");
         }
+    }
+
+    #[test]
+    fn other_languages_say_which_name() {
+        for (text, host) in [
+            ("Error: getaddrinfo EAI_AGAIN loki.logs", "loki.logs"),
+            ("[net] getaddrinfo(host='loki-gateway', err=12): Timeout while contacting DNS servers", "loki-gateway"),
+            (
+                "HTTPConnectionPool(host='prometheus', port=9090): Max retries exceeded (Caused by NewConnectionError('<x>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution'))",
+                "prometheus",
+            ),
+        ] {
+            let said = read(text).expect("a failed look-up");
+            assert_eq!((said.host.as_str(), said.how), (host, How::Silent), "{text}");
+        }
+        assert!(read("Error: getaddrinfo ENOTFOUND loki.logs").is_none(), "an answer");
     }
 }

@@ -26,7 +26,7 @@ check! {
         id: "dns", suite: Network, severity: Error,
         title: "the cluster's DNS does not answer",
         requires: [PrometheusTargets],
-        uses: [ComponentLogs, CrashLogs, Probes, AlertmanagerStatus, Pods, Services, Workloads, EndpointSlices, NetworkPolicies, Nodes, EksCluster, EksAddons, Instances, SecurityGroups, Subnets],
+        uses: [ComponentLogs, CrashLogs, PartLogs, Probes, AlertmanagerStatus, Pods, Services, Workloads, EndpointSlices, NetworkPolicies, Nodes, EksCluster, EksAddons, Instances, SecurityGroups, Subnets],
         fix: Fix,
     }
 }

@@ -175,6 +175,17 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Routed,
     },
+    RouterRefused {
+        #[serde(flatten)]
+        of: Common,
+        service: String,
+        /// The workload whose pod was asked.
+        owner: String,
+        /// Who keeps the Service as it is.
+        managed: String,
+        /// Leads the port to where the pod listens; absent where that is not known.
+        patch: Option<String>,
+    },
     Record {
         #[serde(flatten)]
         of: Kept,

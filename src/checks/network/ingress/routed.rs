@@ -1,15 +1,82 @@
 //! ingress-nginx does not let through what is asked or answered under a host of the stack, or does not wait for it.
 
+use serde_json::json;
+
 use super::IngressBroken;
 use super::fix::{Fix, Object, Routed};
 use crate::checks::support::seen::log_evidence;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::own_address::{declared, listens_on};
+use crate::domain::kubernetes::{ingress, json_patch, service_port};
 use crate::domain::traffic::router_log::{self, Failing, Trouble};
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::annotation::{NGINX_BODY, NGINX_BUFFER, NGINX_WAIT};
+use crate::snapshot::kubernetes::{Ingress, Meta, Pod, Service, ServicePort};
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
-    router_log::failing(snap).into_iter().map(|failing| of(snap, &failing)).collect()
+    router_log::failing(snap).into_iter().filter_map(|failing| of(snap, &failing)).collect()
+}
+
+/// The port of a Service by which an Ingress leads to a port of a pod, and its place in the Service's list.
+fn led<'a>(
+    snap: &'a Snapshot,
+    ingress: &Ingress,
+    pod: &Pod,
+    port: u16,
+) -> Option<(&'a Service, usize, &'a ServicePort)> {
+    let named = ingress::backends(ingress).into_iter().filter_map(|b| b.service.as_ref());
+    let mut all = named.filter_map(|s| snap.services.find(&ingress.metadata.namespace, &s.name).ok().flatten());
+    all.find_map(|service| {
+        let leads = |p: &ServicePort| service_port::target(p, pod) == Some(port);
+        let (place, found) = service_port::tcp(service).find(|(_, p)| leads(p))?;
+        snap.pods_of_service(service).any(|p| p.metadata.name == pod.metadata.name).then_some((service, place, found))
+    })
+}
+
+/// The Service leads to a port of a ready pod at which nothing listens.
+fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
+    let Failing { ingress, host, said, line, log, .. } = failing;
+    let (pod, port) = failing.asked(snap)?;
+    let (service, place, service_port) = led(snap, ingress, pod, port)?;
+    let listens = listens_on(pod);
+    // The kubelet asks there as well, and gets an answer.
+    if listens == Some(port) {
+        return None;
+    }
+    let declared = declared(pod);
+    let only = if declared.len() == 1 && !declared.contains(&port) { declared.first().copied() } else { None };
+    let right = listens.or(only);
+    let object = Object::Ingress(ingress);
+    let Meta { namespace, name, .. } = &service.metadata;
+    let elsewhere = right.map(|right| format!("; its pod listens on {right}")).unwrap_or_default();
+    let message = format!(
+        "{}: nginx answers {host} with 502: nothing listens on port {port}, to which port {} of Service {namespace}/{name} leads{elsewhere}, {} times in the last hour",
+        object.words(),
+        service_port.port,
+        said.times
+    );
+    let target = format!("/spec/ports/{place}/targetPort");
+    let patch = right.map(|right| {
+        let set = json!({"op": "add", "path": target, "value": right});
+        json_patch::text([json_patch::test(&format!("/spec/ports/{place}/port"), service_port.port), set])
+    });
+    let of = object.common(snap).with_router(log);
+    let fix = Fix::RouterRefused {
+        of,
+        service: name.clone(),
+        owner: snap.owner_ref(pod).kubectl_name(),
+        managed: managed_by(&service.metadata),
+        patch,
+    };
+    Some(
+        Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
+            .key(object.key("refused"))
+            .breaks_nothing()
+            .depends_on(ResourceRef::service(namespace, name))
+            .fix(fix)
+            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)),
+    )
 }
 
 /// The option as it is set, or what holds without it.
@@ -17,7 +84,7 @@ fn told(option: &str, now: Option<&str>, usual: &str) -> String {
     now.map_or_else(|| format!("{usual} unless it is told otherwise"), |value| format!("{option} {value}"))
 }
 
-fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
+fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     let Failing { trouble, ingress, host, said, line, log } = failing;
     let object = Object::Ingress(ingress);
     let set = |option: &str| ingress.metadata.annotations.get(option).map(|v| v.trim().to_owned());
@@ -52,6 +119,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
                 .map_or(300, |n| n.max(60).saturating_mul(2));
             (NGINX_WAIT, seconds.to_string(), because)
         }
+        Trouble::Refused => return refused(snap, failing),
     };
     let message =
         format!("{}: nginx answers {host} with {answers}, {} times in the last hour", object.words(), said.times);
@@ -60,12 +128,11 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Trouble::Header => (Fix::RouterHeader { of }, "header"),
         Trouble::Body => (Fix::RouterBody { of }, "body"),
         Trouble::Slow => (Fix::RouterSlow { of }, "slow"),
+        Trouble::Refused => return None,
     };
-    Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message)
-        .key(object.key(key))
-        .breaks_nothing()
-        .fix(fix)
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+    let evidence = log_evidence(&log.namespace, &log.pod, &log.container, false, line);
+    let made = Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message);
+    Some(made.key(object.key(key)).breaks_nothing().fix(fix).evidence(evidence))
 }
 
 /// Twice a size as nginx writes it.

@@ -143,7 +143,13 @@ fn other_hosts_and_single_requests_are_quiet() {
         "one request"
     );
     let refused = "connect() failed (111: Connection refused) while connecting to upstream";
-    assert!(findings(&IngressBroken, &routed(&of(refused, "grafana.example.com"))).is_empty());
+    let answers = "the pod's probe, which asks the same port, succeeds";
+    assert!(findings(&IngressBroken, &routed(&of(refused, "grafana.example.com"))).is_empty(), "{answers}");
+    let on_its_way = "upstream timed out (110: Operation timed out) while connecting to upstream";
+    assert!(
+        findings(&IngressBroken, &routed(&of(on_its_way, "grafana.example.com"))).is_empty(),
+        "a matter of policies"
+    );
     let before = ["00:10:00", "00:20:00", "00:30:00"].map(|at| (at, HEADER, "grafana.example.com"));
     assert!(findings(&IngressBroken, &routed(&before)).is_empty(), "long ago");
     let healed = ["01:05:00", "01:15:00", "01:25:00"].map(|at| (at, HEADER, "grafana.example.com"));
@@ -170,4 +176,29 @@ fn what_nginx_does_not_let_through_names_the_option() {
         assert!(found.message.contains(message), "{}", found.message);
         assert!(steps(&found).contains(command), "{}", steps(&found));
     }
+}
+
+#[test]
+fn a_port_at_which_nothing_listens_is_led_to_the_right_one() {
+    let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+    let mut snap = routed(&["01:50:00", "01:52:00", "01:54:00"].map(|at| (at, refused, "grafana.example.com")));
+    let with = |snap: &mut Snapshot, probe: Value, ports: Value| {
+        let pod = json!([{"metadata": {"name": "grafana-0", "namespace": "monitoring", "labels": {"app": "grafana"}},
+            "spec": {"containers": [{"name": "grafana", "image": "grafana/grafana:12.0.0", "readinessProbe": probe, "ports": ports}]},
+            "status": {"phase": "Running", "podIP": "10.0.1.5", "conditions": [{"type": "Ready", "status": "True"}]}}]);
+        snap.pods = Listing::cluster(serde_json::from_value(pod).expect("a pod"));
+        one(snap)
+    };
+    let by_probe = with(&mut snap, json!({"httpGet": {"path": "/api/health", "port": 8080}}), json!([]));
+    assert!(
+        by_probe.message.contains("nothing listens on port 3000, to which port 80 of Service monitoring/grafana leads; its pod listens on 8080"),
+        "{}",
+        by_probe.message
+    );
+    let patch = r#"[{"op":"test","path":"/spec/ports/0/port","value":80},{"op":"add","path":"/spec/ports/0/targetPort","value":8080}]"#;
+    assert!(steps(&by_probe).contains(patch), "{}", steps(&by_probe));
+    let by_list = with(&mut snap, json!(null), json!([{"containerPort": 9000}]));
+    assert!(steps(&by_list).contains("\"value\":9000"), "{}", steps(&by_list));
+    let unknown = with(&mut snap, json!(null), json!([]));
+    assert!(steps(&unknown).contains("kubectl edit service grafana -n monitoring"), "{}", steps(&unknown));
 }

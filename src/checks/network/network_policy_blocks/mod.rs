@@ -23,7 +23,7 @@ check! {
         id: "network-policy-blocks", suite: Network, severity: Error,
         title: "a NetworkPolicy drops what the stack needs",
         requires: [NetworkPolicies, Pods],
-        uses: [ConfigMaps, Crds, PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],
+        uses: [ConfigMaps, Crds, PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, PartLogs, AlertmanagerStatus, EksCluster, Subnets],
         fix: Fix,
     }
 }

@@ -45,6 +45,7 @@ fn cluster(target: Value, policies: Value) -> Snapshot {
         "targets": [target], "network_policies": policies
     }));
     *snap.component_logs = Ok(Vec::new());
+    *snap.part_logs = Ok(Vec::new());
     snap
 }
 
@@ -267,4 +268,29 @@ fn where_the_agent_is_off_the_finding_says_so() {
     );
     snap.pods = crate::snapshot::Listing::cluster(all);
     assert_eq!(only(&snap).severity, Severity::Error);
+}
+
+#[test]
+fn parts_that_wait_for_an_answer_in_any_words() {
+    let policies = || json!([same_namespace()]);
+    let with = |policies: Value, text: &str| {
+        let mut snap = cluster(up("self", "http://localhost:9090/metrics"), policies);
+        let log = ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "prometheus-0".into(),
+            container: "agent".into(),
+            image: "fluent/fluent-bit:4.0".into(),
+            text: text.into(),
+            ..ContainerLog::default()
+        };
+        *snap.part_logs = Ok(vec![log]);
+        snap
+    };
+    let line = "[2026/11/21 01:58:00] [error] [net] connection #61 timeout after 10 seconds to: web.shop:80";
+    let found = only(&with(policies(), line));
+    assert!(found.message.contains("gets no answer"), "{}", found.message);
+    assert_eq!(findings(&NetworkPolicyBlocks, &with(json!([]), line)), []);
+    assert_eq!(findings(&NetworkPolicyBlocks, &with(policies(), &line.replace("01:58", "00:10"))), [], "long ago");
+    let elsewhere = line.replace("web.shop:80", "loki.example.com:80");
+    assert_eq!(findings(&NetworkPolicyBlocks, &with(policies(), &elsewhere)), []);
 }

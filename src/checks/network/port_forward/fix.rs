@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Part;
-use super::ports::{declared, listens_on};
 use crate::domain::kubernetes::forwarding::way_round;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::own_address::default_port;
+use crate::domain::kubernetes::own_address::{declared, listens_on};
 use crate::domain::kubernetes::service_port::reached;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod, ServicePort};

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fix::Fix;
-use super::ports::{declared, listens_on, ports_evidence};
+use super::ports::ports_evidence;
 use super::{Part, PortForward};
 use crate::checks::support::probes;
+use crate::domain::kubernetes::own_address::{declared, listens_on};
 use crate::domain::kubernetes::service_port::{self, is_headless, named, reached};
 use crate::domain::text::windows::RECENT;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
