@@ -149,7 +149,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let more = beside.items().unwrap_or_default().iter().filter(|e| e.is_of_nodes());
     snap.events = events.with_more(more.cloned());
     snap.endpoint_slices = slices;
-    snap.config_maps = with_identities(client, plan, snap, maps).await;
+    snap.config_maps = maps;
     snap.service_accounts = accounts;
     snap.network_policies = policies;
     snap.resource_quotas = quotas;
@@ -161,24 +161,22 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     attachments(client, plan, snap).await;
 }
 
-/// With the ConfigMaps of kube-system where EKS does not hear of a node: one of them is the map of the identities that it lets
-/// in. What keeps them from being read is no gap of the stack's own.
-async fn with_identities(
-    client: &Client,
-    plan: &Plan,
-    snap: &Snapshot,
-    maps: Listing<ConfigMap>,
-) -> Listing<ConfigMap> {
-    let nodes = snap.nodes.items().unwrap_or_default();
-    if !plan.wants(Fact::ConfigMaps) || snap.platform != Platform::Eks || !nodes.iter().any(Node::is_silent) {
-        return maps;
-    }
+/// The ConfigMaps of kube-system as well, where EKS does not hear of a node, or its instances do not join: one of them is the
+/// map of the identities that it lets in. What keeps them from being read is no gap of the stack's own.
+pub(super) async fn identities(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let is_lost = snap.nodes.items().unwrap_or_default().iter().any(Node::is_silent)
+        || snap.eks_nodegroups.iter().flatten().any(|group| group.join_failure().is_some());
     let place = "kube-system".to_owned();
-    if maps.covers(&place) {
-        return maps;
+    let is_of_interest = plan.wants(Fact::ConfigMaps) && snap.platform == Platform::Eks && is_lost;
+    if !is_of_interest || snap.config_maps.covers(&place) {
+        return;
     }
-    let read = client.namespaced_list("/api/v1", "configmaps", &[place].into(), IfAbsent::Gap).await;
-    if read.gaps().is_empty() { maps.beside(read) } else { maps }
+    let read: Listing<ConfigMap> =
+        client.namespaced_list("/api/v1", "configmaps", &[place].into(), IfAbsent::Gap).await;
+    if read.gaps().is_empty() {
+        let maps = std::mem::replace(&mut snap.config_maps, Listing::cluster(Vec::new()));
+        snap.config_maps = maps.beside(read);
+    }
 }
 
 /// Events about nodes: they lie in the namespace `default`.
