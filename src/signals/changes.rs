@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::changes::{self, What};
-use crate::domain::kubernetes::{differs, mounts, owner};
+use crate::domain::kubernetes::mounts::{self, Holder};
+use crate::domain::kubernetes::{differs, env_key, owner};
 use crate::domain::text::shorten::shorten;
 use crate::model::{AwsResource, Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
 use crate::snapshot::Snapshot;
@@ -90,8 +91,8 @@ fn read_by(snap: &Snapshot, root: &Finding) -> Vec<ResourceRef> {
     for resource in root.broken() {
         let ResourceRef::Kubernetes { kind, namespace, name, .. } = &resource else { continue };
         let Some(pod) = snap.pods.find(namespace, name).ok().flatten().filter(|_| kind == "Pod") else { continue };
-        let env = pod.all_containers().flat_map(|c| &c.env).filter_map(|e| e.value_from.as_ref());
-        let keys = env.filter_map(|f| f.config_map_key_ref.as_ref()).map(|k| k.name.as_str());
+        let keys = pod.all_containers().flat_map(|c| env_key::all(c, Holder::ConfigMap));
+        let keys = keys.map(|(_, key)| key.name.as_str());
         let whole = pod.all_containers().flat_map(|c| &c.env_from).filter_map(|e| e.config_map_ref.as_ref());
         let mounted = mounts::config_maps(&pod.spec).map(|s| s.name);
         let names = mounted.chain(keys).chain(whole.map(|s| s.name.as_str()));

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::origin::path_of_key;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::log_line::is_older;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, Severity};
@@ -105,7 +106,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
     let target = Target::of(snap, pod);
     let secret = grafana
         .and_then(|c| c.env.iter().find(|e| e.name == "GF_SECURITY_ADMIN_PASSWORD"))
-        .and_then(|e| e.value_from.as_ref()?.secret_key_ref.as_ref());
+        .and_then(env_key::of_secret);
     let from = secret.map_or_else(String::new, |s| format!(" (key {} of Secret {})", s.key, s.name));
     let message = format!(
         "Grafana {}/{} refuses its side-car {} (401): the admin password in its Secret{from} is not the one in Grafana's database, so that {}",

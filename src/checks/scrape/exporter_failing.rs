@@ -9,7 +9,8 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::env_key;
+use crate::domain::kubernetes::mounts::{Holder, Mounts};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::exporter_log::{self, Failing, Why, exporter, measured, pushed, user};
@@ -386,10 +387,9 @@ fn way(
 /// Secret and key of the exporter's password, and whether the key holds a whole address with the password in it. A key
 /// with the user's name, or with an address without login (`DATA_SOURCE_URI`), is none.
 fn login(container: &Container) -> Option<(String, String, bool)> {
-    let keys = || container.env.iter().filter_map(|e| Some((&e.name, e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
     let named = |words: &[&str]| {
-        keys().find(|(name, _)| {
-            let name = name.to_ascii_uppercase();
+        env_key::all(container, Holder::Secret).find(|(variable, _)| {
+            let name = variable.name.to_ascii_uppercase();
             name != "DATA_SOURCE_URI" && words.iter().any(|w| name.contains(w))
         })
     };

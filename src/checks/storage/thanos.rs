@@ -10,7 +10,9 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::image::tag_of;
+use crate::domain::kubernetes::mounts::Holder;
 use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::serves;
@@ -429,8 +431,8 @@ fn hashring(snap: &Snapshot, receiver: Option<(&Pod, &Container)>) -> Way {
 
 /// Secret and key from which a container takes its object store's configuration.
 fn configuration(container: &Container) -> Option<(String, String)> {
-    let keys = container.env.iter().filter_map(|e| Some((&e.name, e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
-    let found = keys.into_iter().find(|(name, _)| name.to_ascii_uppercase().contains("OBJSTORE"))?.1;
+    let mut keys = env_key::all(container, Holder::Secret);
+    let (_, found) = keys.find(|(variable, _)| variable.name.to_ascii_uppercase().contains("OBJSTORE"))?;
     Some((found.name.clone(), found.key.clone()))
 }
 

@@ -1,6 +1,7 @@
 //! What differs between two revisions of a pod's template, of what is read of them.
 
-use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Map, PodSpec};
+use crate::domain::kubernetes::env_key;
+use crate::snapshot::kubernetes::{Container, EnvVar, Map, PodSpec};
 use crate::text::credential::is_credential;
 
 /// What a field belongs to.
@@ -106,11 +107,10 @@ fn of_container(is_init: bool, kind: &str, before: &Container, after: &Container
 
 /// The key that a variable comes from, or its value where that is kept.
 fn source(variable: &EnvVar) -> String {
-    let from = variable.value_from.as_ref();
-    let key = |kind: &str, key: Option<&KeyRef>| key.map(|k| format!("key {} of {kind} {}", k.key, k.name));
-    let map = key("ConfigMap", from.and_then(|f| f.config_map_key_ref.as_ref()));
-    let secret = key("Secret", from.and_then(|f| f.secret_key_ref.as_ref()));
-    map.or(secret).or_else(|| variable.value.clone()).unwrap_or_default()
+    match env_key::of(variable) {
+        Some((holder, key)) => format!("key {} of {} {}", key.key, holder.kind(), key.name),
+        None => variable.value.clone().unwrap_or_default(),
+    }
 }
 
 fn value(part: &Part, field: String, before: &str, after: &str) -> Differs {

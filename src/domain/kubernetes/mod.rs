@@ -18,6 +18,7 @@ pub(crate) mod denied;
 pub(crate) mod differs;
 pub(crate) mod disruption;
 pub(crate) mod endpoints;
+pub(crate) mod env_key;
 pub(crate) mod eviction;
 pub(crate) mod external_dns;
 pub(crate) mod failed_jobs;

@@ -1,7 +1,8 @@
 //! What the words of a program name that is set for its container, and where it is set: a variable of its environment, an
 //! argument, a line of a file, a file. That holds for messages that nobody has a reader for, too.
 
-use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
+use crate::domain::kubernetes::env_key;
+use crate::domain::kubernetes::mounts::{self, Holder, Mounts, Origin};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, EnvVar, KeyRef, Pod};
 use crate::text::credential::is_credential;
@@ -104,15 +105,13 @@ fn variables(container: &Container, said: &str) -> Vec<Setting> {
 }
 
 fn variable(variable: &EnvVar) -> Setting {
-    let from = variable.value_from.as_ref();
-    let of = |key: &KeyRef| (key.name.clone(), key.key.clone());
-    let map = from.and_then(|f| f.config_map_key_ref.as_ref()).map(of);
-    let secret = from.and_then(|f| f.secret_key_ref.as_ref()).map(of);
-    let source = match (map, secret) {
-        (Some((name, key)), _) => Source::ConfigMap { name, key },
-        (_, Some((name, key))) => Source::Secret { name, key },
-        _ if from.is_some() => Source::Field,
-        _ => Source::Template,
+    let source = match env_key::of(variable) {
+        Some((Holder::ConfigMap, KeyRef { name, key, .. })) => {
+            Source::ConfigMap { name: name.clone(), key: key.clone() }
+        }
+        Some((Holder::Secret, KeyRef { name, key, .. })) => Source::Secret { name: name.clone(), key: key.clone() },
+        None if variable.value_from.is_some() => Source::Field,
+        None => Source::Template,
     };
     Setting::Variable { name: variable.name.clone(), source }
 }
@@ -169,34 +168,39 @@ fn variable_of(container: &Container, word: &str) -> Option<Setting> {
 
 /// The one line in the files of the container that sets what the message names or quotes.
 fn lines(snap: &Snapshot, pod: &Pod, container: &Container, said: &str, words: &[&str]) -> Vec<Setting> {
-    let files = Mounts::of_pod(snap, pod, container).files();
-    let short = || files.iter().filter(|f| f.text.len() <= LONGEST);
     let quoted = pattern!(r#""([^"\n]{1,80})"|'([^'\n]{1,80})'|`([^`\n]{1,80})`"#);
     let quoted = quoted.captures_iter(said).filter_map(|c| c.get(1).or(c.get(2)).or(c.get(3)).map(|m| m.as_str()));
-    let line = |word: &str| {
-        let of_file = |text: &str| -> Vec<(usize, String)> {
-            let named = |(at, line)| Some((at + 1, sets(line, word)?.to_owned()));
-            text.lines().enumerate().filter_map(named).collect()
-        };
-        let mut hits = short().flat_map(|f| of_file(f.text).into_iter().map(move |hit| (f, hit)));
-        let (file, (line, word)) = hits.next()?;
-        let one = hits.next().is_none();
-        one.then(|| Setting::Line { word, map: file.map.metadata.name.clone(), key: file.key.to_owned(), line })
+    let files = Mounts::of_pod(snap, pod, container).files();
+    let short = files.iter().filter(|f| f.text.len() <= LONGEST);
+    let numbered = short.flat_map(|f| f.text.lines().zip(1..).map(move |(text, line)| (f, line, text)));
+    let all: Vec<_> = numbered.filter_map(|(f, line, text)| Some((f, line, set(text)?))).collect();
+    let one = |asked: &str| {
+        let mut hits = all.iter().filter_map(|(file, line, pair)| Some((file, *line, called(*pair, asked)?)));
+        let (file, line, word) = hits.next()?;
+        let (map, key) = (file.map.metadata.name.clone(), file.key.to_owned());
+        hits.next().is_none().then(|| Setting::Line { word: word.to_owned(), map, key, line })
     };
-    quoted.chain(words.iter().copied()).filter_map(line).collect()
+    quoted.chain(words.iter().copied()).filter_map(one).collect()
 }
 
-/// A line sets a key of that name, or sets something to just that value: what to call it. Of a credential the value is not
-/// repeated.
-fn sets<'a>(line: &'a str, word: &'a str) -> Option<&'a str> {
+/// What a line of a file sets: a key, and its value.
+fn set(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let line = line.strip_prefix("- ").unwrap_or(line).trim_start();
     if line.starts_with(['#', ';']) {
         return None;
     }
-    let plain = |part: &'a str| part.trim().trim_end_matches([',', '{', '[']).trim().trim_matches(['"', '\'']);
     let (key, value) = line.split_once(':').or_else(|| line.split_once('='))?;
-    let (key, value) = (plain(key), plain(value.split(" #").next().unwrap_or_default()));
+    Some((plain(key), plain(value.split(" #").next().unwrap_or_default())))
+}
+
+fn plain(part: &str) -> &str {
+    part.trim().trim_end_matches([',', '{', '[']).trim().trim_matches(['"', '\''])
+}
+
+/// A line sets a key of that name, or sets something to just that value: what to call it. Of a credential the value is not
+/// repeated.
+fn called<'a>((key, value): (&'a str, &'a str), word: &'a str) -> Option<&'a str> {
     match () {
         () if key == word => Some(word),
         () if value == word && is_credential(key) => Some(key),

@@ -9,6 +9,7 @@ use super::held::{config_map, env_of, volume_of, wanted_keys};
 use crate::checks::support::helm;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::chart;
+use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
@@ -16,7 +17,7 @@ use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::{Settable, workload};
 use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
 use crate::model::Program;
-use crate::snapshot::kubernetes::{Container, EnvVar, Node};
+use crate::snapshot::kubernetes::{Container, Node};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -204,10 +205,9 @@ impl Fix {
 
 impl Case<'_> {
     fn keeps_login(&self, key: &str) -> bool {
-        let from = |e: &EnvVar| e.value_from.as_ref()?.secret_key_ref.as_ref().map(|r| r.key.clone());
         let mut env = self.container.env.iter().filter(|e| e.name == "GF_SECURITY_ADMIN_PASSWORD");
-        let path = self.container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana");
-        env.any(|e| from(e).as_deref() == Some(key))
+        let path = database::folder(self.container);
+        env.any(|e| env_key::of_secret(e).is_some_and(|from| from.key == key))
             && matches!(mounts::origin(self.snap, self.pod, self.container, path), Origin::Claim { .. })
     }
 

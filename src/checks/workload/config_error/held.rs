@@ -1,6 +1,7 @@
 //! ConfigMaps and Secrets that a pod names, and the keys that it wants of them.
 
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::start_error::Fault;
 use crate::snapshot::Snapshot;
@@ -42,14 +43,7 @@ pub(super) fn env_of<'a>(
     holder: Holder,
     name: &'a str,
 ) -> impl Iterator<Item = (&'a EnvVar, &'a KeyRef)> {
-    container.env.iter().filter_map(move |e| {
-        let from = e.value_from.as_ref()?;
-        let key = match holder {
-            Holder::ConfigMap => from.config_map_key_ref.as_ref(),
-            Holder::Secret => from.secret_key_ref.as_ref(),
-        };
-        key.filter(|k| k.name == name).map(|k| (e, k))
-    })
+    env_key::all(container, holder).filter(move |(_, key)| key.name == name)
 }
 
 /// The container that uses an object.
