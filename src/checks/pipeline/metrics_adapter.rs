@@ -377,7 +377,7 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
         }
         // A login is not repeated: the container has to be the one that is meant.
         let name = json_patch::test(&format!("/spec/template/spec/containers/{at}/name"), container.name.as_str());
-        json_patch::text([name, serde_json::json!({"op": "replace", "path": path, "value": right})])
+        json_patch::text([name, json_patch::replace(&path, right)])
     });
     let (release, release_namespace) = release(meta).unwrap_or_default();
     let version = release_of(snap, meta).map(|r| r.version).filter(|v| !v.is_empty());

@@ -15,6 +15,7 @@ use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node::{self, Why};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::scheduling::{self, taint_text};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -301,8 +302,8 @@ impl Way {
         let value = json!({"key": taint.key, "operator": "Exists", "effect": taint.effect});
         // A list that is not there takes no further item.
         let patch = match set.spec.template.spec.tolerations.is_empty() {
-            false => json!([{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": value}]),
-            true => json!([{"op": "add", "path": "/spec/template/spec/tolerations", "value": [value]}]),
+            false => json_patch::add("/spec/template/spec/tolerations/-", value),
+            true => json_patch::add("/spec/template/spec/tolerations", [value]),
         };
         Self::Taint {
             taint: taint_text(taint),
@@ -314,7 +315,7 @@ impl Way {
             values: addon.and_then(tolerate_all),
             kept_role: addon::kept_role(addon),
             managed_by,
-            toleration: by_hand.then(|| patch.to_string()),
+            toleration: by_hand.then(|| json_patch::text([patch])),
         }
     }
 }

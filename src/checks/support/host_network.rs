@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::aws::overlay;
 use crate::domain::kubernetes::image::base_of;
@@ -107,18 +107,18 @@ pub(crate) fn chart_values(pod: &Pod) -> &'static str {
 /// the port stands in no argument.
 fn patch(workload: &Workload, port: u16, to: Option<u16>) -> Option<String> {
     let mut operations = vec![
-        json!({"op": "add", "path": "/spec/template/spec/hostNetwork", "value": true}),
-        json!({"op": "add", "path": "/spec/template/spec/dnsPolicy", "value": "ClusterFirstWithHostNet"}),
+        json_patch::add("/spec/template/spec/hostNetwork", true),
+        json_patch::add("/spec/template/spec/dnsPolicy", "ClusterFirstWithHostNet"),
     ];
     if let Some(to) = to {
         operations.extend(moved(workload, port, to)?);
     }
-    Some(Value::Array(operations).to_string())
+    Some(json_patch::text(operations))
 }
 
 /// A JSON patch that gives a workload another port. `None` where the port stands in no argument.
 pub(crate) fn port_patch(workload: &Workload, port: u16, to: u16) -> Option<String> {
-    moved(workload, port, to).map(|operations| Value::Array(operations).to_string())
+    moved(workload, port, to).map(json_patch::text)
 }
 
 fn moved(workload: &Workload, port: u16, to: u16) -> Option<Vec<Value>> {
@@ -159,6 +159,8 @@ fn moved(workload: &Workload, port: u16, to: u16) -> Option<Vec<Value>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

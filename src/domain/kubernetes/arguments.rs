@@ -75,8 +75,8 @@ pub(crate) fn adding(workload: Option<&Workload>, container: &str, argument: &st
     let at = containers.iter().position(|c| c.name == container).unwrap_or_default();
     let path = format!("/spec/template/spec/containers/{at}/args");
     let operation = match containers.get(at).map(|c| c.args.is_empty()) {
-        Some(true) => serde_json::json!({"op": "add", "path": path, "value": [argument]}),
-        _ => serde_json::json!({"op": "add", "path": format!("{path}/-"), "value": argument}),
+        Some(true) => json_patch::add(&path, [argument]),
+        _ => json_patch::add(&format!("{path}/-"), argument),
     };
     // The container is named by its place: it has to be the one that is meant.
     let name = json_patch::test(&format!("/spec/template/spec/containers/{at}/name"), container);

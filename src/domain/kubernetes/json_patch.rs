@@ -8,9 +8,19 @@ pub(crate) fn test(path: &str, value: impl Into<Value>) -> Value {
     json!({"op": "test", "path": path, "value": value.into()})
 }
 
+/// A value that was not there; at the end of a list with `-`.
+pub(crate) fn add(path: &str, value: impl Into<Value>) -> Value {
+    json!({"op": "add", "path": path, "value": value.into()})
+}
+
+/// Another value, where something else tells that the place is the one that is meant.
+pub(crate) fn replace(path: &str, value: impl Into<Value>) -> Value {
+    json!({"op": "replace", "path": path, "value": value.into()})
+}
+
 /// Another value in place of the one that was seen.
 pub(crate) fn swap(path: &str, seen: impl Into<Value>, value: impl Into<Value>) -> [Value; 2] {
-    [test(path, seen), json!({"op": "replace", "path": path, "value": value.into()})]
+    [test(path, seen), replace(path, value)]
 }
 
 /// Takes away what was seen.

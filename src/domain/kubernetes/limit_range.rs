@@ -1,6 +1,6 @@
 //! What the LimitRanges of a namespace give to containers, and what they refuse.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::json_patch;
 use crate::domain::text::between::between;
@@ -124,8 +124,7 @@ pub(crate) fn set(range: &LimitRange, path: &str, value: &str) -> Vec<Value> {
     let place = path.strip_prefix("/spec/limits/").and_then(|rest| rest.split('/').next());
     let item = place.and_then(|at| range.spec.limits.get(at.parse::<usize>().ok()?));
     let kind = place.zip(item).map(|(at, i)| json_patch::test(&format!("/spec/limits/{at}/type"), i.kind.as_str()));
-    let replace = json!({"op": "replace", "path": path, "value": value});
-    kind.into_iter().chain([replace]).collect()
+    kind.into_iter().chain([json_patch::replace(path, value)]).collect()
 }
 
 /// The containers of a template that leave a bound.

@@ -75,23 +75,22 @@ impl PortFault {
                 let unnamed = service.spec.ports.iter().enumerate().filter(|(_, p)| p.name.is_none());
                 let mut all: Vec<Value> = unnamed
                     .flat_map(|(at, p)| {
-                        let name = format!("port-{}", p.port);
-                        let add = json!({"op": "add", "path": format!("/spec/ports/{at}/name"), "value": name});
-                        [json_patch::test(&format!("/spec/ports/{at}/port"), p.port), add]
+                        let name = json_patch::add(&format!("/spec/ports/{at}/name"), format!("port-{}", p.port));
+                        [json_patch::test(&format!("/spec/ports/{at}/port"), p.port), name]
                     })
                     .collect();
                 let value = json!({"name": "metrics", "port": port, "targetPort": port});
-                all.push(json!({"op": "add", "path": "/spec/ports/-", "value": value}));
+                all.push(json_patch::add("/spec/ports/-", value));
                 all
             }
             Self::NoSuchTarget { index, declared, port, .. } if declared.len() == 1 => {
                 let path = format!("/spec/ports/{index}");
-                let replace = json!({"op": "replace", "path": format!("{path}/targetPort"), "value": declared[0]});
-                vec![json_patch::test(&format!("{path}/port"), *port), replace]
+                let target = json_patch::replace(&format!("{path}/targetPort"), declared[0]);
+                vec![json_patch::test(&format!("{path}/port"), *port), target]
             }
             _ => return None,
         };
-        Some(Value::Array(operations).to_string())
+        Some(json_patch::text(operations))
     }
 }
 

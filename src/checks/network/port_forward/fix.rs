@@ -127,8 +127,8 @@ impl Fix {
         };
         let right = listens_on(pod).or_else(|| declared(pod).first().copied()).filter(|right| !is_taken(right));
         let patch = right.map(|right| {
-            let replace = json!({"op": "replace", "path": format!("{path}/targetPort"), "value": right});
-            json_patch::text([json_patch::test(&format!("{path}/port"), port.port), replace])
+            let target = json_patch::replace(&format!("{path}/targetPort"), right);
+            json_patch::text([json_patch::test(&format!("{path}/port"), port.port), target])
         });
         Self::of(part, Way::TargetPort { to_pod: Ports::of(part, pod, Some(port)).to_pod(pod), patch })
     }

@@ -22,8 +22,8 @@ pub(super) struct Words<'a> {
 }
 
 /// A JSON patch of one operation.
-fn add(path: &str, value: &serde_json::Value) -> String {
-    serde_json::json!([{"op": "add", "path": path, "value": value}]).to_string()
+fn add(path: &str, value: serde_json::Value) -> String {
+    json_patch::text([json_patch::add(path, value)])
 }
 
 /// The field of a monitor's spec that holds its endpoints.
@@ -162,7 +162,7 @@ fn no_service<'a>(server: &MonitoringResource, monitor: &Monitor, near: Option<&
             why.push_str(&format!("; Service {} has", named(service)));
             let mut names: BTreeSet<String> = monitor.spec.namespace_selector.match_names.iter().cloned().collect();
             names.insert(service.metadata.namespace.clone());
-            let patch = add("/spec/namespaceSelector", &serde_json::json!({"matchNames": names}));
+            let patch = add("/spec/namespaceSelector", serde_json::json!({"matchNames": names}));
             Way::Namespace { service: Named::of(service), patch }
         }
         Some(Near::PodLabels(service, unmet)) => {
@@ -213,7 +213,7 @@ fn selector_of(monitor: &Monitor, unmet: &[Unmet]) -> Option<String> {
         return None;
     }
     all.extend(equal.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
-    Some(add("/spec/selector/matchLabels", &serde_json::json!(all)))
+    Some(add("/spec/selector/matchLabels", serde_json::json!(all)))
 }
 
 pub(super) fn monitor_seen(kind: Kind, monitor: &Monitor, at: usize, endpoint: &MonitorEndpoint) -> Evidence {

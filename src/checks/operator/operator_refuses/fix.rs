@@ -217,7 +217,7 @@ fn file_patch(monitor: &Monitor, reason: &Reason) -> Option<String> {
         if let Some(file) = endpoint.bearer_token_file.as_deref().filter(|_| *field == "bearerTokenFile") {
             operations.extend(json_patch::take(&format!("{base}/bearerTokenFile"), file));
             let value = json!({"credentials": {"name": TOKEN, "key": "token"}});
-            operations.push(json!({"op": "add", "path": format!("{base}/authorization"), "value": value}));
+            operations.push(json_patch::add(&format!("{base}/authorization"), value));
         }
         let tls = endpoint.tls_config.as_ref();
         for (name, file) in [
@@ -231,10 +231,10 @@ fn file_patch(monitor: &Monitor, reason: &Reason) -> Option<String> {
         if tls.is_some_and(|t| t.ca_file.is_some()) {
             // The token's Secret holds the cluster's CA too.
             let value = json!({"secret": {"name": TOKEN, "key": "ca.crt"}});
-            operations.push(json!({"op": "add", "path": format!("{base}/tlsConfig/ca"), "value": value}));
+            operations.push(json_patch::add(&format!("{base}/tlsConfig/ca"), value));
         }
     }
-    (!operations.is_empty()).then(|| serde_json::Value::Array(operations).to_string())
+    (!operations.is_empty()).then(|| json_patch::text(operations))
 }
 
 /// The words speak of Alertmanager's configuration.

@@ -369,7 +369,7 @@ fn policies(hooks: &[Hook<'_>], policy: &str) -> Vec<Patch> {
         // The order of webhooks may have changed since: another one's policy must not be touched.
         let operations = [
             json_patch::test(&format!("/webhooks/{}/name", hook.at), hook.webhook.name.as_str()),
-            serde_json::json!({"op": "add", "path": path, "value": policy}),
+            json_patch::add(&path, policy),
         ];
         match all.iter_mut().find(|(c, _)| webhooks::reference(c) == hook.reference()) {
             Some((_, own)) => own.extend(operations),
