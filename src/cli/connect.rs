@@ -61,16 +61,6 @@ impl ConnectApp {
             Self::Loki => "Loki",
         }
     }
-
-    /// The port that people know it by.
-    pub fn port(self) -> u16 {
-        match self {
-            Self::Prometheus => 9090,
-            Self::Alertmanager => 9093,
-            Self::Grafana => 3000,
-            Self::Loki => 3100,
-        }
-    }
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, String> {

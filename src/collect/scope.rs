@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use crate::model::{Fact, Gap};
+use crate::model::{Fact, Gap, Program};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Object, Service};
 use crate::snapshot::{Component, Scope, Snapshot};
 
@@ -116,9 +116,15 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     };
     gaps.extend(snap.services.gaps().iter().chain(snap.monitoring_resources.gaps()).cloned());
     snap.scope = Scope {
-        prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
-        alertmanager: with_prefix("Alertmanager", component(services, &stack, Part::Alertmanager, 9093)),
-        grafana: component(services, &stack, Part::Grafana, 3000),
+        prometheus: with_prefix(
+            "Prometheus",
+            component(services, &stack, Part::Prometheus, Program::Prometheus.port()),
+        ),
+        alertmanager: with_prefix(
+            "Alertmanager",
+            component(services, &stack, Part::Alertmanager, Program::Alertmanager.port()),
+        ),
+        grafana: component(services, &stack, Part::Grafana, Program::Grafana.port()),
         stack,
         discovered,
         named: plan.namespace.is_some(),

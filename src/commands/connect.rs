@@ -14,7 +14,8 @@ use crate::collect;
 use crate::collect::live::{Cut, Line, Notice, Tunnel};
 use crate::collect::source::Source;
 use crate::domain::kubernetes::forwarding::Fate;
-use crate::model::{Fact, Params};
+use crate::domain::kubernetes::store::Store;
+use crate::model::{Fact, Params, Program};
 use crate::pages::{self, Invocation};
 use crate::snapshot::{Component, Snapshot};
 use crate::term::{Printer, Progress, interrupt, sanitize, sanitize_lines};
@@ -135,8 +136,18 @@ fn unread(snap: &Snapshot) -> String {
     snap.services.gaps().first().map(|gap| format!("\n  {gap}")).unwrap_or_default()
 }
 
+/// The port that people know a program by.
+fn usual_port(app: ConnectApp) -> u16 {
+    match app {
+        ConnectApp::Prometheus => Program::Prometheus.port(),
+        ConnectApp::Alertmanager => Program::Alertmanager.port(),
+        ConnectApp::Grafana => Program::Grafana.port(),
+        ConnectApp::Loki => Store::Loki.port(),
+    }
+}
+
 async fn open(args: &Connect, app: ConnectApp, at: Component, printer: &Printer) -> anyhow::Result<Door> {
-    let usual = app.port();
+    let usual = usual_port(app);
     let ports = args.port.map_or(vec![usual, 0], |port| vec![port]);
     let tunnel = Tunnel::open(at.clone(), args.address, &ports).await.with_context(|| match args.port {
         Some(port) => {

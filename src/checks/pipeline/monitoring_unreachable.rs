@@ -113,7 +113,7 @@ fn groups<'u, 'a>(snap: &Snapshot, all: &'u [Unreached<'a>]) -> Vec<Vec<&'u Unre
 fn subject(one: &Unreached<'_>) -> ResourceRef {
     match one.at {
         Some(at) => ResourceRef::service(&at.namespace, &at.service),
-        None => ResourceRef::kubernetes("", "Service", "", one.name),
+        None => ResourceRef::kubernetes("", "Service", "", one.program.name()),
     }
 }
 
@@ -150,7 +150,7 @@ fn finding(snap: &Snapshot, group: &[&Unreached<'_>]) -> Finding {
 
 fn message(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> String {
     let first = group[0];
-    let names: Vec<&str> = group.iter().map(|one| one.name).collect();
+    let names: Vec<&str> = group.iter().map(|one| one.program.name()).collect();
     let (who, verb) = match names.as_slice() {
         [one] => ((*one).to_owned(), ("runs", "does")),
         [before @ .., last] => (format!("{} and {last}", before.join(", ")), ("run", "do")),
@@ -202,7 +202,7 @@ fn end(one: &Unreached<'_>) -> String {
     match (one.address, one.at) {
         (Some((ip, port)), _) => std::net::SocketAddr::new(ip, port).to_string(),
         (None, Some(at)) => format!("{}/{}:{}", at.namespace, at.service, at.port),
-        (None, None) => one.name.to_owned(),
+        (None, None) => one.program.name().to_owned(),
     }
 }
 
@@ -219,19 +219,14 @@ fn evidence(one: &Unreached<'_>) -> Evidence {
 /// Where `kdoctor connect` opens a port to it, unless that is taken.
 fn connected(one: &Unreached<'_>) -> Option<String> {
     let at = one.at?;
-    let port = match one.name {
-        "Prometheus" => 9090,
-        "Alertmanager" => 9093,
-        _ => 3000,
-    };
-    Some(format!("{}://localhost:{port}{}", at.scheme, at.prefix))
+    Some(format!("{}://localhost:{}{}", at.scheme, one.program.port(), at.prefix))
 }
 
 fn fix(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> Fix {
     let one = group[0];
-    let part = one.name.to_ascii_lowercase();
+    let part = one.program.name().to_ascii_lowercase();
     let Some(at) = one.at.filter(|_| one.why != Why::Given) else {
-        return Fix::Url { name: one.name.to_owned(), part, url: one.url.unwrap_or_default().to_owned() };
+        return Fix::Url { name: one.program.name().to_owned(), part, url: one.url.unwrap_or_default().to_owned() };
     };
     let api_path = one.gap.what.split_once(' ').map_or("", |(_, path)| path);
     let path = proxy::of_component(at, api_path);
@@ -262,8 +257,9 @@ fn fix(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> F
             match policies {
                 [] => Fix::Silent(way),
                 _ => {
-                    let url =
-                        |u: &&Unreached<'_>| Some([format!("--{}-url", u.name.to_ascii_lowercase()), connected(u)?]);
+                    let url = |u: &&Unreached<'_>| {
+                        Some([format!("--{}-url", u.program.name().to_ascii_lowercase()), connected(u)?])
+                    };
                     Fix::Isolated {
                         answer: format!("{}{api_path}", connected(one).unwrap_or(way.local)),
                         namespace: way.namespace,

@@ -7,6 +7,7 @@ use crate::domain::kubernetes::endpoints::{Reason, probe_port};
 use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::service_port::{self, is_headless};
+use crate::domain::kubernetes::store::Store;
 use crate::domain::text::windows::STARTING;
 use crate::model::{Gap, Program};
 use crate::snapshot::kubernetes::{Container, Pod, Service};
@@ -270,9 +271,9 @@ fn port_meant(snap: &Snapshot, service: &Service, pods: &[&Pod], kind: &str, wri
 
 fn usual_port(kind: &str) -> Option<u16> {
     match kind {
-        "prometheus" => Some(9090),
-        "alertmanager" => Some(9093),
-        "loki" => Some(3100),
+        "prometheus" => Some(Program::Prometheus.port()),
+        "alertmanager" => Some(Program::Alertmanager.port()),
+        "loki" => Some(Store::Loki.port()),
         _ => None,
     }
 }

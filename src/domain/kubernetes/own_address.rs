@@ -43,7 +43,7 @@ impl OwnAddress {
 
     /// Of a program of which nothing is seen.
     pub(crate) fn usual(program: Program) -> Self {
-        Self { tls: false, host: "localhost".to_owned(), port: default_port(program), prefix: String::new() }
+        Self { tls: false, host: "localhost".to_owned(), port: program.port(), prefix: String::new() }
     }
 
     /// `http://localhost:9093/alertmanager`, without a slash at its end.
@@ -59,15 +59,6 @@ impl OwnAddress {
 
     fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
-    }
-}
-
-/// The port at which a program listens unless it is told another.
-pub(crate) fn default_port(program: Program) -> u16 {
-    match program {
-        Program::Prometheus => 9090,
-        Program::Alertmanager => 9093,
-        Program::Grafana => 3000,
     }
 }
 
@@ -147,8 +138,8 @@ pub(crate) fn declared(pod: &Pod) -> BTreeSet<u16> {
 fn usual_port(container: &Container) -> u16 {
     let probed = || asked(container).find_map(|p| u16::try_from(probe_port(container, &p.port)?).ok());
     match container.program() {
-        Some(Program::Grafana) => probed().unwrap_or_else(|| default_port(Program::Grafana)),
-        Some(program) => default_port(program),
+        Some(Program::Grafana) => probed().unwrap_or_else(|| Program::Grafana.port()),
+        Some(program) => program.port(),
         None => probed().unwrap_or_default(),
     }
 }

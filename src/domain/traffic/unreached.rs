@@ -7,7 +7,7 @@ use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::prometheus::wal;
 use crate::domain::text::dial;
 use crate::domain::traffic::attempts::is_silence;
-use crate::model::{Gap, GapCause, ResourceRef};
+use crate::model::{Gap, GapCause, Program, ResourceRef};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Component, Snapshot};
 
@@ -30,8 +30,7 @@ pub(crate) enum Why {
 /// A part that was asked in vain.
 #[derive(Debug, Clone)]
 pub(crate) struct Unreached<'a> {
-    /// `Prometheus`, `Alertmanager` or `Grafana`.
-    pub(crate) name: &'static str,
+    pub(crate) program: Program,
     /// The Service through which it is asked; absent where a URL was given and no Service was found.
     pub(crate) at: Option<&'a Component>,
     pub(crate) why: Why,
@@ -76,7 +75,7 @@ impl Unreached<'_> {
 
 /// What was asked of one part.
 struct Asked<'a> {
-    name: &'static str,
+    program: Program,
     word: &'static str,
     at: Option<&'a Component>,
     answered: bool,
@@ -96,15 +95,15 @@ pub(crate) fn unknown(snap: &Snapshot) -> Option<&Gap> {
 
 fn asked(snap: &Snapshot) -> [Asked<'_>; 3] {
     macro_rules! of {
-        ($name:literal, $word:literal, $at:expr, $($fact:ident),*) => {{
+        ($program:ident, $word:literal, $at:expr, $($fact:ident),*) => {{
             let answered = [$(snap.$fact.is_ok()),*].contains(&true);
             let gaps = [$(snap.$fact.as_ref().err()),*].into_iter().flatten().collect();
-            Asked { name: $name, word: $word, at: $at.as_ref(), answered, gaps }
+            Asked { program: Program::$program, word: $word, at: $at.as_ref(), answered, gaps }
         }};
     }
     [
         of!(
-            "Prometheus",
+            Prometheus,
             "prometheus",
             snap.scope.prometheus,
             prometheus_targets,
@@ -113,8 +112,8 @@ fn asked(snap: &Snapshot) -> [Asked<'_>; 3] {
             prometheus_runtime,
             prometheus_ready
         ),
-        of!("Alertmanager", "alertmanager", snap.scope.alertmanager, alertmanager_status, alertmanager_silences),
-        of!("Grafana", "grafana", snap.scope.grafana, grafana_health, grafana_datasources),
+        of!(Alertmanager, "alertmanager", snap.scope.alertmanager, alertmanager_status, alertmanager_silences),
+        of!(Grafana, "grafana", snap.scope.grafana, grafana_health, grafana_datasources),
     ]
 }
 
@@ -131,7 +130,7 @@ fn judge<'a>(snap: &'a Snapshot, asked: &Asked<'a>) -> Option<Unreached<'a>> {
     let pods: Vec<&Pod> = service.map(|s| snap.pods_of_service(s).collect()).unwrap_or_default();
     let address = tried().find_map(|g| dial::unanswered(&g.message));
     let why = if url.is_some() { Why::Given } else { why(snap, gap, &pods)? };
-    Some(Unreached { name: asked.name, at: asked.at, why, gap, pods, address, url })
+    Some(Unreached { program: asked.program, at: asked.at, why, gap, pods, address, url })
 }
 
 /// What the answer says, where the pods are not simply on their way.

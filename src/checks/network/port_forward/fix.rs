@@ -7,7 +7,6 @@ use serde_json::json;
 use super::Part;
 use crate::domain::kubernetes::forwarding::way_round;
 use crate::domain::kubernetes::json_patch;
-use crate::domain::kubernetes::own_address::default_port;
 use crate::domain::kubernetes::own_address::{declared, listens_on};
 use crate::domain::kubernetes::service_port::reached;
 use crate::snapshot::Snapshot;
@@ -79,7 +78,7 @@ struct Ports {
 
 impl Ports {
     fn of(part: &Part<'_>, pod: &Pod, port: Option<&ServicePort>) -> Self {
-        let local = default_port(part.program);
+        let local = part.program.port();
         let ports = &part.service.spec.ports;
         let listens = listens_on(pod);
         let main = ports.iter().find(|p| listens.is_some() && reached(part.service, p.port, pod) == listens);
