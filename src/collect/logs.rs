@@ -140,7 +140,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
             c.program().is_none()
                 && if gives_names(c) {
                     is_named
-                } else if proxy_log::is_proxy_container(&c.name, &c.image) {
+                } else if is_proxy(c) {
                     trouble || behind || pod.spec.node_name.as_deref().is_some_and(|n| asking.contains(n))
                 } else if is_part(c) || is_further(pod, c) || (is_routed && router_log::is_controller(&c.image)) {
                     true
@@ -164,7 +164,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     let is_later =
         |c: &Container| exporter_log::exporter(c) || router_log::is_controller(&c.image) || bridge::is_bridge(&c.image);
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
-        is_node_exporter(c) || !is_part(c) && is_later(c) || c.name == "kube-proxy" && !is_left_behind(p, snap)
+        is_node_exporter(c) || !is_part(c) && is_later(c) || is_proxy(c) && !is_left_behind(p, snap)
     });
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
@@ -179,10 +179,13 @@ fn in_trouble(pod: &Pod, snap: &Snapshot) -> bool {
 
 /// A kube-proxy that an update of the cluster has left behind further than is supported.
 fn is_left_behind(pod: &Pod, snap: &Snapshot) -> bool {
-    let own =
-        pod.spec.containers.iter().filter(|c| c.name == "kube-proxy").find_map(|c| skew::minor_of_image(&c.image));
+    let own = pod.spec.containers.iter().filter(|c| is_proxy(c)).find_map(|c| skew::minor_of_image(&c.image));
     let cluster = snap.target.kubernetes_version.as_deref().and_then(skew::minor);
     own.zip(cluster).is_some_and(|(own, cluster)| own + skew::KUBE_PROXY < cluster)
+}
+
+fn is_proxy(container: &Container) -> bool {
+    proxy_log::is_proxy_container(&container.name, &container.image)
 }
 
 fn is_node_exporter(container: &Container) -> bool {

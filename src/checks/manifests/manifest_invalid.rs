@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::skew;
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::overlaid::Overlaid;
 use crate::domain::manifests::{requests, values};
@@ -148,18 +149,11 @@ fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> (Vec<Problem>, &'
 /// A version of an API that the cluster, or any that is still supported, does not serve.
 fn removed(snap: &Snapshot, object: &Manifest) -> Option<Problem> {
     let removed = kubernetes::removed(&object.api_version, &object.kind)?;
-    if minor(snap).is_some_and(|minor| minor < removed.since) {
+    if skew::of_server(snap).is_some_and(|minor| minor < removed.since) {
         return None;
     }
     let place = object.node.get("apiVersion").map_or(object.place(), |n| n.place);
     let message = format!("{} {} is not served since Kubernetes 1.{}", object.api_version, object.kind, removed.since);
     let instead = Some(removed.instead).filter(|i| !i.is_empty());
     Some(Problem::new(place, "apiVersion", message).instead(instead))
-}
-
-/// Minor version of the cluster that was looked at.
-fn minor(snap: &Snapshot) -> Option<u16> {
-    let version = snap.kubernetes_version().ok()?;
-    let digits: String = version.split('.').nth(1)?.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
 }

@@ -7,6 +7,7 @@ use crate::checks::support::traffic::evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::conntrack;
 use crate::domain::kubernetes::network_policy::Policies;
+use crate::domain::kubernetes::proxy_log;
 use crate::domain::traffic::blocked::blocks;
 use crate::domain::traffic::flows::{self, Flow, Map};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -103,7 +104,7 @@ fn finding(snap: &Snapshot, node: &Node, alert: &FiringAlert, used: Option<f64>,
         .iter()
         .find(|p| here(p) && p.is_ready() && p.spec.containers.iter().any(|c| c.image.contains("node-exporter")));
     let metrics_path = exporter.and_then(metrics_path);
-    let proxy = pods.iter().find(|p| here(p) && p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
+    let proxy = pods.iter().find(|p| here(p) && proxy_log::is_proxy(p));
     made.fix(Fix::Raise { node: name.clone(), metrics_path, proxy_map: proxy.map(|p| proxy_map(snap, p)) })
 }
 

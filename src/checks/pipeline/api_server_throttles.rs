@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::skew::minor;
+use crate::domain::kubernetes::skew;
 use crate::domain::text::log_line::is_within;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -75,7 +75,7 @@ fn refused<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a ContainerL
 
 /// v1 came with Kubernetes 1.29.
 fn flow_version(snap: &Snapshot) -> &'static str {
-    match snap.kubernetes_version().ok().and_then(|v| minor(v)) {
+    match skew::of_server(snap) {
         Some(..29) => "v1beta3",
         _ => "v1",
     }

@@ -14,6 +14,8 @@ use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::owner;
+use crate::domain::kubernetes::proxy_log::is_proxy_container;
+use crate::domain::kubernetes::skew;
 use crate::lint::kubernetes::removed;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::monitoring::ContainerLog;
@@ -184,12 +186,11 @@ impl Case<'_> {
     /// A kind of Kubernetes itself, in a version that this cluster does not have yet.
     fn is_of_later(&self, asked: &Asked) -> bool {
         let since = removed::added(&asked.version, &asked.kind).filter(|_| asked.resource.is_none());
-        let minor = self.kubernetes().and_then(|v| v.split_once('.')?.1.parse::<u16>().ok());
-        since.zip(minor).is_some_and(|(since, minor)| minor < since)
+        since.zip(skew::of_server(self.snap)).is_some_and(|(since, minor)| minor < since)
     }
 
     fn is_kube_proxy(&self) -> bool {
-        self.log.container == "kube-proxy" && self.log.namespace == cluster_dns::NAMESPACE
+        is_proxy_container(&self.log.container, &self.log.image) && self.log.namespace == cluster_dns::NAMESPACE
     }
 
     /// `1.36`.

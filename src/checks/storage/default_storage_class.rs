@@ -10,6 +10,7 @@ use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claim_templates::{self, Template};
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::skew;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
 use crate::snapshot::{Platform, Snapshot};
@@ -161,9 +162,7 @@ fn none_finding(
 
 /// Claims without a class take up a default class that is set later: since 1.26 as beta, on by default.
 fn assigned_later(snap: &Snapshot) -> bool {
-    let version = snap.kubernetes_version().map_or("", String::as_str).trim_start_matches('v');
-    let minor = version.split('.').nth(1).and_then(|m| m.parse::<u32>().ok());
-    minor.is_none_or(|minor| minor >= 26)
+    skew::of_server(snap).is_none_or(|minor| minor >= 26)
 }
 
 /// How to get a default class: mark one of a CSI driver, else make one.

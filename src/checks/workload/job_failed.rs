@@ -7,6 +7,7 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::{last_lines, telling};
 use crate::domain::kubernetes::failed_jobs::{self, Failed, Kept};
+use crate::domain::kubernetes::mesh::Mesh;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::annotation;
@@ -88,7 +89,7 @@ fn kept(kept: &Kept<'_>) -> Finding {
         states.collect::<Vec<_>>().join(", "),
         "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{range .status.containerStatuses[*]}{.name}{\"\\t\"}{.state}{\"\\n\"}{end}'",
     );
-    let is = |name: &str| running.iter().any(|c| c == name);
+    let is = |mesh: Mesh| running.iter().any(|c| c == mesh.sidecar());
     let hook = [annotation::HELM_HOOK, annotation::ARGO_HOOK].iter().any(|a| meta.annotations.contains_key(*a));
     Finding::new(JobFailed::META.id, Severity::Warning, own.clone(), message)
         .key("side-car")
@@ -99,8 +100,8 @@ fn kept(kept: &Kept<'_>) -> Finding {
             namespace: meta.namespace.clone(),
             job: meta.name.clone(),
             pod: pod.name.clone(),
-            istio: is("istio-proxy"),
-            linkerd: is("linkerd-proxy"),
+            istio: is(Mesh::Istio),
+            linkerd: is(Mesh::Linkerd),
             running,
             hook,
         })

@@ -1,6 +1,7 @@
 //! Why a Service has no ready endpoint, read from its pods and from the workloads that should make them.
 
 use crate::domain::kubernetes::index::selects;
+use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::starting;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -211,25 +212,23 @@ pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
     if let Some(reason) = waiting.filter(|r| !r.is_empty() && r != "PodInitializing" && r != "ContainerCreating") {
         return Some(reason);
     }
-    let of_mesh = mesh_of(pod).map(|_| format!("only the side-car {MESH_PROXY} of its mesh is not: "));
+    let of_mesh = mesh_of(pod).map(|_| format!("only the side-car {} of its mesh is not: ", Mesh::Istio.sidecar()));
     if let Some(event) = unhealthy(snap, pod) {
         return Some(format!("{}{event}", of_mesh.unwrap_or_default()));
     }
     unready_container(pod).and_then(probe_words).map(|p| format!("readiness probe {p}"))
 }
 
-/// The side-car of Istio.
-const MESH_PROXY: &str = "istio-proxy";
-
 /// The namespace of the mesh's control plane, where nothing of a pod but the mesh's side-car is not ready. It is ready once the
 /// control plane has given it a configuration.
 pub(crate) fn mesh_of(pod: &Pod) -> Option<String> {
     let unready: Vec<&str> =
         pod.status.container_statuses.iter().filter(|s| !s.ready).map(|s| s.name.as_str()).collect();
-    if unready != [MESH_PROXY] {
+    let side_car = Mesh::Istio.sidecar();
+    if unready != [side_car] {
         return None;
     }
-    let proxy = pod.spec.containers.iter().find(|c| c.name == MESH_PROXY)?;
+    let proxy = pod.spec.containers.iter().find(|c| c.name == side_car)?;
     // `istiod.istio-system.svc:15012`
     let namespace =
         proxy.env("CA_ADDR").filter(|a| a.contains(".svc")).and_then(|a| a.split('.').nth(1)).filter(|n| !n.is_empty());

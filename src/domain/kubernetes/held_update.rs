@@ -85,7 +85,7 @@ pub(crate) fn is_ordered(snap: &Snapshot, set: &Workload) -> bool {
 /// Since 1.35 (MaxUnavailableStatefulSet) an update counts a pod that is not ready as the one that may be missing, whatever the
 /// policy, and waits for it.
 fn counts_unready(snap: &Snapshot) -> bool {
-    snap.kubernetes_version().ok().and_then(|version| skew::minor(version)).is_some_and(|minor| minor >= 35)
+    skew::of_server(snap).is_some_and(|minor| minor >= 35)
 }
 
 fn is_unready(snap: &Snapshot, pod: &Pod) -> bool {

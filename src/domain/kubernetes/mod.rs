@@ -41,6 +41,7 @@ pub(crate) mod leaving;
 pub(crate) mod leftovers;
 pub(crate) mod limit_range;
 pub(crate) mod managed;
+pub(crate) mod mesh;
 pub(crate) mod metrics_server;
 pub(crate) mod mount_error;
 pub(crate) mod mounts;

@@ -1,5 +1,6 @@
 //! The pods that give the other pods of a node their network.
 
+use crate::domain::kubernetes::proxy_log;
 use crate::domain::kubernetes::sandbox;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, journal};
@@ -132,7 +133,7 @@ pub(crate) fn replaces_kube_proxy(snap: &Snapshot) -> bool {
     let map = journal::aside(|| snap.config_maps.find("kube-system", "cilium-config").ok().flatten());
     let set = map.and_then(|m| m.data.get("kube-proxy-replacement")).map(String::as_str);
     let Ok(pods) = journal::aside(|| snap.pods.items()) else { return false };
-    let runs = pods.iter().any(|p| p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
+    let runs = pods.iter().any(proxy_log::is_proxy);
     matches!(set, Some("true" | "strict")) && !runs
 }
 

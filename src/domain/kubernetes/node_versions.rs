@@ -32,7 +32,7 @@ pub(crate) struct Apart<'a> {
 
 /// Such nodes, and the minor version of the API server.
 pub(crate) fn apart(snap: &Snapshot) -> Option<(u16, Vec<Apart<'_>>)> {
-    let server = skew::minor(snap.kubernetes_version().ok()?)?;
+    let server = skew::of_server(snap)?;
     let mut all: BTreeMap<(Maker, u16), Vec<&Node>> = BTreeMap::new();
     for node in snap.nodes.items().ok()? {
         let Some(minor) = skew::minor(&node.status.node_info.kubelet_version) else { continue };

@@ -1,5 +1,7 @@
 //! Versions of Kubernetes' own parts, and how far they may be apart.
 
+use crate::snapshot::Snapshot;
+
 /// Minor versions that kube-proxy may be older than the API server.
 pub(crate) const KUBE_PROXY: u16 = 3;
 
@@ -7,6 +9,11 @@ pub(crate) const KUBE_PROXY: u16 = 3;
 pub(crate) fn minor(version: &str) -> Option<u16> {
     let rest = version.trim_start_matches('v').strip_prefix("1.")?;
     rest.split(['.', '+', '-']).next()?.parse().ok()
+}
+
+/// The same of the API server.
+pub(crate) fn of_server(snap: &Snapshot) -> Option<u16> {
+    minor(snap.kubernetes_version().ok()?)
 }
 
 /// The same of an image's tag.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::kubernetes::mesh::Mesh;
+use crate::domain::kubernetes::proxy_log;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
@@ -33,42 +35,6 @@ pub(crate) enum Joined<'a> {
 const QUOTED: usize = 240;
 /// Seconds within which a line of kube-rbac-proxy is of now: it asks at each scrape.
 const ASKED: i64 = 300;
-
-/// A service mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mesh {
-    /// Istio.
-    Istio,
-    /// Linkerd.
-    Linkerd,
-}
-
-impl Mesh {
-    /// The mesh that a pod is part of.
-    pub(crate) fn of(pod: &Pod) -> Option<Self> {
-        pod.all_containers().find_map(|c| match c.name.as_str() {
-            "istio-proxy" => Some(Self::Istio),
-            "linkerd-proxy" => Some(Self::Linkerd),
-            _ => None,
-        })
-    }
-
-    /// Its side-car.
-    pub(crate) fn sidecar(self) -> &'static str {
-        match self {
-            Self::Istio => "istio-proxy",
-            Self::Linkerd => "linkerd-proxy",
-        }
-    }
-
-    /// The annotation of a pod by which ports go past the side-car.
-    pub(crate) fn exclusion(self) -> &'static str {
-        match self {
-            Self::Istio => "traffic.sidecar.istio.io/excludeInboundPorts",
-            Self::Linkerd => "config.linkerd.io/skip-inbound-ports",
-        }
-    }
-}
 
 /// Where kube-proxy serves its metrics.
 const KUBE_PROXY_METRICS: u16 = 10249;
@@ -151,7 +117,7 @@ fn local_argument(container: &Container, port: u16) -> Option<&str> {
 }
 
 fn kube_proxy<'a>(snap: &'a Snapshot, pod: Option<&Pod>, port: u16) -> Option<Joined<'a>> {
-    let is_it = pod.is_none_or(|p| p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
+    let is_it = pod.is_none_or(proxy_log::is_proxy);
     if port != KUBE_PROXY_METRICS || !is_it {
         return None;
     }

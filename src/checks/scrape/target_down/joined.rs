@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::checks::scrape::target_down::kind::Kind;
 use crate::checks::support::seen::log_evidence;
+use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::prometheus::joined::{self, Joined, Mesh};
+use crate::domain::prometheus::joined::{self, Joined};
 use crate::domain::prometheus::targets::Down;
 use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::Snapshot;

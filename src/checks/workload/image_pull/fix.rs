@@ -12,6 +12,7 @@ use crate::checks::support::instance::Instance;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{self, Settable};
+use crate::domain::kubernetes::proxy_log::is_proxy_container;
 use crate::domain::kubernetes::{managed, pull_error::Reason};
 use crate::model::Program;
 use crate::snapshot::Platform;
@@ -182,7 +183,8 @@ impl Case<'_> {
 
     /// kube-proxy's is one, too: going back to the image that it gives lasts.
     fn addon(&self) -> &'static str {
-        let of_proxy = || addon::named(self.snap, PROXY).filter(|_| self.container.name == PROXY).map(|_| PROXY);
+        let is_proxy = is_proxy_container(&self.container.name, &self.container.image);
+        let of_proxy = || addon::named(self.snap, PROXY).filter(|_| is_proxy).map(|_| PROXY);
         self.target.addon.or_else(of_proxy).unwrap_or_default()
     }
 
