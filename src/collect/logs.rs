@@ -265,9 +265,7 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
     let is_read = |l: &&ContainerLog| l.text.gap().is_none() && !l.text.trim().is_empty();
     let mut logs: Vec<ContainerLog> = previous.iter().filter(is_read).cloned().collect();
     wanted.retain(|(pod, container, _)| {
-        let meta = &pod.metadata;
-        let is_it =
-            |l: &ContainerLog| l.namespace == meta.namespace && l.pod == meta.name && l.container == container.name;
+        let is_it = |l: &ContainerLog| l.is_of(&pod.metadata) && l.container == container.name;
         !logs.iter().any(is_it)
     });
     let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();

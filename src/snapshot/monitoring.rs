@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Text;
+use super::kubernetes::Meta;
 use crate::model::Program;
 
 /// One entry of `activeTargets` of `/api/v1/targets`.
@@ -305,6 +306,13 @@ pub struct ContainerLog {
     /// The log of the container before its last restart.
     pub previous: bool,
     pub text: Text,
+}
+
+impl ContainerLog {
+    /// A container of this pod wrote it.
+    pub fn is_of(&self, pod: &Meta) -> bool {
+        self.namespace == pod.namespace && self.pod == pod.name
+    }
 }
 
 /// What a scrape URL answered when asked through the API server.

@@ -97,7 +97,7 @@ impl Check for AlertmanagerStorage {
         let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
         for log in snap.logs_of(Program::Alertmanager)? {
             let Some(seen) = read(snap, &log.text) else { continue };
-            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let pod = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some(pod) = pod else { continue };
             let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
             found.insert((&log.namespace, &log.pod), finding(snap, pod, container, &seen));

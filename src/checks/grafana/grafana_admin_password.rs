@@ -57,7 +57,7 @@ impl Check for GrafanaAdminPassword {
         let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
         let unread = |gap: Gap| Gap { what: "logs of Grafana's side-cars".into(), ..gap };
         for log in snap.part_logs().map_err(unread)?.iter().filter(|l| l.image.contains("sidecar") && !l.previous) {
-            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let pod = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some(pod) = pod.filter(|p| p.spec.containers.iter().any(|c| c.program() == Some(Program::Grafana)))
             else {
                 continue;

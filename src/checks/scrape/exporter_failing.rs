@@ -133,10 +133,7 @@ impl Check for ExporterFailing {
         let findings: Vec<Finding> = groups.values().filter_map(|g| finding(snap, g)).collect();
         // Of those that run, one log at least has to be there before all is said to be well.
         let logs = snap.part_logs()?;
-        let unread = pods.iter().find(|p| {
-            let meta = &p.metadata;
-            p.status.phase == "Running" && !logs.iter().any(|l| l.namespace == meta.namespace && l.pod == meta.name)
-        });
+        let unread = pods.iter().find(|p| p.status.phase == "Running" && !logs.iter().any(|l| l.is_of(&p.metadata)));
         match unread {
             Some(pod) if findings.is_empty() && logs.iter().all(|l| !exporter_log::is_exporter(&l.image)) => {
                 Err(Gap::new(

@@ -40,7 +40,7 @@ impl Check for PrometheusReplaying {
         let logs = snap.logs_of(Program::Prometheus)?;
         let mut findings = Vec::new();
         for log in logs.into_iter().filter(|l| !l.previous) {
-            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let pod = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some((pod, status)) = pod.and_then(|p| Some((p, waiting(snap, p, &log.container)?))) else { continue };
             if let Some((line, progress)) = wal::running(&log.text, snap.collected_at) {
                 findings.push(finding(snap, pod, status, log, &line, progress));

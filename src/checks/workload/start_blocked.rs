@@ -208,8 +208,7 @@ fn init(held: &Held<'_>, progress: Progress, snap: &Snapshot) -> String {
 /// What it wrote, the newest log that is had.
 fn log_of(snap: &Snapshot, pod: &Pod, container: &str) -> Option<String> {
     let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default().iter();
-    let own = logs
-        .filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container);
+    let own = logs.filter(|l| l.is_of(&pod.metadata) && l.container == container);
     own.filter(|l| !l.text.trim().is_empty()).min_by_key(|l| l.previous).map(|l| (*l.text).to_owned())
 }
 

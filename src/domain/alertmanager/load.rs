@@ -41,9 +41,7 @@ fn last_load(text: &str) -> Option<Option<(Option<Timestamp>, String)>> {
 /// The refusal with which the logs of a pod end. A running Alertmanager that loaded later is none.
 pub(crate) fn refusal(snap: &Snapshot, pod: &Pod) -> Option<Refusal> {
     let of_pod = |l: &&crate::snapshot::monitoring::ContainerLog| {
-        l.namespace == pod.metadata.namespace
-            && l.pod == pod.metadata.name
-            && l.program.is_none_or(|p| p == Program::Alertmanager)
+        l.is_of(&pod.metadata) && l.program.is_none_or(|p| p == Program::Alertmanager)
     };
     let logs: Vec<_> =
         snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten()).filter(of_pod).collect();

@@ -50,7 +50,7 @@ fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Faile
     }
     let pod = pods_of(snap, job).filter(|p| p.status.phase == "Failed").max_by_key(|p| p.metadata.creation_timestamp);
     let mut logs = snap.crash_logs.iter().flatten();
-    let log = pod.and_then(|p| logs.find(|l| l.namespace == meta.namespace && l.pod == p.metadata.name));
+    let log = pod.and_then(|p| logs.find(|l| l.is_of(&p.metadata)));
     // Without the alerts it is told all the same.
     let alerts = journal::aside(|| snap.prometheus_alerts().map(Vec::as_slice).unwrap_or_default());
     let about = |a: &FiringAlert| a.label("namespace") == meta.namespace && a.label("job_name") == meta.name;

@@ -47,11 +47,7 @@ pub(crate) fn is_proxy_container(name: &str, image: &str) -> bool {
 /// What the kube-proxy of a pod complains of now.
 pub(crate) fn trouble<'a>(snap: &'a Snapshot, proxy: &Pod) -> Option<Trouble<'a>> {
     let logs = snap.part_logs.iter().flatten().chain(snap.crash_logs.iter().flatten()).filter(|l| !l.previous);
-    let mut own = logs.filter(|l| {
-        l.namespace == proxy.metadata.namespace
-            && l.pod == proxy.metadata.name
-            && is_proxy_container(&l.container, &l.image)
-    });
+    let mut own = logs.filter(|l| l.is_of(&proxy.metadata) && is_proxy_container(&l.container, &l.image));
     own.find_map(|log| {
         let now = snap.collected_at;
         let told: Vec<(&str, Kind)> = log.text.lines().filter_map(|line| Some((line, kind(line)?))).collect();

@@ -71,7 +71,7 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, down: &Down<'_>) -> Option<Joined<'a>> 
 /// What kube-rbac-proxy says of its own questions, where they fail now.
 fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
     let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
-    let own = logs.iter().filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
+    let own = logs.iter().filter(|l| l.is_of(&pod.metadata));
     let mut proxies = own.filter(|l| !l.previous && l.container.contains("kube-rbac-proxy"));
     proxies.find_map(|log| {
         let is_question = |l: &&str| l.contains("/tokenreviews") || l.contains("/subjectaccessreviews");
@@ -89,8 +89,7 @@ fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
 /// What an exporter says of metrics that it cannot gather, where it goes on: Go's client library answers 500 then.
 fn gathering<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
     let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
-    let mut own =
-        logs.iter().filter(|l| !l.previous && l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
+    let mut own = logs.iter().filter(|l| !l.previous && l.is_of(&pod.metadata));
     own.find_map(|log| {
         let fails = |l: &&str| l.contains("error gathering metrics") && is_within(l, snap.collected_at, ASKED);
         let said: Vec<&str> = log.text.lines().rev().filter(fails).take(2).collect();

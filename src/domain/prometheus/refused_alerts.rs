@@ -28,7 +28,7 @@ pub(crate) struct Refused {
 /// The last that this pod of Alertmanager said within minutes.
 pub(crate) fn by(snap: &Snapshot, pod: &Pod) -> Option<Refused> {
     let logs = snap.logs_of(Program::Alertmanager).ok()?;
-    let of_pod = logs.iter().find(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name)?;
+    let of_pod = logs.iter().find(|l| l.is_of(&pod.metadata))?;
     let line = of_pod
         .text
         .lines()

@@ -71,7 +71,7 @@ fn reload(snap: &Snapshot, server: Server<'_>, pods: &[&Pod]) -> State {
 }
 
 fn is_of(log: &ContainerLog, pod: &Pod, container: &str) -> bool {
-    log.namespace == pod.metadata.namespace && log.pod == pod.metadata.name && log.container == container
+    log.is_of(&pod.metadata) && log.container == container
 }
 
 fn crashes(pod: &Pod, container: &str) -> bool {

@@ -23,17 +23,14 @@ pub(crate) fn replay(snap: &Snapshot, pod: &Pod, container: &Container) -> Optio
     if container.program() != Some(Program::Prometheus) {
         return None;
     }
-    let logs = snap.crash_logs.iter().flatten().filter(|l| {
-        l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container.name
-    });
+    let logs = snap.crash_logs.iter().flatten().filter(|l| l.is_of(&pod.metadata) && l.container == container.name);
     logs.filter_map(|l| unfinished(&l.text)).next()
 }
 
 /// True while the container's log ends in the middle of the replay: it is alive and answers nothing yet.
 pub(crate) fn is_replaying(snap: &Snapshot, pod: &Pod) -> bool {
     let logs = snap.component_logs.iter().flatten().filter(|l| !l.previous);
-    logs.filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name)
-        .any(|l| unfinished(&l.text).is_some())
+    logs.filter(|l| l.is_of(&pod.metadata)).any(|l| unfinished(&l.text).is_some())
 }
 
 fn unfinished(log: &str) -> Option<String> {

@@ -192,7 +192,7 @@ impl Demands {
             if place(snap, &host, &log.namespace) != Place::Public || address.is_some_and(|a| !is_public(a)) {
                 continue;
             }
-            let pod = pods.iter().find(|p| p.metadata.name == log.pod && p.metadata.namespace == log.namespace);
+            let pod = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some(subnet) = pod.filter(|p| !has_proxy(p)).and_then(|p| at.of_pod(p)) else { continue };
             let demand = self.entry(subnet);
             demand.addresses.extend(address);

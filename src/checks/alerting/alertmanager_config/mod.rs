@@ -259,13 +259,7 @@ impl<'a> Subject<'a> {
         if self.is_refused() {
             return Ok(self.refused().into_iter().collect());
         }
-        let said = |pod: &Pod| {
-            self.snap
-                .component_logs
-                .iter()
-                .flatten()
-                .any(|l| l.pod == pod.metadata.name && l.namespace == self.namespace)
-        };
+        let said = |pod: &Pod| self.snap.component_logs.iter().flatten().any(|l| l.is_of(&pod.metadata));
         if self.loaded.is_some() || self.reading.pods.iter().any(|(pod, _)| said(pod)) {
             return Ok(Vec::new());
         }

@@ -79,11 +79,9 @@ fn no_logs(snap: &Snapshot) -> Result<Diagnosis, Gap> {
 fn unread_log(snap: &Snapshot) -> Option<Gap> {
     let logs = snap.logs_of(Program::Alertmanager).ok()?;
     let pods = alertmanager_pods(snap);
-    let pods = pods.into_iter().map(|(pod, _)| pod).filter(|p| p.status.phase == "Running");
-    let unread = |ns: &str, name: &str| !logs.iter().any(|l| l.namespace == ns && l.pod == name);
-    pods.into_iter()
-        .find(|p| unread(&p.metadata.namespace, &p.metadata.name))
-        .map(|p| log_gap(&p.metadata.namespace, &p.metadata.name))
+    let mut running = pods.into_iter().map(|(pod, _)| pod).filter(|p| p.status.phase == "Running");
+    let unread = running.find(|p| !logs.iter().any(|l| l.is_of(&p.metadata)));
+    unread.map(|p| log_gap(&p.metadata.namespace, &p.metadata.name))
 }
 
 fn log_gap(namespace: &str, pod: &str) -> Gap {

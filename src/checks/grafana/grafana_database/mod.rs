@@ -110,7 +110,7 @@ impl Check for GrafanaDatabase {
                 continue;
             }
             let Some(seen) = told(snap, log, &[LOCKED, BROKEN]) else { continue };
-            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let pod = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some(made) = pod.and_then(|pod| finding(snap, pod, log, seen)) else { continue };
             if !findings.iter().any(|f| f.subjects == made.subjects && f.key == made.key) {
                 findings.push(made);

@@ -91,9 +91,7 @@ impl<'a> Case<'a> {
         let (namespace, name) = self.service().filter(|_| self.reason == Reason::Refused)?;
         let service = self.snap.services.find(&namespace, &name).ok().flatten()?;
         let pods: Vec<&Pod> = self.snap.pods_of_service(service).collect();
-        let of_store = |log: &&ContainerLog| {
-            !log.previous && pods.iter().any(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod)
-        };
+        let of_store = |log: &&ContainerLog| !log.previous && pods.iter().any(|p| log.is_of(&p.metadata));
         let logs = self.snap.part_logs().ok()?.iter().filter(of_store);
         let lines = logs.flat_map(|log| log.text.lines()).map(Line::parse);
         let lines = lines.filter(|l| matches!(l.level, Level::Warning | Level::Error));

@@ -239,9 +239,7 @@ fn redirected(snap: &Snapshot, object: Object<'_>) -> Option<Finding> {
     }
     let pod = snap.pods_of_service(service).next()?;
     let logs = snap.component_logs.iter().flatten();
-    let log = logs.into_iter().find(|l| {
-        l.program == Some(Program::Grafana) && l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name
-    })?;
+    let log = logs.into_iter().find(|l| l.program == Some(Program::Grafana) && l.is_of(&pod.metadata))?;
     let asked = |l: &&str| l.contains("path=/ ") && l.contains("status=302") && l.contains("method=GET");
     let lines: Vec<&str> = log.text.lines().filter(asked).collect();
     let line = lines.last().filter(|_| lines.len() >= OFTEN)?;

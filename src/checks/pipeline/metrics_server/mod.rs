@@ -213,7 +213,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         made = made.depends_on(ResourceRef::port(name, KUBELET_PORT));
     }
     let pods = snap.pods.items().unwrap_or_default().iter();
-    let own = pods.filter(|p| p.metadata.name == first.log.pod && p.metadata.namespace == first.log.namespace);
+    let own = pods.filter(|p| first.log.is_of(&p.metadata));
     made = dead_nodes(snap, own).into_iter().fold(made, Finding::depends_on);
     if first.fault == KubeletFault::Timeout {
         made = network(snap, made);

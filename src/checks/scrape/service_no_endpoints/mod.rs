@@ -288,7 +288,7 @@ fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
         all.extend(told.map(event_evidence));
     }
     let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
-    if let Some(log) = logs.iter().find(|l| l.namespace == meta.namespace && l.pod == meta.name) {
+    if let Some(log) = logs.iter().find(|l| l.is_of(meta)) {
         let lines: Vec<&str> = log.text.lines().filter(|l| !l.trim().is_empty()).collect();
         let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
         let source = format!("log of container {} of Pod {}/{}", log.container, meta.namespace, meta.name);

@@ -36,7 +36,7 @@ impl Check for PrometheusStorage {
         let logs = snap.logs_of(Program::Prometheus)?;
         let mut findings = Vec::new();
         for log in &logs {
-            let here = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let here = pods.iter().find(|p| log.is_of(&p.metadata));
             let Some(pod) = here.filter(|p| is_up(p, &log.container)) else { continue };
             let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
             let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
@@ -56,11 +56,9 @@ impl Check for PrometheusStorage {
         if running.is_empty() {
             return Ok(Diagnosis::NotApplicable("no Prometheus runs in the stack's namespaces".into()));
         }
-        let unread = running.iter().find(|(pod, container)| {
-            !logs.iter().any(|l| {
-                l.pod == pod.metadata.name && l.namespace == pod.metadata.namespace && l.container == container.name
-            })
-        });
+        let unread = running
+            .iter()
+            .find(|(pod, container)| !logs.iter().any(|l| l.is_of(&pod.metadata) && l.container == container.name));
         if let Some((pod, container)) = unread {
             // Without its log only its counters can tell.
             snap.prometheus_metrics()?;

@@ -50,9 +50,7 @@ impl Cause {
         let ended = status.ended().map(|t| t.exit_code);
         let exit = ended.unwrap_or(0);
         let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
-        let own = logs.iter().filter(|l| {
-            l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container.name
-        });
+        let own = logs.iter().filter(|l| l.is_of(&pod.metadata) && l.container == container.name);
         let own: Vec<_> = own.collect();
         // The previous log comes first; the end of the log can also be the termination message.
         let log = own.iter().max_by_key(|l| l.previous && !l.text.trim().is_empty());

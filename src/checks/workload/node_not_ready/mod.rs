@@ -163,7 +163,7 @@ fn network_evidence(snap: &Snapshot, node: &str) -> Evidence {
     };
     let mut lines = container_states(pod);
     let logs = snap.part_logs.iter().flatten();
-    let own = logs.filter(|l| l.namespace == "kube-system" && l.pod == pod.metadata.name);
+    let own = logs.filter(|l| l.is_of(&pod.metadata));
     lines.extend(
         own.filter_map(|l| l.text.lines().rev().find(|t| !t.trim().is_empty())).map(|t| redact(t).to_string()).take(2),
     );
