@@ -158,6 +158,10 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     let name = user(&failing.text);
     let of_user = name.as_ref().map(|u| format!(" of user {u}")).unwrap_or_default();
     let module = module(&failing.line);
+    let collectors = match failing.why {
+        Why::Collector => exporter_log::collectors(snap, &log.text).join(", "),
+        _ => String::new(),
+    };
     let why = match failing.why {
         Why::Login => format!("{what} does not accept the login{of_user}"),
         Why::Rights => format!(
@@ -188,8 +192,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         }
         Why::Socket => "it may not open the sockets that ICMP probes need: all of them fail".to_owned(),
         Why::Collector => format!(
-            "collector {} of node-exporter gives nothing: {}",
-            exporter_log::collectors(snap, &log.text).join(", "),
+            "collector {collectors} of node-exporter gives nothing: {}",
             failing.said.trim_start_matches("collector failed: ")
         ),
         Why::Conflict => format!(
@@ -222,7 +225,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Module | Why::Socket => asking(snap, &module).into_iter().fold(made, Finding::breaks),
         _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
     };
-    let way = way(snap, failing, pod, container, host.as_deref(), module);
+    let way = way(snap, failing, (pod, container), host.as_deref(), module, collectors);
     if let Way::Reach { service: Some(service), service_namespace: Some(namespace), .. } = &way {
         made = depends_on_service(snap, made, namespace, service);
     }
@@ -305,10 +308,10 @@ fn asked_with(line: &str) -> String {
 fn way(
     snap: &Snapshot,
     failing: &Failing<'_>,
-    pod: &Pod,
-    container: &Container,
+    (pod, container): (&Pod, &Container),
     host: Option<&str>,
     module: String,
+    collectors: String,
 ) -> Way {
     let user = user(&failing.text).unwrap_or_else(|| "<user>".to_owned());
     match failing.why {
@@ -321,7 +324,7 @@ fn way(
         Why::Collector => {
             let system = snap.node_of(pod).map(|n| n.status.node_info.os_image.clone()).unwrap_or_default();
             Way::Collector {
-                collectors: exporter_log::collectors(snap, &failing.log.text).join(", "),
+                collectors,
                 refused: failing.said.contains("ermission denied"),
                 selinux: selinux(&system),
                 system,

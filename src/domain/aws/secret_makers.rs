@@ -91,9 +91,9 @@ pub(crate) fn unattended(snap: &Snapshot) -> Vec<(&SecretMaker, &str)> {
 }
 
 /// Pods of the controller that looks at makers of a kind.
-pub(crate) fn controllers<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> impl Iterator<Item = &'a Pod> {
+pub(crate) fn controllers<'a>(snap: &'a Snapshot, kind: &str) -> impl Iterator<Item = &'a Pod> + use<'a> {
     // The second is another builder's.
-    let images: &'static [&'static str] = match maker.kind.as_str() {
+    let images: &'static [&'static str] = match kind {
         "SealedSecret" => &["sealed-secrets-controller", "sealed-secrets"],
         "Certificate" => &["cert-manager-controller", "cert-manager"],
         _ => &["external-secrets"],

@@ -76,13 +76,15 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
         return Vec::new();
     }
     let mut all: BTreeMap<(Trouble, String, String), Failing<'_>> = BTreeMap::new();
+    let mut owners: BTreeMap<(&str, Option<String>), Option<&Ingress>> = BTreeMap::new();
     let logs = snap.part_logs.iter().flatten().filter(|l| !l.previous && is_controller(&l.image));
     for (log, line) in logs.flat_map(|log| log.text.lines().map(move |line| (log, line))) {
         let Some(trouble) = trouble(line) else { continue };
         let Some(age) = log_line::age(line, snap.collected_at).filter(|age| *age <= RECENT) else { continue };
-        let Some((host, ingress)) = asked(line).and_then(|host| Some((host, owner(snap, host, line)?))) else {
-            continue;
-        };
+        let Some(host) = asked(line) else { continue };
+        let of_line = (host, gateway_log::upstream(line).map(|(address, _)| address));
+        let owner = owners.entry(of_line).or_insert_with_key(|(host, address)| owner(snap, host, address.as_deref()));
+        let Some(ingress) = *owner else { continue };
         let meta = &ingress.metadata;
         let key = (trouble, meta.namespace.clone(), meta.name.clone());
         let failing = all.entry(key).or_insert_with(|| Failing {
@@ -130,20 +132,20 @@ fn asked(line: &str) -> Option<&str> {
     host.captures(line).and_then(|found| found.get(1)).map(|host| host.as_str())
 }
 
-/// The Ingress by which the request went: that whose pods were asked, or the only one of the host.
-fn owner<'a>(snap: &'a Snapshot, host: &str, line: &str) -> Option<&'a Ingress> {
+/// The Ingress by which a request went: that of whose pods this address was asked, or the only one of the host.
+fn owner<'a>(snap: &'a Snapshot, host: &str, address: Option<&str>) -> Option<&'a Ingress> {
     let has = |i: &Ingress| i.spec.rules.iter().filter_map(|r| r.host.as_deref()).any(|h| h.eq_ignore_ascii_case(host));
     let all = snap.ingresses.items().unwrap_or_default();
     let of_host: Vec<&Ingress> = all.iter().filter(|i| has(i) && serves(snap, i)).collect();
     if !of_host.iter().any(|i| snap.scope.is_stack(&i.metadata.namespace)) {
         return None;
     }
-    let address = gateway_log::upstream(line).map(|(address, _)| address);
     let leads = |i: &Ingress, b: &Backend| {
         let service =
             b.service.as_ref().and_then(|s| snap.services.find(&i.metadata.namespace, &s.name).ok().flatten());
-        service
-            .is_some_and(|s| snap.pods_of_service(s).any(|p| p.status.pod_ip.is_some() && p.status.pod_ip == address))
+        service.is_some_and(|s| {
+            snap.pods_of_service(s).any(|p| p.status.pod_ip.is_some() && p.status.pod_ip.as_deref() == address)
+        })
     };
     let by_pod = of_host.iter().find(|i| ingress::backends(i).into_iter().any(|b| leads(i, b)));
     by_pod.copied().or(if let [one] = of_host[..] { Some(one) } else { None })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::kubernetes::network_policy::{Direction, Policies};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
-use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
 
@@ -38,26 +38,28 @@ pub(crate) fn silent_nodes(snap: &Snapshot) -> Vec<SilentNode<'_>> {
     let down = targets::down(snap).unwrap_or_default();
     let nodes = snap.nodes.items().unwrap_or_default().iter();
     let others = nodes.filter(|n| Some(n.metadata.name.as_str()) != prometheus.spec.node_name.as_deref());
-    others.filter_map(|node| silent(snap, node, &down)).collect()
+    let found: Vec<SilentNode<'_>> = others.filter_map(|node| silent(node, &down)).collect();
+    if found.is_empty() {
+        return found;
+    }
+    let up = targets::all(snap).iter().filter(|t| t.health == "up");
+    let up: Vec<Address> = up.filter_map(|t| Address::parse(&t.scrape_url)).collect();
+    let answered: BTreeSet<u16> = up.iter().map(|a| a.port).collect();
+    let answers = |silent: &SilentNode<'_>| up.iter().any(|a| is_at(&a.host, silent.address));
+    // What no node answers on is no matter of this one.
+    found.into_iter().filter(|s| !answers(s) && s.ports.is_subset(&answered)).collect()
 }
 
-fn silent<'a>(snap: &'a Snapshot, node: &'a Node, down: &[Down<'a>]) -> Option<SilentNode<'a>> {
+/// A node that is well for Kubernetes, and of which no target answers on several ports.
+fn silent<'a>(node: &'a Node, down: &[Down<'a>]) -> Option<SilentNode<'a>> {
     let address = node.internal_ip().filter(|_| node.is_ready() && !node.is_fargate())?;
-    let at = |host: &str| host.trim_matches(['[', ']']) == address;
-    let own: Vec<Down<'a>> = down.iter().filter(|d| d.address.as_ref().is_some_and(|a| at(&a.host))).cloned().collect();
+    let is_own = |d: &&Down<'_>| d.address.as_ref().is_some_and(|a| is_at(&a.host, address));
+    let own: Vec<Down<'a>> = down.iter().filter(is_own).cloned().collect();
     let ports: BTreeSet<u16> = own.iter().filter_map(|d| Some(d.address.as_ref()?.port)).collect();
-    if ports.len() < PORTS || own.iter().any(|d| d.failure != ScrapeFailure::Timeout) {
-        return None;
-    }
-    let parsed = targets::all(snap).iter().filter_map(|t| Some((t, targets::Address::parse(&t.scrape_url)?)));
-    let mut answered: BTreeSet<u16> = BTreeSet::new();
-    for (_, address) in parsed.filter(|(t, _)| t.health == "up") {
-        if at(&address.host) {
-            return None;
-        }
-        answered.insert(address.port);
-    }
-    // What no node answers on is no matter of this one.
-    let elsewhere = ports.iter().all(|port| answered.contains(port));
-    elsewhere.then_some(SilentNode { node, address, ports, down: own })
+    let times_out = own.iter().all(|d| d.failure == ScrapeFailure::Timeout);
+    (ports.len() >= PORTS && times_out).then_some(SilentNode { node, address, ports, down: own })
+}
+
+fn is_at(host: &str, address: &str) -> bool {
+    host.trim_matches(['[', ']']) == address
 }

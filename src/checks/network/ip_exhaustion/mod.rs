@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use self::zone::Far;
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
@@ -216,7 +217,7 @@ fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
 }
 
 /// Why pods get no address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Why {
     /// The subnet has none left.
     Subnet,
@@ -225,18 +226,18 @@ enum Why {
     /// Pods have subnets of their own, and the node's zone has none.
     NoEniConfig,
     /// Pods have subnets of their own, all of them in other zones than the node.
-    Zone,
+    Zone(Far),
     /// The node gives none although its subnet has some.
     Node,
 }
 
 impl Why {
-    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[Waiting<'_>]) -> Self {
+    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[Waiting<'_>], far: Option<Far>) -> Self {
         let left = subnet.and_then(|s| s.available_ip_address_count);
         let blocks = pods.iter().filter_map(|(_, e)| *e).any(|e| e.message.contains("InsufficientCidrBlocks"))
             || cni_log(snap).any(|l| l.text.contains("InsufficientCidrBlocks"));
-        if pods.iter().any(|(p, _)| zone::far(snap, p).is_some()) {
-            Self::Zone
+        if let Some(far) = far {
+            Self::Zone(far)
         } else if left.is_some_and(|n| n <= FEW) {
             Self::Subnet
         } else if blocks || (left.is_some() && vpc_cni::is_on(snap, vpc_cni::PREFIXES) && is_crowded(subnet)) {
@@ -285,7 +286,8 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|(p, _)| p.spec.node_name.as_deref()).collect();
     let nodes: Vec<&str> = nodes.into_iter().collect();
     // One of the pods that are far from their subnets stands for all.
-    let at = pods.iter().position(|(p, _)| zone::far(snap, p).is_some()).unwrap_or(0);
+    let far = pods.iter().enumerate().find_map(|(at, (pod, _))| Some((at, zone::far(snap, pod)?)));
+    let (at, far) = far.map_or((0, None), |(at, far)| (at, Some(far)));
     let mut sorted = pods.to_vec();
     sorted.swap(0, at);
     let pods = sorted.as_slice();
@@ -294,8 +296,8 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
         [_] => format!("pod {}/{} gets no IP address", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods get no IP address", many.len()),
     };
-    let why = Why::of(snap, known, pods);
-    let words = words(snap, why, known, &nodes, pod);
+    let why = Why::of(snap, known, pods, far);
+    let words = words(snap, &why, known, &nodes, pod);
     let by_subnet = matches!(why, Why::Subnet | Why::Fragmented);
     let subject = match subnet.filter(|_| by_subnet) {
         Some(id) => ResourceRef::aws("ec2", "subnet", id),
@@ -304,7 +306,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
     let region = Place::of(snap).region;
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {words}"))
         .breaks(subject)
-        .fix(fix(snap, why, known, &nodes, pods));
+        .fix(fix(snap, &why, known, &nodes, pods));
     if let Some(event) = event {
         finding = finding.evidence(event_evidence(pod, event));
     }
@@ -341,7 +343,7 @@ fn replaced(snap: &Snapshot, pods: &[Waiting<'_>]) -> Vec<String> {
 }
 
 /// The reason as the end of a sentence.
-fn words(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pod: &Pod) -> String {
+fn words(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[&str], pod: &Pod) -> String {
     let nodes = nodes.join(", ");
     let left = subnet.and_then(|s| s.available_ip_address_count);
     match (why, subnet, left) {
@@ -360,15 +362,13 @@ fn words(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pod
             "pods have subnets of their own here (custom networking), and there is no ENIConfig {} for node {nodes}",
             config_name(snap, pod).unwrap_or_default()
         ),
-        (Why::Zone, ..) => {
-            let far = zone::far(snap, pod);
-            let gives = far.as_ref().map(|f| format!("{} {} gives pods addresses of {}", f.kind, f.name, f.given()));
-            format!(
-                "{}, and node {nodes} is in zone {}: an interface takes none of another zone",
-                gives.unwrap_or_default(),
-                far.map(|f| f.zone).unwrap_or_default()
-            )
-        }
+        (Why::Zone(far), ..) => format!(
+            "{} {} gives pods addresses of {}, and node {nodes} is in zone {}: an interface takes none of another zone",
+            far.kind,
+            far.name,
+            far.given(),
+            far.zone
+        ),
         (Why::Node, Some(s), Some(n)) => {
             format!("node {nodes} gives none, although its subnet {} has {n} left{}", s.subnet_id, held(snap, pod))
         }
@@ -411,7 +411,7 @@ fn gives_back(snap: &Snapshot, subnet: &str) -> bool {
     first.is_none_or(|gives| gives || held.any(|gives| gives))
 }
 
-fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[Waiting<'_>]) -> Fix {
+fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[Waiting<'_>]) -> Fix {
     let subnets = snap.subnets.as_deref().unwrap_or_default();
     let own = subnet.map(|s| s.subnet_id.clone()).unwrap_or_default();
     // Nodes of a private subnet are not meant to stand in a public one.
@@ -444,17 +444,21 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
             let groups = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
             Fix::EniConfig { of: of.of, node, name, group: groups.unwrap_or_else(|_| "<security-group-id>".to_owned()) }
         }
-        Why::Zone => match zone::far(snap, first) {
-            Some(far) => {
-                let here = subnets.iter().filter(|s| s.availability_zone == far.zone);
-                let near = here.map(|s| format!("{} ({})", s.subnet_id, s.cidr_block)).collect::<Vec<_>>().join(", ");
-                let zones: std::collections::BTreeSet<String> = far.given.iter().map(|(_, z)| z.clone()).collect();
-                let (kind, resource) = (far.kind.to_owned(), far.resource.to_owned());
-                let zones = zones.into_iter().collect();
-                Fix::PodSubnets { of, kind, resource, name: far.name, zone: far.zone, pool: far.pool, zones, near }
+        Why::Zone(Far { kind, resource, name, given, zone, pool }) => {
+            let here = subnets.iter().filter(|s| s.availability_zone == *zone);
+            let near = here.map(|s| format!("{} ({})", s.subnet_id, s.cidr_block)).collect::<Vec<_>>().join(", ");
+            let zones: BTreeSet<&String> = given.iter().map(|(_, zone)| zone).collect();
+            Fix::PodSubnets {
+                of,
+                kind: (*kind).to_owned(),
+                resource: (*resource).to_owned(),
+                name: name.clone(),
+                zone: zone.clone(),
+                pool: pool.clone(),
+                zones: zones.into_iter().cloned().collect(),
+                near,
             }
-            None => Fix::Node { of, pods, node },
-        },
+        }
         Why::Node => Fix::Node { of, pods, node },
     }
 }
@@ -464,10 +468,10 @@ fn event_evidence(pod: &Pod, event: &Event) -> Evidence {
     Evidence::new(
         format!("event {} of Pod {name} (seen {} times)", event.reason, event.times()),
         event.message.trim(),
-        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ pod }}",
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
     )
     .with("namespace", &pod.metadata.namespace)
-    .with("pod", &pod.metadata.name)
+    .with("name", &pod.metadata.name)
 }
 
 /// The subnets next to each other: an average hides one that is used up.

@@ -124,7 +124,8 @@ fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
     // Who is to make a Secret that nobody has made.
     let makers = secret_makers::unattended(snap);
     let judged = makers.iter().filter(|(m, _)| snap.scope.is_judged(&m.metadata.namespace));
-    found.extend(judged.flat_map(|(m, _)| secret_makers::controllers(snap, m)).map(place));
+    let kinds: BTreeSet<&str> = judged.map(|(m, _)| m.kind.as_str()).collect();
+    found.extend(kinds.into_iter().flat_map(|kind| secret_makers::controllers(snap, kind)).map(place));
     let waits = |p: &Pod| unschedulable::concerns(snap, p) && unschedulable::unscheduled(snap, p).is_some();
     if snap.pods.items().unwrap_or_default().iter().any(waits) {
         found.extend(scale_up::makers(snap).map(place));

@@ -1,5 +1,7 @@
 //! Makers of Secrets at which nobody has looked: their controller does not run.
 
+use std::collections::BTreeMap;
+
 use super::{Fix, Of, SecretNotMade, is_missed, resource};
 use crate::domain::aws::secret_makers;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
@@ -10,14 +12,19 @@ use crate::snapshot::kubernetes::{Pod, SecretMaker};
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let makers = secret_makers::unattended(snap).into_iter();
     let judged = makers.filter(|(maker, _)| snap.scope.is_judged(&maker.metadata.namespace));
-    judged.filter_map(|(maker, secret)| finding(snap, maker, secret)).collect()
+    let mut controllers: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+    let found = judged.filter_map(|(maker, secret)| {
+        let of_kind = || secret_makers::controllers(snap, &maker.kind).collect();
+        let pods = controllers.entry(&maker.kind).or_insert_with(of_kind);
+        finding(snap, maker, secret, pods)
+    });
+    found.collect()
 }
 
-fn finding(snap: &Snapshot, maker: &SecretMaker, secret: &str) -> Option<Finding> {
+fn finding(snap: &Snapshot, maker: &SecretMaker, secret: &str, pods: &[&Pod]) -> Option<Finding> {
     let meta = &maker.metadata;
     let all = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == meta.namespace);
     let missed = all.filter(|p| !p.is_ready()).any(|p| is_missed(snap, p, secret));
-    let pods: Vec<&Pod> = secret_makers::controllers(snap, maker).collect();
     if !missed || pods.iter().any(|p| p.is_ready()) {
         return None;
     }
@@ -60,7 +67,7 @@ fn finding(snap: &Snapshot, maker: &SecretMaker, secret: &str) -> Option<Finding
         .key("unattended")
         .evidence(seen)
         .fix(fix);
-    for pod in &pods {
+    for pod in pods {
         made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
     Some(owner.into_iter().fold(made, Finding::depends_on))

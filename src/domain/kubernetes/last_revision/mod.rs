@@ -11,7 +11,7 @@ use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::releases;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{HelmRelease, Meta, Pod, ReplicaSet, Workload};
+use crate::snapshot::kubernetes::{HelmRelease, Meta, Pod, PodSpec, ReplicaSet, Workload};
 
 /// Seconds around a change that belong to it.
 const TOGETHER: i64 = 120;
@@ -118,11 +118,7 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
         return None;
     }
     let (old, new) = (&before.spec.template, &newest.spec.template);
-    let differs = differs(&old.spec, &new.spec);
-    let sums = sums(&old.metadata, &new.metadata);
-    if is_restart(&old.metadata, &new.metadata) && differs.is_empty() && sums.is_empty() {
-        return None;
-    }
+    let (differs, sums) = changed((&old.metadata, &old.spec), (&new.metadata, &new.spec))?;
     let number = |set: &ReplicaSet| changes::revision(set).to_string();
     // The first of those that came after it: there can be several tries.
     let next = own.iter().take_while(|set| changes::revision(set) > changes::revision(before)).last();
@@ -137,6 +133,13 @@ fn of_deployment(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<Last
         sums,
         ran,
     })
+}
+
+/// What differs between two templates, and the sums that do; `None` where the later one was written for a restart alone.
+fn changed(before: (&Meta, &PodSpec), after: (&Meta, &PodSpec)) -> Option<(Vec<Differs>, Vec<String>)> {
+    let (differs, sums) = (differs(before.1, after.1), sums(before.0, after.0));
+    let is_nothing = is_restart(before.0, after.0) && differs.is_empty() && sums.is_empty();
+    (!is_nothing).then_some((differs, sums))
 }
 
 /// The template was written anew for a restart.
@@ -168,11 +171,7 @@ fn of_hash(snap: &Snapshot, workload: &Workload, pod: &Pod) -> Option<LastRevisi
     }
     let older: Vec<&&Pod> = ready.iter().filter(|p| p.metadata.label(HASH).is_some()).filter(is_older).collect();
     let before = older.first()?;
-    let differs = differs(&before.spec, &pod.spec);
-    let sums = sums(&before.metadata, &pod.metadata);
-    if is_restart(&before.metadata, &pod.metadata) && differs.is_empty() && sums.is_empty() {
-        return None;
-    }
+    let (differs, sums) = changed((&before.metadata, &before.spec), (&pod.metadata, &pod.spec))?;
     let at = pod.metadata.creation_timestamp?;
     // A StatefulSet's pods have the whole name.
     let ran = before.metadata.label(HASH)?;
