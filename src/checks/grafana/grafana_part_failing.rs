@@ -587,7 +587,7 @@ fn keeps_sessions_apart(snap: &Snapshot, instance: Instance<'_>) -> bool {
     let pods = instance.pods(snap);
     let [first, _, ..] = pods.as_slice() else { return false };
     let files = Mounts::of_pod(snap, first, instance.container).files();
-    let path = instance.container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana");
+    let path = database::folder(instance.container);
     let data = mounts::origin(snap, first, instance.container, path);
     // The claims of a StatefulSet are one for each pod.
     let of_all = matches!(data, Origin::Claim { .. }) && instance.workload.kind == "Deployment";

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::forbidden::{self, Account, Act};
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::text::complaint::groups;
+use crate::domain::text::complaint::{Group, groups};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -127,17 +127,26 @@ impl Check for GrafanaSidecar {
     }
 }
 
+/// The side-cars of which `read` knows a complaint of the last seconds, with what it reads and what they say.
+fn told<T>(snap: &Snapshot, seconds: i64, read: impl Fn(&Group) -> Option<T>) -> Vec<(&ContainerLog, T, String)> {
+    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter();
+    let own = logs.filter(|l| l.image.contains("k8s-sidecar") && !l.previous);
+    let of_now = |last: jiff::Timestamp| snap.seconds_since(last) < seconds;
+    let first = own.filter_map(|log| {
+        let mut said = groups(&log.text, snap.collected_at).into_iter().filter(|g| g.last.is_none_or(of_now));
+        said.find_map(|g| Some((log, read(&g)?, g.text)))
+    });
+    first.collect()
+}
+
 /// Side-cars whose Python does not accept the certificate of the API server, one finding for each owner.
 fn strict(snap: &Snapshot) -> Vec<Finding> {
     let mut found: BTreeMap<String, Finding> = BTreeMap::new();
-    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
-    for log in logs.iter().filter(|l| l.image.contains("k8s-sidecar") && !l.previous) {
-        let of_now = |last: jiff::Timestamp| snap.seconds_since(last) < NOW;
-        let said = groups(&log.text, snap.collected_at)
-            .into_iter()
-            .filter(|g| g.count >= SEVERAL && g.last.is_none_or(of_now) && of_api_server(&g.text))
-            .find_map(|g| Some((*STRICT.iter().find(|w| g.text.contains(**w))?, g.text)));
-        let Some((what, text)) = said else { continue };
+    let refused = |said: &Group| {
+        let goes_on = said.count >= SEVERAL && of_api_server(&said.text);
+        STRICT.iter().find(|w| goes_on && said.text.contains(**w))
+    };
+    for (log, what, text) in told(snap, NOW, refused) {
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
         let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
         let own = pod.into_iter().flat_map(|p| p.all_containers()).filter(|c| c.image.contains("k8s-sidecar"));
@@ -174,16 +183,8 @@ fn of_api_server(text: &str) -> bool {
 /// Refusals of the API server, one finding for each pod.
 fn forbidden(snap: &Snapshot) -> Vec<Finding> {
     let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
-    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
-    for log in logs.iter().filter(|l| l.image.contains("k8s-sidecar") && !l.previous) {
-        let of_now = |last: jiff::Timestamp| snap.seconds_since(last) < RECENT;
-        let refusal = groups(&log.text, snap.collected_at)
-            .into_iter()
-            .filter(|g| g.last.is_none_or(of_now))
-            .find_map(|g| Some((forbidden::read(&g.text)?, g.text)));
-        if let Some((refusal, text)) = refusal {
-            found.entry((&log.namespace, &log.pod)).or_insert_with(|| refused(snap, log, &refusal, &text));
-        }
+    for (log, refusal, text) in told(snap, RECENT, |said| forbidden::read(&said.text)) {
+        found.entry((&log.namespace, &log.pod)).or_insert_with(|| refused(snap, log, &refusal, &text));
     }
     found.into_values().collect()
 }

@@ -4,6 +4,11 @@ use crate::domain::aws::identity::Identity;
 use crate::model::Placeholder;
 use crate::snapshot::{Snapshot, journal};
 
+/// The region; empty where it is not known.
+pub(crate) fn region(snap: &Snapshot) -> String {
+    Identity::of(snap).region.unwrap_or_default().to_owned()
+}
+
 /// Cluster name, region and account for commands; placeholders where they are not known.
 pub(crate) struct Place {
     pub(crate) cluster: String,

@@ -107,8 +107,14 @@ pub(crate) fn pool_reference(name: &str) -> ResourceRef {
 
 /// A node class of EKS Auto Mode, or a pool or claim by one.
 pub(crate) fn is_of_auto_mode(object: &NodeMaker) -> bool {
-    let named = object.spec.node_class_ref.as_ref().or(object.spec.template.spec.node_class_ref.as_ref());
-    object.kind == "NodeClass" || named.is_some_and(|class| class.kind == "NodeClass")
+    object.kind == "NodeClass" || object.class_ref().is_some_and(|class| class.kind == "NodeClass")
+}
+
+/// The class by which a pool or a claim makes its instances.
+pub(crate) fn class<'a>(snap: &'a Snapshot, object: &NodeMaker) -> Option<&'a NodeMaker> {
+    let named = object.class_ref()?;
+    let all = snap.node_makers.items().unwrap_or_default();
+    all.iter().find(|o| o.kind == named.kind && o.metadata.name == named.name)
 }
 
 /// The pools that EKS Auto Mode brings: they can be switched on and off, and not changed.

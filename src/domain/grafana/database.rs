@@ -6,6 +6,11 @@ use crate::domain::kubernetes::mounts::Mounts;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Workload};
 
+/// The folder of its data.
+pub(crate) fn folder(container: &Container) -> &str {
+    container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana")
+}
+
 /// Its environment, its configuration or its log says so; variables out of a whole Secret could.
 pub(crate) fn may_be_on_server(snap: &Snapshot, workload: &Workload, container: &Container) -> bool {
     let set = |name: &str| container.env.iter().any(|e| e.name == name);

@@ -93,6 +93,11 @@ impl NodeMaker {
         self.status.conditions.iter().find(|c| c.kind == kind)
     }
 
+    /// The class by which a NodePool or a NodeClaim makes its instances.
+    pub fn class_ref(&self) -> Option<&NodeClassRef> {
+        self.spec.node_class_ref.as_ref().or(self.spec.template.spec.node_class_ref.as_ref())
+    }
+
     /// The NodePool of a NodeClaim.
     pub fn pool(&self) -> Option<&str> {
         self.metadata.label("karpenter.sh/nodepool")

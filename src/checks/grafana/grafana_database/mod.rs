@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::claims::block_class;
 use crate::checks::support::volume::Repair;
 use crate::checks::{Check, check};
+use crate::domain::grafana::database::folder;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::volumes;
@@ -85,8 +86,6 @@ struct Seen {
     fails: bool,
 }
 
-/// Where Grafana keeps its data.
-const DATA: &str = "/var/lib/grafana";
 /// Seconds for which lines of a log count.
 const RECENT: i64 = 900;
 /// Lines from which on it is no short wait for another writer.
@@ -139,19 +138,20 @@ fn told(snap: &Snapshot, log: &ContainerLog, words: &[&[&str]]) -> Option<Seen> 
     last.filter(|_| times >= SEVERAL || ends).map(|line| Seen { line, times, fails })
 }
 
-/// The claim that Grafana's data lies on.
-fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<&'a PersistentVolumeClaim>) {
-    let container = pod.spec.containers.iter().find(|c| c.name == container);
-    let path = container.and_then(|c| c.env("GF_PATHS_DATA")).unwrap_or(DATA);
-    let origin = container.map_or(Origin::Image, |c| mounts::origin(snap, pod, c, path));
-    let claim = mounts::claim(snap, &pod.metadata.namespace, &origin);
-    (origin, claim)
+/// The name of the claim that Grafana's data lies on; empty where it lies on none.
+fn claim_name(origin: &Origin) -> &str {
+    match origin {
+        Origin::Claim { name, .. } => name,
+        _ => "",
+    }
 }
 
 /// `None` where the disk itself is to blame, and no lock.
 fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option<Finding> {
     let meta = &pod.metadata;
-    let (origin, claim) = claim(snap, pod, &log.container);
+    let container = pod.spec.containers.iter().find(|c| c.name == log.container);
+    let origin = container.map_or(Origin::Image, |c| mounts::origin(snap, pod, c, folder(c)));
+    let claim = mounts::claim(snap, &meta.namespace, &origin);
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
     let class = snap.storage_classes.find("", class_name).ok().flatten();
     let provisioner = class.map(|c| c.provisioner.as_str()).unwrap_or_default();
@@ -159,10 +159,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
     // That a disk of its own fails is another matter than its locks.
     let seen = if network { seen } else { told(snap, log, &[LOCKED])? };
     let broken = BROKEN.iter().find(|w| network && seen.line.contains(*w));
-    let name = match &origin {
-        Origin::Claim { name, .. } => name.as_str(),
-        _ => "",
-    };
+    let name = claim_name(&origin);
     let target = Target::of(snap, pod);
     // One Grafana on a disk of its own: its own writers wait for each other.
     let waits = !network && target.replicas <= 1 && !seen.fails;

@@ -1,9 +1,10 @@
 //! Grafana runs, and its file is damaged or may not be written. Where it ends for that, another check tells.
 
-use super::{DATA, Fix, GrafanaDatabase, Way, claim, told, users};
+use super::{Fix, GrafanaDatabase, Way, claim_name, told, users};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::support::volume::Repair;
-use crate::domain::kubernetes::mounts::Origin;
+use crate::domain::grafana::database::folder;
+use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::owner::Target;
 use crate::model::{Finding, Severity};
 use crate::snapshot::Snapshot;
@@ -24,8 +25,8 @@ pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
     let meta = &pod.metadata;
     let target = Target::of(snap, pod);
     let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
-    let data = container.env("GF_PATHS_DATA").unwrap_or(DATA).trim_end_matches('/');
-    let (origin, _) = claim(snap, pod, &log.container);
+    let data = folder(container).trim_end_matches('/');
+    let origin = mounts::origin(snap, pod, container, data);
     let (what, way) = if is_damaged {
         let way = Way::Damaged {
             damaged: format!("{data}/grafana.db"),
@@ -34,10 +35,7 @@ pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
         };
         ("its file is damaged", way)
     } else {
-        let claim = match origin {
-            Origin::Claim { name, .. } => name,
-            _ => String::new(),
-        };
+        let claim = claim_name(&origin).to_owned();
         let way = Way::ReadOnly { claim, data: data.to_owned(), pod: meta.name.clone(), pods: users(snap, pod) };
         ("it may not write its file", way)
     };

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::checks::network::dns::evidence::{Failure, How, failures};
 use crate::checks::support::addon;
+use crate::checks::support::place::region;
 use crate::checks::{Check, check};
-use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy::{Direction, Policies, egress_policies, reference};
@@ -345,10 +345,6 @@ fn symptom(failures: &[Failure<'_>]) -> String {
 fn nodes(failures: &[Failure<'_>]) -> Vec<String> {
     let all: BTreeSet<&str> = failures.iter().filter_map(|f| f.pod?.spec.node_name.as_deref()).collect();
     all.into_iter().map(str::to_owned).collect()
-}
-
-fn region(snap: &Snapshot) -> String {
-    Identity::of(snap).region.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::network::security_group_blocks::symptom::Queries;
+use crate::checks::support::place::region;
 use crate::checks::support::scrape;
 use crate::checks::support::traffic::evidence;
 use crate::domain::aws::firewall::words;
@@ -114,11 +115,6 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, culprit: &Culprit<'_>, shut:
         }
     }
     shown.into_iter().map(|seen| evidence(snap, seen)).fold(made, Finding::evidence)
-}
-
-pub(super) fn region(snap: &Snapshot) -> String {
-    let of_cluster = snap.eks_cluster.as_ref().ok().and_then(|c| c.region());
-    of_cluster.or(snap.target.region.as_deref()).unwrap_or_default().to_owned()
 }
 
 fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound: bool) -> Finding {

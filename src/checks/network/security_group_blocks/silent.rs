@@ -1,7 +1,8 @@
 //! A node of which nothing answers, and no rule of AWS says why: what lies between, or the node itself, drops it.
 
-use super::fix::{Fix, region};
+use super::fix::Fix;
 use super::symptom::Queries;
+use crate::checks::support::place::region;
 use crate::checks::support::scrape;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::traffic::attempts::Attempt;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::node_group::{Again, again};
+use crate::checks::support::place::region;
 use crate::checks::support::traffic::evidence;
 use crate::domain::aws::endpoints::{self, Fault};
 use crate::domain::traffic::closed_vpc::{ClosedVpc, Lack, lost_nodes};
@@ -175,7 +176,7 @@ impl<'a> Writer<'a> {
             if have.is_empty() { "none".to_owned() } else { have.join(", ") },
             SHOW,
         );
-        made = made.evidence(seen.with("region", self.region()).with("vpc", self.closed.vpc));
+        made = made.evidence(seen.with("region", region(self.snap)).with("vpc", self.closed.vpc));
         for lack in lacks {
             for (at, (seen, breaks)) in lack.seen.iter().enumerate() {
                 if at < 2 {
@@ -199,18 +200,13 @@ impl<'a> Writer<'a> {
         self.snap.eks_nodegroups.iter().flatten().filter(|g| g.join_failure().is_some())
     }
 
-    fn region(&self) -> String {
-        let of_cluster = self.snap.eks_cluster.as_ref().ok().and_then(|c| c.region());
-        of_cluster.or(self.snap.target.region.as_deref()).unwrap_or_default().to_owned()
-    }
-
     fn service_name(&self, service: &str) -> String {
-        endpoints::service_name(&self.region(), service)
+        endpoints::service_name(&region(self.snap), service)
     }
 
     fn common(&self) -> Common {
         Common {
-            region: self.region(),
+            region: region(self.snap),
             vpc: self.closed.vpc.to_owned(),
             cluster: self.snap.eks_cluster.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
             failed_groups: again(self.snap, self.lost_groups()),

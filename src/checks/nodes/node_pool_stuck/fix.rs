@@ -198,11 +198,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
 
 /// The class itself, or that by which a pool or a claim makes its instances.
 fn class_of(snap: &Snapshot, stuck: &Stuck<'_>) -> Class {
-    let spec = &stuck.object.spec;
-    let named = spec.node_class_ref.as_ref().or(spec.template.spec.node_class_ref.as_ref());
-    let all = snap.node_makers.items().unwrap_or_default();
-    let found = named.and_then(|r| all.iter().find(|o| o.kind == r.kind && o.metadata.name == r.name));
-    Class::of(found.unwrap_or(stuck.object))
+    Class::of(node_pool::class(snap, stuck.object).unwrap_or(stuck.object))
 }
 
 /// The controller's ServiceAccount.
@@ -277,22 +273,14 @@ pub(super) fn is_untainted(stuck: &Stuck<'_>) -> bool {
     stuck.condition.reason.as_deref() == Some("UnregisteredTaintNotFound")
 }
 
-/// The class by which a claim or a pool makes its instances.
-fn named_class<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a NodeMaker> {
-    let spec = &stuck.object.spec;
-    let named = spec.node_class_ref.as_ref().or(spec.template.spec.node_class_ref.as_ref())?;
-    let all = snap.node_makers.items().unwrap_or_default();
-    all.iter().find(|o| o.metadata.name == named.name && o.kind == named.kind)
-}
-
-/// Its image family.
+/// The image family of the class.
 fn family<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<&'a str> {
-    named_class(snap, stuck)?.spec.ami_family.as_deref()
+    node_pool::class(snap, stuck.object)?.spec.ami_family.as_deref()
 }
 
 /// The key that it encrypts the volumes of its instances with.
 fn key(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
-    let spec = &named_class(snap, stuck)?.spec;
+    let spec = &node_pool::class(snap, stuck.object)?.spec;
     let of_auto = spec.ephemeral_storage.get("kmsKeyID");
     let devices = spec.block_device_mappings.as_array().into_iter().flatten();
     let of_device = devices.filter_map(|d| d.get("ebs")?.get("kmsKeyID")).next();
@@ -301,15 +289,13 @@ fn key(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
 
 /// Its instances are made by EKS Auto Mode.
 fn is_of_auto(snap: &Snapshot, stuck: &Stuck<'_>) -> bool {
-    named_class(snap, stuck).is_some_and(node_pool::is_of_auto_mode) || node_pool::is_of_auto_mode(stuck.object)
+    node_pool::class(snap, stuck.object).is_some_and(node_pool::is_of_auto_mode)
+        || node_pool::is_of_auto_mode(stuck.object)
 }
 
 /// The role of the nodes that a claim makes, by its class.
 fn role(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<String> {
-    let named = stuck.object.spec.node_class_ref.as_ref()?;
-    let all = snap.node_makers.items().unwrap_or_default();
-    let class = all.iter().find(|o| o.metadata.name == named.name && o.kind == named.kind)?;
-    let name = class.spec.role.as_deref().filter(|r| !r.is_empty())?;
+    let name = node_pool::class(snap, stuck.object)?.spec.role.as_deref().filter(|r| !r.is_empty())?;
     Some(if name.starts_with("arn:") { name.to_owned() } else { Place::of(snap).role_arn(name) })
 }
 

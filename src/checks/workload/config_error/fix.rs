@@ -8,6 +8,7 @@ use super::case::Case;
 use super::held::{config_map, env_of, volume_of, wanted_keys};
 use crate::checks::support::helm;
 use crate::checks::support::place::Place;
+use crate::domain::grafana::database;
 use crate::domain::kubernetes::chart;
 use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::image::base_of;
