@@ -107,7 +107,7 @@ fn delivered(snap: &Snapshot, name: &str, kinds: &[String]) -> Fetched<Seen> {
         return Ok(idle("it sends nothing"));
     }
     let pod = alertmanager_pods(snap).into_iter().next();
-    let log = pod.map(|(pod, container)| shown::log(&pod.metadata, container, false));
+    let log = pod.map(|(pod, container)| shown::log(&pod.metadata, &container.name, false));
     let own = |receiver: &str, integration: &str| {
         receiver == name || receiver.is_empty() && kinds.iter().any(|k| k == integration)
     };

@@ -53,8 +53,7 @@ impl Amtool {
     }
 
     fn in_stack(snap: &Snapshot) -> Option<Self> {
-        let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
-        Some(Self::of(pod, pod.spec.containers.iter().find(|c| c.name == name)?))
+        alertmanager_pods(snap).into_iter().next().map(|(pod, container)| Self::of(pod, container))
     }
 
     /// In the first pod that the operator makes of its resource.

@@ -204,8 +204,7 @@ pub(crate) fn loaded(snap: &Snapshot) -> Option<&str> {
 
 /// The text of the configuration in the ConfigMap that Alertmanager mounts.
 pub(crate) fn file(snap: &Snapshot) -> Option<&str> {
-    let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
-    let container = pod.spec.containers.iter().find(|c| c.name == name)?;
+    let (pod, container) = alertmanager_pods(snap).into_iter().next()?;
     let source = config_source(snap, pod, container).filter(|s| s.kind == "configmap")?;
     let map = snap.config_maps.find(&pod.metadata.namespace, &source.name).ok()??;
     map.data.get(&source.key).map(String::as_str)

@@ -185,8 +185,7 @@ fn elsewhere(snap: &Snapshot) -> Result<Diagnosis, Gap> {
 /// Alertmanager's pods by the object that holds their configuration.
 fn readings(snap: &Snapshot) -> BTreeMap<(String, String), Reading<'_>> {
     let mut found: BTreeMap<(String, String), Reading<'_>> = BTreeMap::new();
-    for (pod, name) in alertmanager_pods(snap) {
-        let Some(container) = pod.spec.containers.iter().find(|c| c.name == name) else { continue };
+    for (pod, container) in alertmanager_pods(snap) {
         let Some(source) = config_source(snap, pod, container) else { continue };
         let key = (pod.metadata.namespace.clone(), format!("{}/{}/{}", source.kind, source.name, source.key));
         found.entry(key).or_insert_with(|| Reading { source, pods: Vec::new() }).pods.push((pod, container));

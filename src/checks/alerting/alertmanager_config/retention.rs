@@ -10,9 +10,8 @@ use crate::snapshot::Snapshot;
 
 /// What the running configuration repeats, against `--data.retention`.
 pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
-    let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
+    let (pod, container) = alertmanager_pods(snap).into_iter().next()?;
     let config = snap.alertmanager_status.as_ref().ok()?.config.original.as_str();
-    let container = pod.spec.containers.iter().find(|c| c.name == name)?;
     let kept = arguments::flag(container, "data.retention").unwrap_or(KEPT);
     let found = forgotten(config, kept)?;
     let target = Target::of(snap, pod);

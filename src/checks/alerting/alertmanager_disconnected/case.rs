@@ -127,8 +127,7 @@ impl<'a> Case<'a> {
 
     /// The prefix of Alertmanager's API by its arguments: `--web.route-prefix`, else the path of its external URL.
     pub(super) fn expected_prefix(&self) -> Option<String> {
-        let (pod, name) = alertmanager_pods(self.snap).into_iter().find(|(p, _)| self.is_behind(p))?;
-        let container = pod.spec.containers.iter().find(|c| c.name == name)?;
+        let (_, container) = alertmanager_pods(self.snap).into_iter().find(|(p, _)| self.is_behind(p))?;
         own_address::prefix(container)
     }
 

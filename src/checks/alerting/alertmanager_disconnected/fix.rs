@@ -335,7 +335,7 @@ impl<'a> Prometheus<'a> {
         Alertmanager {
             am_namespace: self.am_namespace(),
             am_pod: pod.map_or("<alertmanager-pod>", |(p, _)| p.metadata.name.as_str()).to_owned(),
-            am_container: pod.map_or("alertmanager", |(_, c)| c).to_owned(),
+            am_container: pod.map_or("alertmanager", |(_, c)| c.name.as_str()).to_owned(),
         }
     }
 

@@ -23,8 +23,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
     let text = &snap.alertmanager_status.as_ref().ok()?.config.original;
     let root = lint::read(text).ok()??;
     let (pod, container) = alertmanager_pods(snap).into_iter().next()?;
-    let at = pod.spec.containers.iter().find(|c| c.name == container).map(|c| (pod, c));
-    let files = template_files(snap, at, text);
+    let files = template_files(snap, Some((pod, container)), text);
     // Files that cannot be seen may define anything.
     let globs = root.get("templates").and_then(Node::items).unwrap_or_default();
     if globs.len() > files.len() {
@@ -50,7 +49,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
         let url = snap.scope.alertmanager.as_ref().map(|c| proxy::of_component(c, "/api/v2/status"));
         let mut finding = Finding::new(id, Severity::Error, ResourceRef::Receiver { name: receiver.clone() }, message)
             .key(format!("{receiver}/template/{name}"))
-            .fix(Fix::template(snap, pod, container, (receiver.as_str(), name.as_str()), &detail));
+            .fix(Fix::template(snap, pod, &container.name, (receiver.as_str(), name.as_str()), &detail));
         if let Some(path) = url {
             finding = finding.evidence(
                 Evidence::new("Alertmanager's configuration", detail, "kubectl get --raw {{ path }}")

@@ -246,10 +246,7 @@ impl View<'_> {
 
     pub(super) fn edit(&self) -> Edit {
         let pod = alertmanager_pods(self.snap).into_iter().next();
-        let source = pod.and_then(|(pod, name)| {
-            let container = pod.spec.containers.iter().find(|c| c.name == name)?;
-            config_source(self.snap, pod, container)
-        });
+        let source = pod.and_then(|(pod, container)| config_source(self.snap, pod, container));
         Edit {
             config_kind: source.as_ref().map_or("", |s| s.kind),
             config_name: source.as_ref().map(|s| s.name.clone()).unwrap_or_default(),

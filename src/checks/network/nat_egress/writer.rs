@@ -253,8 +253,7 @@ impl<'a> Writer<'a> {
     fn alertmanager_in(&self, affected: &Affected<'a>) -> Option<(&'a Pod, &'a Container)> {
         let here = |subnet: &str| affected.subnets.iter().any(|s| s.subnet_id == subnet);
         let pods = alertmanager_pods(self.survey.snap);
-        let (pod, name) = pods.into_iter().find(|(pod, _)| self.survey.at.of_pod(pod).is_some_and(here))?;
-        Some((pod, pod.spec.containers.iter().find(|c| c.name == name)?))
+        pods.into_iter().find(|(pod, _)| self.survey.at.of_pod(pod).is_some_and(here))
     }
 
     /// Interface endpoints explain why AWS's own APIs and images still work.
