@@ -6,15 +6,15 @@ use serde::de::DeserializeOwned;
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use super::kinds::{Kind, Kinds};
+use super::kinds::{Kind, Kinds, OfKind};
 use super::kubernetes::Wanted;
 use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
-    EniConfig, Event, GatewayObject, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor,
-    MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName, Operated, ProbeResource, ReplicaSet,
-    ScaledObject, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
+    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource,
+    NetworkPolicy, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecurityGroupPolicy,
+    WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -32,13 +32,69 @@ const BY_DEFINITION: &[Fact] = &[
     Fact::ScaledObjects,
 ];
 
+/// What makes nodes for Karpenter and EKS Auto Mode.
+const NODE_MAKERS: &[Kind] = &[
+    Kind::all("karpenter.sh", &["v1"], "nodepools", "NodePool"),
+    Kind::all("karpenter.sh", &["v1"], "nodeclaims", "NodeClaim"),
+    Kind::all("karpenter.k8s.aws", &["v1"], "ec2nodeclasses", "EC2NodeClass"),
+    Kind::all("eks.amazonaws.com", &["v1"], "nodeclasses", "NodeClass"),
+];
+
+/// What KEDA scales by.
+const SCALED_OBJECTS: Kind = Kind::all("keda.sh", &["v1alpha1"], "scaledobjects", "ScaledObject");
+
+/// What brings objects from a repository. They lie anywhere.
+const GIT_OPS: &[Kind] = &[
+    Kind::all("argoproj.io", &["v1alpha1"], "applications", "Application"),
+    Kind::all("kustomize.toolkit.fluxcd.io", &["v1", "v1beta2"], "kustomizations", "Kustomization"),
+    Kind::all("helm.toolkit.fluxcd.io", &["v2", "v2beta2"], "helmreleases", "HelmRelease"),
+];
+
+/// What the operators of Grafana, Loki and Tempo make parts of.
+const OPERATED: &[Kind] = &[
+    Kind::all("grafana.integreatly.org", &["v1beta1"], "grafanas", "Grafana"),
+    Kind::all("grafana.integreatly.org", &["v1beta1"], "grafanadashboards", "GrafanaDashboard"),
+    Kind::all("grafana.integreatly.org", &["v1beta1"], "grafanadatasources", "GrafanaDatasource"),
+    Kind::all("loki.grafana.com", &["v1"], "lokistacks", "LokiStack"),
+    Kind::all("tempo.grafana.com", &["v1alpha1"], "tempostacks", "TempoStack"),
+    Kind::all("tempo.grafana.com", &["v1alpha1"], "tempomonolithics", "TempoMonolithic"),
+];
+
+/// The versions of External Secrets: another since 2025, and for a while both are served.
+const EXTERNAL: &[&str] = &["v1", "v1beta1"];
+
+/// What makes Secrets from somewhere else.
+const SECRET_MAKERS: &[Kind] = &[
+    Kind::wide("external-secrets.io", EXTERNAL, "externalsecrets", "ExternalSecret"),
+    Kind::wide("external-secrets.io", EXTERNAL, "secretstores", "SecretStore"),
+    Kind::all("external-secrets.io", EXTERNAL, "clustersecretstores", "ClusterSecretStore"),
+    Kind::wide("bitnami.com", &["v1alpha1"], "sealedsecrets", "SealedSecret"),
+    Kind::wide("cert-manager.io", &["v1"], "certificates", "Certificate"),
+];
+
+/// How certificates of cert-manager are issued, and by whom.
+const ISSUING: &[Kind] = &[
+    Kind::wide("cert-manager.io", &["v1"], "certificaterequests", "CertificateRequest"),
+    Kind::wide("cert-manager.io", &["v1"], "issuers", "Issuer"),
+    Kind::all("cert-manager.io", &["v1"], "clusterissuers", "ClusterIssuer"),
+    Kind::wide("acme.cert-manager.io", &["v1"], "orders", "Order"),
+    Kind::wide("acme.cert-manager.io", &["v1"], "challenges", "Challenge"),
+];
+
+/// The versions of the Gateway API: clusters of before 2023 serve the second alone.
+const GATEWAY: &[&str] = &["v1", "v1beta1"];
+
+/// The objects of the Gateway API. A route that leads to the stack, and the Gateway that it hangs on, lie anywhere.
+const GATEWAYS: &[Kind] = &[
+    Kind::all("gateway.networking.k8s.io", GATEWAY, "gatewayclasses", "GatewayClass"),
+    Kind::wide("gateway.networking.k8s.io", GATEWAY, "gateways", "Gateway"),
+    Kind::wide("gateway.networking.k8s.io", GATEWAY, "httproutes", "HTTPRoute"),
+];
+
 /// Some of them are wanted.
 fn by_definition(plan: &Plan) -> bool {
     BY_DEFINITION.iter().any(|fact| plan.wants(*fact))
 }
-
-/// The API group of External Secrets.
-const EXTERNAL: &str = "external-secrets.io";
 
 /// Asks only for what is wanted.
 async fn wanted<T>(plan: &Plan, fact: Fact, list: impl Future<Output = Listing<T>>) -> Listing<T> {
@@ -84,15 +140,15 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     cluster.store(snap);
     namespaced.store(snap);
     let kinds = if by_definition(plan) { Kinds::of(client, snap).await } else { Kinds::default() };
-    snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, &kinds)).await;
+    snap.scaled_objects = wanted(plan, Fact::ScaledObjects, kinds.read(client, SCALED_OBJECTS, &scope)).await;
     scaled_events(client, plan, snap).await;
     let (nodes, secrets, issuing, git_ops, operated, gateways, policies) = futures::join!(
-        wanted(plan, Fact::NodeMakers, node_makers(client, &kinds)),
-        wanted(plan, Fact::SecretMakers, secret_makers(client, &kinds, &scope)),
-        wanted(plan, Fact::Issuing, issuing(client, &kinds, &scope)),
-        wanted(plan, Fact::GitOps, git_ops(client, &kinds)),
-        wanted(plan, Fact::Operated, operated(client, &kinds)),
-        wanted(plan, Fact::Gateways, gateways(client, &kinds, &scope)),
+        wanted(plan, Fact::NodeMakers, kinds.several(client, NODE_MAKERS, &scope)),
+        wanted(plan, Fact::SecretMakers, kinds.several(client, SECRET_MAKERS, &scope)),
+        wanted(plan, Fact::Issuing, kinds.several(client, ISSUING, &scope)),
+        wanted(plan, Fact::GitOps, kinds.several(client, GIT_OPS, &scope)),
+        wanted(plan, Fact::Operated, kinds.several(client, OPERATED, &scope)),
+        wanted(plan, Fact::Gateways, kinds.several(client, GATEWAYS, &scope)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
@@ -163,16 +219,14 @@ async fn operator(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> Ope
             wide::<Monitor>(client, &v1, "servicemonitors", scope),
             wide::<Monitor>(client, &v1, "podmonitors", scope)
         );
-        let tag = |kind: &'static str| move |m: Monitor| Monitor { kind: kind.to_owned(), ..m };
-        services.map(tag("ServiceMonitor")).merge(pods.map(tag("PodMonitor")))
+        services.map(|m| m.of_kind("ServiceMonitor")).merge(pods.map(|m| m.of_kind("PodMonitor")))
     };
     let servers = async {
         let (agents, rulers) = futures::join!(
             wide::<MonitoringResource>(client, &alpha, "prometheusagents", scope),
             wide::<MonitoringResource>(client, &v1, "thanosrulers", scope)
         );
-        let tag = |kind: &'static str| move |r: MonitoringResource| MonitoringResource { kind: kind.to_owned(), ..r };
-        agents.map(tag("PrometheusAgent")).merge(rulers.map(tag("ThanosRuler")))
+        agents.map(|r| r.of_kind("PrometheusAgent")).merge(rulers.map(|r| r.of_kind("ThanosRuler")))
     };
     let names = format!("{v1}/prometheusrules");
     let (rules, monitors, probes, scrape_configs, configs, servers) = futures::join!(
@@ -210,9 +264,8 @@ async fn cluster(client: &Client, plan: &Plan) -> Cluster {
             client.cluster_list::<WebhookConfiguration>(&validating, IfAbsent::Gap),
             client.cluster_list::<WebhookConfiguration>(&mutating, IfAbsent::Gap)
         );
-        let tag =
-            |kind: &'static str| move |w: WebhookConfiguration| WebhookConfiguration { kind: kind.to_owned(), ..w };
-        validating.map(tag("ValidatingWebhookConfiguration")).merge(mutating.map(tag("MutatingWebhookConfiguration")))
+        let validating = validating.map(|w| w.of_kind("ValidatingWebhookConfiguration"));
+        validating.merge(mutating.map(|w| w.of_kind("MutatingWebhookConfiguration")))
     };
     let (api_services, webhooks, crds, classes) = futures::join!(
         wanted(
@@ -250,122 +303,6 @@ async fn cni(client: &Client, plan: &Plan, lists: &Wanted) -> (Listing<SecurityG
         ),
         wanted(plan, Fact::EniConfigs, client.cluster_list("/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs", absent)),
     )
-}
-
-/// What makes nodes for Karpenter and EKS Auto Mode.
-async fn node_makers(client: &Client, kinds: &Kinds) -> Listing<NodeMaker> {
-    let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
-        let all = kinds.all::<NodeMaker>(client, Kind { group, versions: &["v1"], resource }).await;
-        all.map(|object| NodeMaker { kind: kind.to_owned(), ..object })
-    };
-    let (pools, claims, classes, own) = futures::join!(
-        list("karpenter.sh", "nodepools", "NodePool"),
-        list("karpenter.sh", "nodeclaims", "NodeClaim"),
-        list("karpenter.k8s.aws", "ec2nodeclasses", "EC2NodeClass"),
-        list("eks.amazonaws.com", "nodeclasses", "NodeClass"),
-    );
-    pools.merge(claims).merge(classes).merge(own)
-}
-
-/// What KEDA scales by.
-async fn scaled_objects(client: &Client, kinds: &Kinds) -> Listing<ScaledObject> {
-    kinds.all(client, Kind { group: "keda.sh", versions: &["v1alpha1"], resource: "scaledobjects" }).await
-}
-
-/// What brings objects from a repository. They lie anywhere.
-async fn git_ops(client: &Client, kinds: &Kinds) -> Listing<GitOpsObject> {
-    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
-        let all = kinds.all::<GitOpsObject>(client, Kind { group, versions, resource }).await;
-        all.map(|object| GitOpsObject { kind: kind.to_owned(), ..object })
-    };
-    let (applications, kustomizations, releases) = futures::join!(
-        list("argoproj.io", &["v1alpha1"], "applications", "Application"),
-        list("kustomize.toolkit.fluxcd.io", &["v1", "v1beta2"], "kustomizations", "Kustomization"),
-        list("helm.toolkit.fluxcd.io", &["v2", "v2beta2"], "helmreleases", "HelmRelease"),
-    );
-    applications.merge(kustomizations).merge(releases)
-}
-
-/// What the operators of Grafana, Loki and Tempo make parts of.
-async fn operated(client: &Client, kinds: &Kinds) -> Listing<Operated> {
-    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
-        let all = kinds.all::<Operated>(client, Kind { group, versions, resource }).await;
-        all.map(|object| Operated { kind: kind.to_owned(), ..object })
-    };
-    let of_grafana =
-        |resource: &'static str, kind: &'static str| list("grafana.integreatly.org", &["v1beta1"], resource, kind);
-    let of_tempo =
-        |resource: &'static str, kind: &'static str| list("tempo.grafana.com", &["v1alpha1"], resource, kind);
-    let (grafanas, dashboards, sources, loki, tempo, single) = futures::join!(
-        of_grafana("grafanas", "Grafana"),
-        of_grafana("grafanadashboards", "GrafanaDashboard"),
-        of_grafana("grafanadatasources", "GrafanaDatasource"),
-        list("loki.grafana.com", &["v1"], "lokistacks", "LokiStack"),
-        of_tempo("tempostacks", "TempoStack"),
-        of_tempo("tempomonolithics", "TempoMonolithic"),
-    );
-    grafanas.merge(dashboards).merge(sources).merge(loki).merge(tempo).merge(single)
-}
-
-/// What makes Secrets from somewhere else.
-async fn secret_makers(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<SecretMaker> {
-    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
-        let wanted = Kind { group, versions, resource };
-        let all = match kind {
-            "ClusterSecretStore" => kinds.all::<SecretMaker>(client, wanted).await,
-            _ => kinds.wide::<SecretMaker>(client, wanted, scope).await,
-        };
-        all.map(|object| SecretMaker { kind: kind.to_owned(), ..object })
-    };
-    // Its version is another since 2025, and for a while both are served.
-    let external = |resource: &'static str, kind: &'static str| list(EXTERNAL, &["v1", "v1beta1"], resource, kind);
-    let (secrets, stores, whole, sealed, certificates) = futures::join!(
-        external("externalsecrets", "ExternalSecret"),
-        external("secretstores", "SecretStore"),
-        external("clustersecretstores", "ClusterSecretStore"),
-        list("bitnami.com", &["v1alpha1"], "sealedsecrets", "SealedSecret"),
-        list("cert-manager.io", &["v1"], "certificates", "Certificate"),
-    );
-    secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
-}
-
-/// How certificates of cert-manager are issued, and by whom.
-async fn issuing(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<Issuing> {
-    let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
-        let wanted = Kind { group, versions: &["v1"], resource };
-        let all = match kind {
-            "ClusterIssuer" => kinds.all::<Issuing>(client, wanted).await,
-            _ => kinds.wide::<Issuing>(client, wanted, scope).await,
-        };
-        all.map(|object| Issuing { kind: kind.to_owned(), ..object })
-    };
-    let (requests, issuers, whole, orders, challenges) = futures::join!(
-        list("cert-manager.io", "certificaterequests", "CertificateRequest"),
-        list("cert-manager.io", "issuers", "Issuer"),
-        list("cert-manager.io", "clusterissuers", "ClusterIssuer"),
-        list("acme.cert-manager.io", "orders", "Order"),
-        list("acme.cert-manager.io", "challenges", "Challenge"),
-    );
-    requests.merge(issuers).merge(whole).merge(orders).merge(challenges)
-}
-
-/// The objects of the Gateway API. A route that leads to the stack, and the Gateway that it hangs on, lie anywhere.
-async fn gateways(client: &Client, kinds: &Kinds, scope: &BTreeSet<String>) -> Listing<GatewayObject> {
-    let list = |resource: &'static str, kind: &'static str| async move {
-        // Clusters of before 2023 serve the second alone.
-        let wanted = Kind { group: "gateway.networking.k8s.io", versions: &["v1", "v1beta1"], resource };
-        let all = match kind {
-            "GatewayClass" => kinds.all::<GatewayObject>(client, wanted).await,
-            _ => kinds.wide::<GatewayObject>(client, wanted, scope).await,
-        };
-        all.map(|object| GatewayObject { kind: kind.to_owned(), ..object })
-    };
-    let (classes, gateways, routes) = futures::join!(
-        list("gatewayclasses", "GatewayClass"),
-        list("gateways", "Gateway"),
-        list("httproutes", "HTTPRoute"),
-    );
-    classes.merge(gateways).merge(routes)
 }
 
 /// What the policies of Cilium and Calico say, as far as those of Kubernetes can say it; a gap where they are there and

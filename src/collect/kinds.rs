@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::client::{Client, IfAbsent};
 use super::source::Request;
 use crate::model::Gap;
-use crate::snapshot::kubernetes::Object;
+use crate::snapshot::kubernetes::{
+    GatewayObject, GitOpsObject, Issuing, Monitor, MonitoringResource, NodeMaker, Object, Operated, SecretMaker,
+    WebhookConfiguration,
+};
 use crate::snapshot::{Listing, Snapshot};
 
 /// What is known of the kinds.
@@ -26,12 +30,66 @@ pub(super) struct Kinds {
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// API group.
-    pub(super) group: &'static str,
+    group: &'static str,
     /// Versions, the newest first.
-    pub(super) versions: &'static [&'static str],
+    versions: &'static [&'static str],
     /// Plural.
-    pub(super) resource: &'static str,
+    resource: &'static str,
+    /// What one of them is: `NodePool`.
+    kind: &'static str,
+    /// Where all of them cannot be read, those of the namespaces that may be read do.
+    by_namespace: bool,
 }
+
+impl Kind {
+    /// Of the cluster, or lying anywhere: all are read.
+    pub(super) const fn all(
+        group: &'static str,
+        versions: &'static [&'static str],
+        resource: &'static str,
+        kind: &'static str,
+    ) -> Self {
+        Self { group, versions, resource, kind, by_namespace: false }
+    }
+
+    /// All, or those of the namespaces that may be read.
+    pub(super) const fn wide(
+        group: &'static str,
+        versions: &'static [&'static str],
+        resource: &'static str,
+        kind: &'static str,
+    ) -> Self {
+        Self { by_namespace: true, ..Self::all(group, versions, resource, kind) }
+    }
+}
+
+/// Objects of several kinds that are one list: the API does not say in a list of which kind they are.
+pub(super) trait OfKind: Object + DeserializeOwned + Send + 'static {
+    /// The same object, with what it is.
+    fn of_kind(self, kind: &str) -> Self;
+}
+
+macro_rules! of_kind {
+    ($($object:ident),*) => {
+        $(impl OfKind for $object {
+            fn of_kind(self, kind: &str) -> Self {
+                Self { kind: kind.to_owned(), ..self }
+            }
+        })*
+    };
+}
+
+of_kind!(
+    GatewayObject,
+    GitOpsObject,
+    Issuing,
+    Monitor,
+    MonitoringResource,
+    NodeMaker,
+    Operated,
+    SecretMaker,
+    WebhookConfiguration
+);
 
 impl Kinds {
     /// By the definitions; where nobody may see them, by the APIs that the server serves: that may be seen by everybody.
@@ -45,24 +103,21 @@ impl Kinds {
         Self { defined, gap, served }
     }
 
-    /// All objects of a kind: none where the cluster does not know it. Where nobody can tell, they are asked for, and what
+    /// The objects of several kinds as one list, each with what it is.
+    pub(super) async fn several<T: OfKind>(
+        &self,
+        client: &Client,
+        table: &[Kind],
+        scope: &BTreeSet<String>,
+    ) -> Listing<T> {
+        let lists = join_all(table.iter().map(|kind| self.read::<T>(client, *kind, scope))).await;
+        let each = lists.into_iter().zip(table).map(|(list, of)| list.map(|object| object.of_kind(of.kind)));
+        each.reduce(Listing::merge).unwrap_or_else(|| Listing::cluster(Vec::new()))
+    }
+
+    /// The objects of a kind: none where the cluster does not know it. Where nobody can tell, they are asked for, and what
     /// cannot be read then is a gap.
-    pub(super) async fn all<T>(&self, client: &Client, kind: Kind) -> Listing<T>
-    where
-        T: Object + DeserializeOwned + Send + 'static,
-    {
-        self.read(client, kind, None).await
-    }
-
-    /// The same, or those of the namespaces that may be read.
-    pub(super) async fn wide<T>(&self, client: &Client, kind: Kind, scope: &BTreeSet<String>) -> Listing<T>
-    where
-        T: Object + DeserializeOwned + Send + 'static,
-    {
-        self.read(client, kind, Some(scope)).await
-    }
-
-    async fn read<T>(&self, client: &Client, kind: Kind, scope: Option<&BTreeSet<String>>) -> Listing<T>
+    pub(super) async fn read<T>(&self, client: &Client, kind: Kind, scope: &BTreeSet<String>) -> Listing<T>
     where
         T: Object + DeserializeOwned + Send + 'static,
     {
@@ -114,17 +169,17 @@ async fn served(client: &Client, snap: &Snapshot) -> Option<BTreeSet<String>> {
 }
 
 /// Reads the newest version that has objects: for a while two are served, or the older one alone.
-async fn of_versions<T>(client: &Client, kind: Kind, scope: Option<&BTreeSet<String>>) -> Listing<T>
+async fn of_versions<T>(client: &Client, kind: Kind, scope: &BTreeSet<String>) -> Listing<T>
 where
     T: Object + DeserializeOwned + Send + 'static,
 {
-    let Kind { group, versions, resource } = kind;
+    let Kind { group, versions, resource, by_namespace, .. } = kind;
     let mut all: Option<Listing<T>> = None;
     for version in versions {
         let prefix = format!("/apis/{group}/{version}");
-        let found = match scope {
-            Some(scope) => client.wide_list(&prefix, resource, scope, IfAbsent::Empty).await,
-            None => client.cluster_list(&format!("{prefix}/{resource}"), IfAbsent::Empty).await,
+        let found = match by_namespace {
+            true => client.wide_list(&prefix, resource, scope, IfAbsent::Empty).await,
+            false => client.cluster_list(&format!("{prefix}/{resource}"), IfAbsent::Empty).await,
         };
         let has_objects = matches!(found.items(), Ok([_, ..]));
         all = Some(match all {
@@ -153,7 +208,7 @@ mod tests {
     use super::*;
     use crate::model::GapCause;
 
-    const POOLS: Kind = Kind { group: "karpenter.sh", versions: &["v1"], resource: "nodepools" };
+    const POOLS: Kind = Kind::all("karpenter.sh", &["v1"], "nodepools", "NodePool");
 
     fn kinds(defined: &[&str], gap: Option<Gap>, served: Option<&[&str]>) -> Kinds {
         let owned = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
