@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Case;
+use super::case::Case;
 use crate::checks::support::addon;
 use crate::checks::support::claims::LostVolume;
 use crate::checks::support::place::Place;
