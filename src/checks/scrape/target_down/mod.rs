@@ -4,6 +4,7 @@ mod family;
 mod fix;
 mod joined;
 mod kind;
+mod way;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
