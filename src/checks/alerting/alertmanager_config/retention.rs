@@ -1,6 +1,7 @@
 //! A route that repeats less often than Alertmanager remembers: it is told again too soon.
 
-use crate::checks::alerting::alertmanager_config::{AlertmanagerConfig, Fix, Way};
+use super::AlertmanagerConfig;
+use super::fix::{Fix, Way};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::repeat::{KEPT, forgotten};
 use crate::domain::kubernetes::owner::{Target, workload_name};
