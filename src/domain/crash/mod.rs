@@ -19,6 +19,7 @@ mod store_start;
 mod unreached;
 
 use crate::domain::kubernetes::forbidden::{Account, Act};
+use crate::domain::kubernetes::starting::says_failure;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
@@ -208,6 +209,10 @@ pub(crate) enum Detail {
     OtherProgram(String),
     /// How its object store refuses it.
     Store(StoreFailure),
+    /// The resource, as kubectl takes it, of which it was reading objects.
+    About(String),
+    /// The API by which it was about to make something is not served.
+    OldApi,
 }
 
 /// Why a program ended.
@@ -363,7 +368,7 @@ pub(crate) use grafana::provisioned;
 
 /// What the exit code of a program says, where its log does not.
 pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {
-    unreached::curl(text, code)
+    unreached::curl(text, code).or_else(|| panic::by_signal(text, code))
 }
 
 /// Lines that only say that something else failed.
@@ -482,10 +487,15 @@ pub(crate) fn last_lines(text: &str) -> Vec<String> {
     let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
     // Nor does what it prints of its arguments, where it says something before.
     let (before, _) = usage_apart(before).filter(|(said, _)| !said.trim().is_empty()).unwrap_or((before, ""));
-    let told = before.lines().filter(|l| !l.trim().is_empty() && !stack::is_frame(l));
+    let told = stack::apart(before).into_iter().filter(|l| !l.trim().is_empty() && !stack::is_frame(l));
     let lines: Vec<Line<'_>> = told.map(Line::parse).collect();
     let is_loud = |l: &&Line<'_>| matches!(l.level, Level::Error | Level::Unknown) && !is_calm(l.raw);
-    let loud: Vec<&Line<'_>> = lines.iter().filter(is_loud).collect();
+    let mut loud: Vec<&Line<'_>> = lines.iter().filter(is_loud).collect();
+    // A banner at its start says nothing of its end: what it did last says more.
+    let is_calm_last = lines.last().is_some_and(|l| l.level == Level::Info || is_calm(l.raw));
+    if is_calm_last && !loud.iter().any(|l| l.level == Level::Error || says_failure(l.raw)) {
+        loud.clear();
+    }
     let shown: Vec<&Line<'_>> = if loud.is_empty() { lines.iter().collect() } else { loud };
     shown[shown.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()
 }

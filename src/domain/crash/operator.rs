@@ -28,7 +28,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     if let Some(found) = pattern!(
-        r#"(?:[\w.]+ )?(?:"[^"]*" )?is forbidden: User "system:serviceaccount:([^":]+):([^"]+)" cannot (\w+) resource "([^"]+)"(?: in API group "([^"]*)")?"#
+        r#"(?:[\w.]+ )?(?:"[^"]*" )?is forbidden: User \\*"system:serviceaccount:([^":]+):([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*"(?: in API group \\*"([^"\\]*)\\*")?"#
     )
     .captures(&text)
     {
@@ -113,6 +113,13 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     if has(&["no external labels configured on prometheus server"]) {
         return Some(Crash::new(Class::ExternalLabels, "no external labels are configured on Prometheus"));
+    }
+    // The CRD is what it was about to make: it is the API for that which is gone.
+    if has(&["could not find the requested resource"])
+        && pattern!(r"\bcreat(?:e|ing) (?:the )?(?:crds?|customresourcedefinitions?)\b").is_match(&lower)
+    {
+        let reason = format!("it makes its CRDs by an API that the cluster does not serve: {text}");
+        return Some(Crash::new(Class::CrdMissing, reason).detail(Detail::OldApi));
     }
     let missing = has(&["no matches for kind", "could not find the requested resource", "no kind is registered"])
         || has(&["customresourcedefinition", "crd"])
@@ -230,7 +237,7 @@ const SERVED: &[&str] = &[
 impl Crash {
     /// The kind that is missing is of no CRD: its version is gone or not there yet, or the server beside is not there.
     pub(crate) fn is_of_server(&self) -> bool {
-        self.group().is_some_and(|g| !g.contains('.') || SERVED.contains(&g))
+        self.detail == Detail::OldApi || self.group().is_some_and(|g| !g.contains('.') || SERVED.contains(&g))
     }
 
     /// The API group of the kind that is missing: `no matches for kind "PolicyEndpoint" in version "networking.k8s.aws/v1alpha1"`,
@@ -308,6 +315,7 @@ mod tests {
         assert!(of_server("the server could not find the requested resource (get ingresses.networking.k8s.io)"));
         assert!(of_server("no matches for kind \"CronJob\" in version \"batch/v1beta1\""));
         assert!(!of_server(snapshots) && !of_server(ours) && !of_server(own));
+        assert!(of_server("err=\"creating CRD: Alertmanager: the server could not find the requested resource\""));
     }
 
     #[test]

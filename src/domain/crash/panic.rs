@@ -1,6 +1,7 @@
 //! A program written in Go that ends by a panic: a bug of its own, which a later version may have mended.
 
-use crate::domain::crash::{Class, Crash};
+use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::starting::says_failure;
 use crate::domain::text::shorten::shorten;
 use crate::text::pattern::pattern;
 
@@ -26,6 +27,13 @@ const MENDED: &[(&str, (u32, u32, u32), &str)] = &[
     ("rules", (2, 54, 0), "a reload of rules"),
 ];
 
+/// Functions that read what lies on the volume of Prometheus as it starts, and what becomes of it: no version is at fault where
+/// such a file is damaged.
+const AT_FAULT: &[(&str, &str)] = &[(
+    "ctiveQuer",
+    "It reads queries.active in its data folder, the list of queries that ran when it was ended last, and that file is damaged. It holds nothing else, and is written anew: with the pod stopped, move it away on the volume. Later versions read a damaged one, too.",
+)];
+
 /// Versions that are named at most.
 const SHOWN: usize = 3;
 
@@ -43,9 +51,53 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
     let version = pattern!(r#"msg="Starting Prometheus[^"]*" [^\n]*version=(\d+)\.(\d+)\.(\d+)"#).captures(text);
     let version = version.and_then(|c| Some((c[1].parse().ok()?, c[2].parse().ok()?, c[3].parse().ok()?)));
     let within = place.as_ref().map(|p| format!(" in {p}")).unwrap_or_default();
-    let reason = format!("a bug of the program: it panics ({}){within}", shorten(what, 120));
-    let crash = Crash::new(Class::Panic, reason).advice(mended(place.as_deref().unwrap_or_default(), version));
-    Some(Crash { said: found[0].to_owned(), what: place, ..crash })
+    let reading = kind_of(stack).map(|plural| format!(", as it reads {plural}")).unwrap_or_default();
+    let reason = format!("a bug of the program: it panics ({}){within}{reading}", shorten(what, 120));
+    let of_file = AT_FAULT.iter().find(|(function, _)| stack.contains(function));
+    let advice =
+        of_file.map_or_else(|| mended(place.as_deref().unwrap_or_default(), version), |(_, why)| (*why).to_owned());
+    let crash = Crash::new(Class::Panic, reason).advice(advice);
+    let about = kind_of(stack).map_or(Detail::None, |plural| Detail::About(format!("{plural}.monitoring.coreos.com")));
+    Some(Crash { said: found[0].to_owned(), what: place, ..crash }.detail(about))
+}
+
+/// Signals that a fault of the program's own code ends it by, as a container's exit code says them: name, what it stands for.
+const SIGNALS: &[(i32, &str, &str)] = &[
+    (132, "SIGILL", "an instruction that its processor does not have"),
+    (134, "SIGABRT", "it gave up by itself"),
+    (136, "SIGFPE", "a division by zero, or the like"),
+    (139, "SIGSEGV", "it reached for memory that is not its own"),
+];
+
+/// What ended by such a signal. Its log mostly stops in the middle of its work, and says nothing of it.
+pub(crate) fn by_signal(text: &str, code: i32) -> Option<Crash> {
+    let (_, signal, meaning) = SIGNALS.iter().find(|(of, ..)| *of == code)?;
+    let lines = super::last_lines(text);
+    let reason = format!("a bug of the program, or a library that does not fit: it ends by {signal} ({meaning})");
+    let reason = match super::telling(&lines) {
+        // Who gives up says why.
+        Some(line) if says_failure(&line) && signal == &"SIGABRT" => return None,
+        // What it complained of last may have led to it.
+        Some(line) if says_failure(&line) => format!("{reason}; its log ends with: {line}"),
+        Some(_) => format!("{reason}, and its log stops without a complaint"),
+        None => reason,
+    };
+    Some(Crash { said: lines.join("\n"), ..Crash::new(Class::Panic, reason) })
+}
+
+/// The kind of the Prometheus operator whose objects it was reading, by the functions of its stack.
+fn kind_of(stack: &str) -> Option<&'static str> {
+    const KINDS: &[(&str, &str)] = &[
+        ("ServiceMonitor", "servicemonitors"),
+        ("PodMonitor", "podmonitors"),
+        ("SelectProbes", "probes"),
+        ("ScrapeConfigs", "scrapeconfigs"),
+        ("PrometheusRule", "prometheusrules"),
+        ("AlertmanagerConfig", "alertmanagerconfigs"),
+    ];
+    let own = stack.contains("prometheus-operator/pkg/");
+    let named = KINDS.iter().filter_map(|(word, plural)| Some((stack.find(word)?, *plural)));
+    named.min().map(|(_, plural)| plural).filter(|_| own)
 }
 
 /// Which versions mended panics of that package, after the one that runs.
@@ -80,5 +132,24 @@ mod tests {
         let newer = read(&log.replace("version=3.5.0", "version=3.9.1")).expect("a crash");
         assert!(newer.advice.is_empty(), "{}", newer.advice);
         assert!(read("panic: unable to read the configuration: no such file\n").is_none(), "no bug");
+        let active = "panic: runtime error: slice bounds out of range\n\ngoroutine 1 [running]:\ngithub.com/prometheus/prometheus/promql.parseBrokenJson(0xc0)\n\t/app/promql/query_logger.go:45 +0x131\ngithub.com/prometheus/prometheus/promql.NewActiveQueryTracker(0x7f)\n\t/app/promql/query_logger.go:108 +0x131\n";
+        assert!(read(active).is_some_and(|c| c.advice.contains("queries.active")));
+    }
+
+    #[test]
+    fn a_signal_of_its_own_fault_is_named() {
+        let log = "Fluent Bit v1.8.3\n* https://fluentbit.io\n\n[2026/11/21 02:51:55] [ info] [engine] started (pid=1)\n[2026/11/21 02:51:55] [ info] [sp] stream processor started\n";
+        let crash = by_signal(log, 136).expect("a crash");
+        assert!(crash.reason.contains("SIGFPE") && crash.reason.ends_with("without a complaint"), "{}", crash.reason);
+        assert!(
+            crash.said.contains("stream processor started") && !crash.said.contains("fluentbit.io"),
+            "{}",
+            crash.said
+        );
+        for code in [0, 1, 137, 143] {
+            assert!(by_signal(log, code).is_none(), "{code}");
+        }
+        let gave_up = "Unhandled exception. System.IO.FileNotFoundException: Could not find file '/etc/x.json'.\n";
+        assert!(by_signal(gave_up, 134).is_none(), "it says itself why");
     }
 }

@@ -21,6 +21,37 @@ pub(crate) fn is_frame(line: &str) -> bool {
     !text.is_empty() && (of_file().unwrap_or(false) || of_function())
 }
 
+/// The lines of a text without the frames of Python's and Java's stacks: what was raised stays.
+pub(crate) fn apart(text: &str) -> Vec<&str> {
+    let mut told = Vec::new();
+    // Below the place in a file stand its source, and marks below that.
+    let mut depth: Option<usize> = None;
+    for line in text.lines() {
+        let own = line.len() - line.trim_start().len();
+        let plain = line.trim();
+        if plain.starts_with("Traceback (most recent call last)") {
+            depth = None;
+            continue;
+        }
+        let is_place = plain.starts_with("File \"") && plain.contains("\", line ");
+        if is_place {
+            depth = Some(own);
+            continue;
+        }
+        if depth.is_some_and(|at| own > at) {
+            continue;
+        }
+        depth = None;
+        // `	at java.base/java.lang.Thread.run(Thread.java:840)`, `... 12 more`
+        let of_java = own > 0 && plain.starts_with("at ") && plain.contains('(') && plain.ends_with(')');
+        let rest = plain.strip_prefix("... ").is_some_and(|r| r.ends_with(" more"));
+        if !of_java && !rest {
+            told.push(line);
+        }
+    }
+    told
+}
+
 /// An error without the stack behind it.
 pub(crate) fn without(text: &str) -> &str {
     let mut end = 0;
@@ -39,6 +70,15 @@ pub(crate) fn without(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_raised_stays_without_its_places() {
+        let python = "Starting collector\nTraceback (most recent call last):\n  File \"/app/sidecar.py\", line 54, in <module>\n    main()\n    ^^^^^^\n  File \"/app/resources.py\", line 155, in watchForChanges\n    raise Exception(\"Loop died\")\nException: Loop died\n";
+        assert_eq!(apart(python), ["Starting collector", "Exception: Loop died"]);
+        let java = "java.lang.IllegalStateException: no port\n\tat com.x.Main.run(Main.java:4)\n\t... 12 more\nCaused by: java.io.IOException: closed\n";
+        assert_eq!(apart(java), ["java.lang.IllegalStateException: no port", "Caused by: java.io.IOException: closed"]);
+        assert_eq!(apart("look at a (b)\n  - item"), ["look at a (b)", "  - item"]);
+    }
 
     #[test]
     fn an_error_ends_where_its_stack_begins() {

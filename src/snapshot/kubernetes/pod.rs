@@ -185,6 +185,7 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "GF_DATABASE_TYPE"
                 | "GF_INSTALL_PLUGINS"
                 | "GF_PATHS_CONFIG"
+                | "GF_AUTH_BASIC_ENABLED"
                 | "GF_PLUGINS_PREINSTALL"
                 | "GF_PLUGINS_PREINSTALL_SYNC"
                 | "GF_SERVER_HTTP_PORT"

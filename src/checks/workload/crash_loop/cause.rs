@@ -142,6 +142,7 @@ impl Cause {
             Self::Said(crash, _) => match crash.class {
                 Class::Flag => crash.reason.starts_with("unknown flag ") && crash.detail == Detail::None,
                 Class::Config => crash.detail == Detail::UnknownField,
+                Class::CrdMissing => true,
                 _ => false,
             },
             _ => false,

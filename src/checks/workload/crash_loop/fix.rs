@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::addon;
-use crate::checks::support::back::Back;
+use crate::checks::support::back::{self, Back};
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
@@ -33,11 +33,12 @@ use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::prometheus::collector_log::is_collector;
+use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::GROUP;
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
-use crate::snapshot::kubernetes::Node;
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::kubernetes::{EnvVar, Node, annotation};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 /// Loads the modules by which iptables has its tables.
 const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";
@@ -166,6 +167,10 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Compaction => cluster(case, crash),
         Class::Panic => Way::Panic {
             advice: crash.advice.clone(),
+            reads: match &crash.detail {
+                Detail::About(resource) => resource.clone(),
+                _ => String::new(),
+            },
             container: case.failing.container.name.clone(),
             previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
             pod: case.pod_name(),
@@ -497,7 +502,74 @@ fn remove_patch(case: &Case<'_>) -> String {
     json_patch::text([named, serde_json::json!({"op": "remove", "path": path})])
 }
 
+/// What the operator puts beside a server has its arguments from the operator: the arguments of its resource are the server's.
+fn beside_server(case: &Case<'_>) -> Option<Way> {
+    let (kind, _) = case.target.custom?;
+    let container = case.failing.container;
+    if container.name == kind || container.program().is_some() {
+        return None;
+    }
+    let all = deployment::operators(case.snap);
+    let watches = |o: &&deployment::Operator<'_>| o.scope().holds(case.namespace());
+    let mut own = all.iter().filter(watches);
+    let operator = own.next().filter(|_| own.next().is_none());
+    let meta = operator.map(|o| &o.workload.metadata);
+    Some(Way::BesideServer {
+        container: container.name.clone(),
+        image: container.image.clone(),
+        argument: case.argument().0.unwrap_or_default(),
+        thanos: base_of(&container.image) == "thanos",
+        operator: operator.map(|o| o.workload.kubectl_name()).unwrap_or_default(),
+        operator_namespace: meta.map(|m| m.namespace.clone()).unwrap_or_default(),
+        operator_image: operator.map(|o| o.container.image.clone()).unwrap_or_default(),
+        pod: case.pod_name(),
+        kept: Kept::of(&case.target),
+    })
+}
+
+/// The API that it asks for is not served: no CRD brings it.
+fn api_gone(case: &Case<'_>, crash: &Crash) -> Way {
+    let container = case.failing.container;
+    let newer = format!("{}={}", container.name, newer_image(&container.image));
+    Way::ApiGone {
+        group: crash.group().unwrap_or_default().to_owned(),
+        version: case.snap.target.kubernetes_version.clone().unwrap_or_default(),
+        image: container.image.clone(),
+        newer: if case.target.in_place() && !back::is_remade(&case.target) { newer } else { String::new() },
+        pod: case.pod_name(),
+        kept: Kept::of(&case.target),
+    }
+}
+
+/// The image with a tag that is to be put in.
+fn newer_image(image: &str) -> String {
+    let repository = Image::parse(image).map(|i| format!("{}/{}", i.host, i.repository));
+    format!("{}:<newer-version>", repository.as_deref().unwrap_or("<image>"))
+}
+
+/// The address of the node, where the pod is in the node's network and has another one since it began.
+fn stale_address(case: &Case<'_>, argument: &str) -> Option<String> {
+    let pod = case.failing.pod;
+    let of_field = |v: &EnvVar| {
+        let from_field =
+            v.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_none() && f.secret_key_ref.is_none());
+        from_field && argument.contains(&format!("$({})", v.name))
+    };
+    let own = pod
+        .status
+        .pod_ip
+        .as_deref()
+        .filter(|_| pod.spec.host_network && case.failing.container.env.iter().any(of_field))?;
+    let addresses = &case.snap.node_of(pod)?.status.addresses;
+    let of_node = |kind: &str| addresses.iter().find(|a| a.kind == kind).map(|a| a.address.clone());
+    let said = case.crash.as_ref().is_some_and(|c| c.reason.contains(own));
+    of_node("InternalIP").filter(|_| said && !addresses.iter().any(|a| a.address == own))
+}
+
 fn flag(case: &Case<'_>, crash: &Crash) -> Way {
+    if let Some(way) = beside_server(case) {
+        return way;
+    }
     let (old_arg, new_arg) = case.argument();
     let new = new_arg.as_deref().and_then(|a| a.trim_start_matches('-').split_once('='));
     let (arg_name, arg_value) = new.unwrap_or_default();
@@ -534,7 +606,15 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
         },
         // A port alone is no address.
         Class::Bind => {
-            Way::Bind { old_arg: case.argument().0.filter(|a| a.contains(':')), advice: crash.advice.clone(), kept }
+            let old_arg = case.argument().0.filter(|a| a.contains(':'));
+            Way::Bind {
+                stale: old_arg.as_deref().and_then(|a| stale_address(case, a)),
+                node: node(case),
+                pod: case.pod_name(),
+                old_arg,
+                advice: crash.advice.clone(),
+                kept,
+            }
         }
         Class::AgentAddress => agent_address(case),
         _ => Way::Cluster { kept },
@@ -599,7 +679,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
-        Class::CrdMissing if crash.is_of_server() => other(case, is_previous(case)),
+        Class::CrdMissing if crash.is_of_server() => api_gone(case, crash),
         Class::CrdMissing => {
             let group = crash.group().unwrap_or_default().to_owned();
             // Where no group is told, only programs of the operator's own world mean its kinds.
@@ -688,8 +768,19 @@ fn asks_for_monitors(image: &str) -> bool {
         .any(|part| base.contains(part))
 }
 
-/// Where the CRDs of the operator that runs here are.
+/// Where the CRDs of the operator that runs here are. Those of a version that has no such file, or that is older than what is
+/// there, are not applied: that would take fields away.
 fn crds(snap: &Snapshot) -> String {
+    const SINCE: deployment::Version = (0, 60, 0);
+    let own = deployment::operators(snap).iter().find_map(deployment::Operator::version);
+    // It only says what is not to be done.
+    let there = journal::aside(|| {
+        let all = snap.crds.items().unwrap_or_default().iter();
+        all.filter_map(|c| deployment::version(c.metadata.annotations.get(annotation::OPERATOR_VERSION)?)).max()
+    });
+    if own.is_some_and(|own| own < SINCE || there.is_some_and(|there| there > own)) {
+        return String::new();
+    }
     let containers = snap.pods().unwrap_or_default().iter().flat_map(|p| &p.spec.containers);
     let mut versions =
         containers.filter(|c| base_of(&c.image) == "prometheus-operator").filter_map(|c| tag_of(&c.image));

@@ -218,6 +218,10 @@ pub(super) enum Way {
     Bind {
         old_arg: Option<String>,
         advice: String,
+        /// The address that the node has now, where the pod still has the one of before.
+        stale: Option<String>,
+        node: String,
+        pod: String,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -313,6 +317,32 @@ pub(super) enum Way {
         vpc_cni: bool,
         pod: String,
     },
+    ApiGone {
+        /// The API group, where one is named.
+        group: String,
+        /// The version of the cluster.
+        version: String,
+        image: String,
+        /// The container with its image, as `kubectl set image` takes it; empty where that does not last.
+        newer: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    BesideServer {
+        container: String,
+        image: String,
+        argument: String,
+        /// It is the side-car of Thanos.
+        thanos: bool,
+        /// The Deployment of the operator, where there is one alone, its namespace and its image.
+        operator: String,
+        operator_namespace: String,
+        operator_image: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Forbidden {
         /// `get pods`, as kubectl auth can-i takes it.
         can_i: Vec<String>,
@@ -401,6 +431,8 @@ pub(super) enum Way {
     },
     Panic {
         advice: String,
+        /// The kind that it was about, as kubectl takes it; empty where its stack names none.
+        reads: String,
         container: String,
         previous: bool,
         pod: String,
