@@ -15,7 +15,7 @@ use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
-use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
+use crate::model::{Evidence, Program, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -43,7 +43,7 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     // Replicas say the same: their lines are one complaint of their owner.
     let mut owners: BTreeMap<String, BTreeMap<String, Said<'_>>> = BTreeMap::new();
     for log in current {
-        let of_owner = owners.entry(format!("{} {}", subject(snap, log).key(), log.container)).or_default();
+        let of_owner = owners.entry(format!("{} {}", snap.owner_of_log(log).key(), log.container)).or_default();
         let text = operator::log::without_the_past(snap, log, metrics_server::without_gone_nodes(snap, log));
         for group in groups(&text, snap.collected_at) {
             let weight = weigh(snap, log, &group);
@@ -83,17 +83,11 @@ impl<'a> Said<'a> {
     }
 }
 
-fn subject(snap: &Snapshot, log: &ContainerLog) -> ResourceRef {
-    pod(snap, log).map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p))
-}
-
-fn pod<'a>(snap: &'a Snapshot, log: &ContainerLog) -> Option<&'a Pod> {
-    snap.pods.find(&log.namespace, &log.pod).ok().flatten()
-}
-
 fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
-    let started =
-        pod(snap, log).and_then(|p| p.statuses().find(|s| s.name == log.container)).and_then(|s| s.running_since());
+    let started = snap
+        .pod_of_log(log)
+        .and_then(|p| p.statuses().find(|s| s.name == log.container))
+        .and_then(|s| s.running_since());
     let Some(last) = group.last else {
         // The log does not say when: only what goes on is of now.
         return if group.count >= 3 && group.lines_since < MOVED_ON { ours(snap, log) } else { Weight::Nothing };
@@ -218,7 +212,7 @@ fn ours(snap: &Snapshot, log: &ContainerLog) -> Weight {
 fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
     let log = logs[0];
     let errors = if group.count == 1 { "an error".to_owned() } else { format!("{} errors", group.count) };
-    let subject = subject(snap, log);
+    let subject = snap.owner_of_log(log);
     let title = match logs.len() {
         1 => format!("{errors} in the log of {}", log.pod),
         n => format!("{errors} in the logs of {n} pods of {}", subject.name()),
@@ -232,8 +226,8 @@ fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
     .with("namespace", &log.namespace)
     .with("pod", &log.pod)
     .with("container", &log.container);
-    let named = pod(snap, log).map(|p| named(snap, p, log, &group.text)).unwrap_or_default();
-    let pods = logs.iter().filter_map(|l| pod(snap, l));
+    let named = snap.pod_of_log(log).map(|p| named(snap, p, log, &group.text)).unwrap_or_default();
+    let pods = logs.iter().filter_map(|l| snap.pod_of_log(l));
     Signal::new(SignalKind::Log, subject, title, evidence)
         .text(said)
         .since(group.first)

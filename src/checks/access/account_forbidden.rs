@@ -74,7 +74,7 @@ fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
         found.log.pod
     );
     let reference = ResourceRef::kubernetes("", "ServiceAccount", &account.namespace, &account.name);
-    let pod = snap.pods.find(&found.log.namespace, &found.log.pod).ok().flatten();
+    let pod = snap.pod_of_log(found.log);
     let owner = pod.map(|p| snap.owner_ref(p));
     let managed = owner.as_ref().and_then(|o| owner::workload(snap, o)).map(|w| managed_by(&w.metadata));
     let user = format!("system:serviceaccount:{}:{}", account.namespace, account.name);

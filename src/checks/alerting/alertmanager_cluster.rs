@@ -74,7 +74,7 @@ impl Check for AlertmanagerCluster {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut found: BTreeMap<(String, String), Lonely> = BTreeMap::new();
         for log in snap.logs_of(Program::Alertmanager)? {
-            let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+            let pod = snap.pod_of_log(log);
             if pod.is_some_and(|p| is_off(p, &log.container)) {
                 continue;
             }

@@ -111,13 +111,12 @@ impl<'a> Case<'a> {
         let host = address.as_ref().map_or("", |a| a.host.as_str());
         let named = service_host::in_cluster(snap, host, &failing.log.namespace).map(|s| (s.namespace, s.service));
         let service = named.as_ref().and_then(|(ns, name)| snap.services.find(ns, name).ok().flatten());
-        let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
+        let pod = snap.pod_of_log(failing.log);
         Self { snap, failing, pod, address, named, service }
     }
 
     fn owner(&self) -> ResourceRef {
-        let log = self.failing.log;
-        self.pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| self.snap.owner_ref(p))
+        self.snap.owner_of_log(self.failing.log)
     }
 
     /// `host:port`.

@@ -111,7 +111,7 @@ impl Check for GrafanaProvisioning {
 
 /// The pod that says so runs, and serves.
 fn is_ready(snap: &Snapshot, said: &Said<'_>) -> bool {
-    snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten().is_none_or(Pod::is_ready)
+    snap.pod_of_log(said.log).is_none_or(Pod::is_ready)
 }
 
 /// Grafana read the file while the side-car wrote it: what the ConfigMap has is whole, and was read the next time.

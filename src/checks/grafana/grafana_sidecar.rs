@@ -15,7 +15,7 @@ use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::complaint::{Group, groups};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
@@ -147,8 +147,8 @@ fn strict(snap: &Snapshot) -> Vec<Finding> {
         STRICT.iter().find(|w| goes_on && said.text.contains(**w))
     };
     for (log, what, text) in told(snap, NOW, refused) {
-        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-        let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+        let pod = snap.pod_of_log(log);
+        let owner = snap.owner_of_log(log);
         let own = pod.into_iter().flat_map(|p| p.all_containers()).filter(|c| c.image.contains("k8s-sidecar"));
         let images =
             own.filter_map(|c| Some(format!("{}={}", c.name, Image::parse(&c.image)?.with_tag(BEFORE)))).collect();
@@ -190,8 +190,7 @@ fn forbidden(snap: &Snapshot) -> Vec<Finding> {
 }
 
 fn refused(snap: &Snapshot, log: &ContainerLog, (account, act): &(Account, Act), text: &str) -> Finding {
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let owner = snap.owner_of_log(log);
     let (Account { namespace, name: account }, Act { resource, namespace: within, .. }) = (account, act);
     let place = within.as_ref().map_or_else(|| "in all namespaces".to_owned(), |n| format!("in namespace {n}"));
     let what = match log.container.as_str() {

@@ -65,7 +65,7 @@ impl Check for SearchEngine {
         // Its nodes say the same.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in engine_log::failing(snap)? {
-            let Some(pod) = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten() else { continue };
+            let Some(pod) = snap.pod_of_log(failing.log) else { continue };
             groups.entry((snap.owner_ref(pod).key(), failing.trouble)).or_default().push(failing);
         }
         Ok(Diagnosis::Findings(groups.values().filter_map(|group| finding(snap, group)).collect()))
@@ -76,7 +76,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     // The one that names what does not resolve says most.
     let said = group.iter().max_by_key(|f| (f.lost.is_some(), f.said.times))?;
     let log = said.log;
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     let owner = snap.owner_ref(pod);
     let message = format!(
         "{} ({} in {}) answers nothing: {}",

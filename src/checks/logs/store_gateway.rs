@@ -94,7 +94,7 @@ impl Check for StoreGateway {
         // Replicas say the same.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in gateway_log::failing(snap)? {
-            let Some(pod) = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten() else { continue };
+            let Some(pod) = snap.pod_of_log(failing.log) else { continue };
             groups.entry((snap.owner_ref(pod).key(), failing.trouble)).or_default().push(failing);
         }
         Ok(Diagnosis::Findings(groups.values().filter_map(|group| Some(Case::new(snap, group)?.finding())).collect()))
@@ -117,7 +117,7 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn new(snap: &'a Snapshot, all: &'a [Failing<'a>]) -> Option<Self> {
         let said = all.iter().max_by_key(|f| f.said.times)?;
-        let pod = snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten()?;
+        let pod = snap.pod_of_log(said.log)?;
         let container = pod.spec.containers.iter().find(|c| c.name == said.log.container)?;
         let file = match Mounts::of_pod(snap, pod, container).look("/etc/nginx/nginx.conf") {
             Seen::File(file) => Some(file),

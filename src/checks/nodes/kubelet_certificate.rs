@@ -109,9 +109,7 @@ impl<'a> Seen<'a> {
         let unread = gaps.filter(|g| is_kubelet(&g.message));
         let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default().iter();
         // One that runs again has been answered.
-        let is_down = |log: &&ContainerLog| {
-            snap.pods.find(&log.namespace, &log.pod).ok().flatten().is_some_and(|pod| !pod.is_ready())
-        };
+        let is_down = |log: &&ContainerLog| snap.pod_of_log(log).is_some_and(|pod| !pod.is_ready());
         let mut ended = logs.filter(is_down).filter_map(|log| {
             let line = log.text.lines().rev().find(|l| is_kubelet(l) && is_now(log, l, snap.collected_at, ENDED))?;
             Some((log.namespace.as_str(), log.pod.as_str(), log.container.as_str(), log.previous, line))

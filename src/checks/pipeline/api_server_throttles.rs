@@ -86,7 +86,7 @@ fn finding(snap: &Snapshot, refused: &[(&ContainerLog, &str, usize)]) -> Option<
     let mut owners = BTreeSet::new();
     let mut accounts = BTreeSet::new();
     for (log, ..) in refused {
-        let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(pod) = snap.pod_of_log(log) else { continue };
         owners.insert(snap.owner_ref(pod));
         let account = pod.spec.account();
         accounts.insert(Account { namespace: log.namespace.clone(), name: account.to_owned() });

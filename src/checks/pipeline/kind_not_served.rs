@@ -101,8 +101,7 @@ impl Check for KindNotServed {
                 if ELSEWHERE.iter().any(|group| asked.group.ends_with(group)) {
                     continue;
                 }
-                let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-                let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+                let owner = snap.owner_of_log(log);
                 let case = found.entry((owner.clone(), log.container.clone()));
                 let case = case.or_insert_with(|| Case { snap, owner, log, asked: Vec::new() });
                 if !case.asked.iter().any(|(known, _)| *known == asked) {

@@ -126,7 +126,7 @@ impl Check for ExporterFailing {
         }
         let mut groups: BTreeMap<(String, Why), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in said? {
-            let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
+            let pod = snap.pod_of_log(failing.log);
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
             groups.entry((owner, failing.why)).or_default().push(failing);
         }
@@ -150,7 +150,7 @@ impl Check for ExporterFailing {
 fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     let failing = group.iter().max_by_key(|f| f.last)?;
     let log = failing.log;
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
     let owner = snap.owner_ref(pod);
     let host = measured(&failing.text);

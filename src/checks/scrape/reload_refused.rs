@@ -85,7 +85,7 @@ fn program(pod: &Pod) -> Option<&Container> {
 
 fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Option<Finding> {
     let log = refused.log;
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     let program = program(pod)?;
     let name = if program.program() == Some(Program::Alertmanager) { "Alertmanager" } else { "Prometheus" };
     let target = Target::of(snap, pod);

@@ -134,20 +134,12 @@ impl Check for Thanos {
         // Replicas say the same of one store.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in thanos::failing(snap)? {
-            let owner = owner(snap, &failing);
+            let owner = snap.owner_of_log(failing.log);
             groups.entry((owner.key(), failing.trouble)).or_default().push(failing);
         }
         let findings = groups.values().filter_map(|all| Some(finding(snap, all.iter().max_by_key(|f| f.times)?)));
         Ok(Diagnosis::Findings(findings.collect()))
     }
-}
-
-fn pod<'a>(snap: &'a Snapshot, failing: &Failing<'_>) -> Option<&'a Pod> {
-    snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten()
-}
-
-fn owner(snap: &Snapshot, failing: &Failing<'_>) -> ResourceRef {
-    pod(snap, failing).map_or_else(|| ResourceRef::pod(&failing.log.namespace, &failing.log.pod), |p| snap.owner_ref(p))
 }
 
 fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
@@ -156,8 +148,8 @@ fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Cont
 
 fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let log = failing.log;
-    let owner = owner(snap, failing);
-    let part = container(pod(snap, failing), failing).map(thanos::component).unwrap_or_default();
+    let owner = snap.owner_of_log(log);
+    let part = container(snap.pod_of_log(failing.log), failing).map(thanos::component).unwrap_or_default();
     let who = match part {
         "" => "Thanos".to_owned(),
         part => format!("Thanos {part}"),
@@ -173,7 +165,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         made = made.breaks_nothing();
     }
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
-        made = made.depends_on(ResourceRef::service_account(&log.namespace, account(pod(snap, failing))));
+        made = made.depends_on(ResourceRef::service_account(&log.namespace, account(snap.pod_of_log(failing.log))));
     }
     made
 }
@@ -301,7 +293,7 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
         container: log.container.clone(),
-        owner: owner(snap, failing).kubectl_name(),
+        owner: snap.owner_of_log(log).kubectl_name(),
         detail: format!("{}.{}", redact(&failing.text).trim_end_matches('.'), of_endpoint(failing)),
         way: way(snap, failing),
     }
@@ -318,7 +310,7 @@ fn of_endpoint(failing: &Failing<'_>) -> &'static str {
 }
 
 fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
-    let pod = pod(snap, failing);
+    let pod = snap.pod_of_log(failing.log);
     let account = account(pod).to_owned();
     let service_account = snap.service_accounts.find(&failing.log.namespace, &account).ok().flatten();
     let role = service_account.and_then(|a| a.role_name()).unwrap_or("<role-name>").to_owned();

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::victoria::{self, Failing, Trouble};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::minute;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -74,7 +74,7 @@ impl Check for VictoriaMetrics {
         // Replicas say the same of queries; each has a disk of its own.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in victoria::failing(snap)? {
-            let pod = pod(snap, &failing);
+            let pod = snap.pod_of_log(failing.log);
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
             let of = if failing.trouble == Trouble::ReadOnly { failing.log.pod.clone() } else { owner };
             groups.entry((format!("{}/{of}", failing.log.namespace), failing.trouble)).or_default().push(failing);
@@ -84,18 +84,14 @@ impl Check for VictoriaMetrics {
     }
 }
 
-fn pod<'a>(snap: &'a Snapshot, failing: &Failing<'_>) -> Option<&'a Pod> {
-    snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten()
-}
-
 fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
     pod?.spec.containers.iter().find(|c| c.name == failing.log.container)
 }
 
 fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Finding {
     let log = failing.log;
-    let pod = pod(snap, failing);
-    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let pod = snap.pod_of_log(failing.log);
+    let owner = snap.owner_of_log(log);
     let times: usize = all.iter().map(|f| f.times).sum();
     let (what, severity) = match failing.trouble {
         Trouble::ReadOnly => {

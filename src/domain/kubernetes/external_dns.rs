@@ -35,7 +35,7 @@ pub(crate) fn unwritten<'a>(snap: &'a Snapshot, host: &str) -> Option<Unwritten<
     let logs = snap.part_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
     let logs: Vec<&ContainerLog> = logs.filter(|l| base_of(&l.image) == "external-dns").collect();
     // Two of them may keep the zones of the inside and of the outside: what one has no zone for is the other's.
-    let owner = |l: &ContainerLog| snap.pods.find(&l.namespace, &l.pod).ok().flatten().map(|p| snap.owner_ref(p));
+    let owner = |l: &ContainerLog| snap.pod_of_log(l).map(|p| snap.owner_ref(p));
     let several = logs.windows(2).any(|two| two[0].pod != two[1].pod && owner(two[0]) != owner(two[1]));
     let is_wanted = |l: &ContainerLog| l.text.lines().any(|t| t.contains("Desired change") && names(t, host));
     let lacks_zone = |log: &ContainerLog| {

@@ -70,6 +70,16 @@ impl Snapshot {
         }
     }
 
+    /// The pod that wrote a log, where it was read and is still there.
+    pub fn pod_of_log(&self, log: &ContainerLog) -> Option<&Pod> {
+        self.pods.find(&log.namespace, &log.pod).ok().flatten()
+    }
+
+    /// What owns that pod; the pod itself where nothing is known of it.
+    pub fn owner_of_log(&self, log: &ContainerLog) -> ResourceRef {
+        self.pod_of_log(log).map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |pod| self.owner_ref(pod))
+    }
+
     /// Pods of a workload, among those in scope; finished ones are left out.
     pub fn pods_of_workload<'a>(&'a self, workload: &Workload) -> impl Iterator<Item = &'a Pod> + use<'a> {
         let own = workload.reference();

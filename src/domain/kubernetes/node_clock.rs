@@ -59,7 +59,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     }
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
-        let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(pod) = snap.pod_of_log(log) else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
         let insists = insists(&log.text, snap.collected_at);
         let last = |at: usize| match at < LATEST {

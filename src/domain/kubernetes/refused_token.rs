@@ -48,7 +48,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
     for log in snap.part_logs.iter().flatten().filter(|l| !l.previous) {
         let recent = |l: &&str| is_within(l, snap.collected_at, NOW);
         let told: Vec<&str> = log.text.lines().filter(|l| says.is_match(l)).filter(recent).collect();
-        let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(pod) = snap.pod_of_log(log) else { continue };
         let is_known = found.iter().any(|f| f.log.namespace == log.namespace && f.log.pod == log.pod);
         if told.len() < LEAST || is_known {
             continue;

@@ -123,7 +123,7 @@ fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
 
 /// In the network of its node an agent reaches the kubelet, which may not have had its certificate yet when both started.
 fn asks_its_own_kubelet(snap: &Snapshot, log: &ContainerLog) -> bool {
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+    let pod = snap.pod_of_log(log);
     pod.is_some_and(|p| p.spec.host_network)
 }
 

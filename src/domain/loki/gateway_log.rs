@@ -55,7 +55,7 @@ pub(crate) fn store_behind(pod: &Pod, container: &Container) -> Option<Store> {
 
 /// The store before which the container stands that wrote a log.
 pub(crate) fn store_of(snap: &Snapshot, log: &ContainerLog) -> Option<Store> {
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     store_behind(pod, pod.spec.containers.iter().find(|c| c.name == log.container)?)
 }
 

@@ -284,7 +284,7 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
     let mut all: Vec<Attempt<'_>> = Vec::new();
     let mut known = BTreeSet::new();
     for log in snap.part_logs.iter().flatten() {
-        let Ok(Some(from)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
+        let Some(from) = snap.pod_of_log(log) else { continue };
         // What routes requests for everybody tells of everybody's pods: those of the stack are among the flows.
         if router_log::is_controller(&log.image) {
             continue;

@@ -162,7 +162,7 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         .chain(snap.crash_logs.iter().flatten())
         .chain(snap.component_logs.iter().flatten());
     for log in logs {
-        let Ok(Some(pod)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
+        let Some(pod) = snap.pod_of_log(log) else { continue };
         let mut known = BTreeSet::new();
         for line in log.text.lines().rev() {
             let age = log_line::age(line, snap.collected_at);

@@ -369,7 +369,7 @@ fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
     let mut all: Vec<Flow<'a>> = Vec::new();
     let logs = snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
     for log in logs.chain(snap.part_logs.iter().flatten()) {
-        let Some(from) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(from) = snap.pod_of_log(log) else { continue };
         if has_proxy(from) {
             continue;
         }

@@ -54,7 +54,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Stranded<'_>> {
 fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     let logged = logs.filter(|l| !l.previous).flat_map(move |log| {
-        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+        let pod = snap.pod_of_log(log);
         let recent = move |l: &&str| is_within(l, snap.collected_at, NOW);
         let lines = log.text.lines().rev().filter(|l| Dial::read(l).is_some()).filter(recent);
         lines.filter_map(move |line| Some((pod?, log.container.as_str(), line)))

@@ -79,7 +79,7 @@ fn is_same(one: &Pod, other: &Pod) -> bool {
 fn logged(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     let recent = |log: &ContainerLog, line: &str| !log.previous && is_within(line, snap.collected_at, NOW);
-    logs.filter_map(|log| Some((log, snap.pods.find(&log.namespace, &log.pod).ok()??))).flat_map(move |(log, pod)| {
+    logs.filter_map(|log| Some((log, snap.pod_of_log(log)?))).flat_map(move |(log, pod)| {
         let lines = log.text.lines().rev().filter(move |l| l.contains("lookup ") && recent(log, l));
         lines.map(move |line| (pod, log.container.as_str(), line))
     })

@@ -50,7 +50,7 @@ pub(crate) fn cut_off(snap: &Snapshot) -> Vec<Cut<'_>> {
     let mut by_node: BTreeMap<&str, BTreeMap<ResourceRef, Silent<'_>>> = BTreeMap::new();
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
-        let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(pod) = snap.pod_of_log(log) else { continue };
         let Some(node) = pod.spec.node_name.as_deref() else { continue };
         let Some(line) = last(snap, log, pod, &address) else { continue };
         by_node.entry(node).or_default().entry(snap.owner_ref(pod)).or_insert(Silent { pod, log, line });

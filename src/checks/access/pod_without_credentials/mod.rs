@@ -52,7 +52,7 @@ impl Check for PodWithoutCredentials {
         let others = snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
         let mut cases: BTreeMap<(ResourceRef, &'static str), Case<'_>> = BTreeMap::new();
         for log in parts.iter().chain(others) {
-            let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+            let Some(pod) = snap.pod_of_log(log) else { continue };
             let Some((line, fault)) = last(snap, log, pod) else { continue };
             // With a role of its own it lacks the metadata alone, which the check of crashes tells.
             let of_instance = credentials::is_about_instance(line) && credentials::source(snap, pod).is_injected();

@@ -14,7 +14,7 @@ const DAMAGED: &[&str] = &["database disk image is malformed", "file is not a da
 const READ_ONLY: &[&str] = &["attempt to write a readonly database", "SQLITE_READONLY"];
 
 pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     let runs = pod.statuses().any(|s| s.name == log.container && s.ready && s.running_since().is_some());
     if log.previous || !runs {
         return None;

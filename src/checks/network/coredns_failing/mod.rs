@@ -182,13 +182,13 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
 
 /// It goes on without the API, or does not become ready without it.
 fn is_cut_off(snap: &Snapshot, seen: &Seen<'_>) -> bool {
-    let ready = |l: &&ContainerLog| snap.pods.find(&l.namespace, &l.pod).ok().flatten().is_none_or(|p| p.is_ready());
+    let ready = |l: &&ContainerLog| snap.pod_of_log(l).is_none_or(|p| p.is_ready());
     seen.logs.iter().any(|l| !ready(l) || api_failures(&l.text) >= CUT_OFF)
 }
 
 /// The pods of the workload that says so.
 fn dns_pods<'a>(snap: &'a Snapshot, seen: &Seen<'a>) -> Vec<&'a Pod> {
-    let Some(first) = seen.logs.first().and_then(|l| snap.pods.find(&l.namespace, &l.pod).ok().flatten()) else {
+    let Some(first) = seen.logs.first().and_then(|l| snap.pod_of_log(l)) else {
         return Vec::new();
     };
     let own = snap.owner_ref(first);

@@ -108,7 +108,7 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
         [&snap.component_logs, &snap.crash_logs, &snap.part_logs].into_iter().flat_map(|logs| logs.iter().flatten());
     let mut all = Vec::new();
     for log in logs.filter(|l| !resolves(snap, &l.namespace, &l.pod)) {
-        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+        let pod = snap.pod_of_log(log);
         // On the host's network, names are asked of the node's own resolver.
         if pod.is_some_and(|p| p.spec.host_network) {
             continue;

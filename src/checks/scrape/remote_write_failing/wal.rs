@@ -45,7 +45,7 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Finding> {
 
 fn finding(snap: &Snapshot, url: &str, said: &Said<'_>) -> Finding {
     let log = said.log;
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten().or_else(|| targets::prometheus_pod(snap));
+    let pod = snap.pod_of_log(log).or_else(|| targets::prometheus_pod(snap));
     let subject = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
     let host = Address::parse(url).map_or_else(|| redact(url), |a| a.host_port());
     let message = format!(

@@ -68,7 +68,7 @@ fn of_vmagent(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     let mut failing = last.filter(|f| f.lost > 0 || f.times >= SEVERAL)?;
     if failing.url.is_empty() {
         // The log hides the URL; the argument has it.
-        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+        let pod = snap.pod_of_log(log);
         let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == log.container));
         let urls: Vec<&str> = container.map(|c| arguments::flags(c, "remoteWrite.url").collect()).unwrap_or_default();
         failing.url = match urls.as_slice() {
@@ -136,7 +136,7 @@ fn url(error: &str) -> Option<String> {
 
 /// The endpoint of an exporter in the file that the collector mounts.
 fn configured(snap: &Snapshot, log: &ContainerLog, exporter: &str) -> Option<String> {
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let pod = snap.pod_of_log(log)?;
     let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
     let files = Mounts::of_pod(snap, pod, container).files();
     files.iter().find_map(|file| endpoint(file.text, exporter)).filter(|url| url.contains("://"))
