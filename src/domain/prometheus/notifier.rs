@@ -25,7 +25,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn of(log: &ContainerLog) -> Self {
+    pub(crate) fn of(log: &ContainerLog) -> Self {
         Self { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() }
     }
 }

@@ -311,13 +311,7 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
                 to: vec![(Spot::Address(ip), port)],
                 protocol: Protocol::Tcp,
                 symptom: format!("{owner} gets no answer"),
-                seen: Seen::Log {
-                    namespace: log.namespace.clone(),
-                    pod: log.pod.clone(),
-                    container: log.container.clone(),
-                    previous: log.previous,
-                    line: line.to_owned(),
-                },
+                seen: Seen::line(log, line),
                 breaks,
             });
         }

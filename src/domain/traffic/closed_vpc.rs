@@ -171,14 +171,7 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
             let service = failing_service(line).or_else(waits);
             let Some(service) = service.filter(|s| !old && known.insert(*s)) else { continue };
             let breaks = vec![ResourceRef::pod(&log.namespace, &log.pod), snap.owner_ref(pod)];
-            let seen = Seen::Log {
-                namespace: log.namespace.clone(),
-                pod: log.pod.clone(),
-                container: log.container.clone(),
-                previous: log.previous,
-                line: line.to_owned(),
-            };
-            push(Symptom { service, seen, breaks });
+            push(Symptom { service, seen: Seen::line(log, line), breaks });
         }
     }
     all

@@ -196,13 +196,7 @@ impl Demands {
             let Some(subnet) = pod.filter(|p| !has_proxy(p)).and_then(|p| at.of_pod(p)) else { continue };
             let demand = self.entry(subnet);
             demand.addresses.extend(address);
-            demand.symptoms.push(Seen::Log {
-                namespace: log.namespace.clone(),
-                pod: log.pod.clone(),
-                container: log.container.clone(),
-                previous: log.previous,
-                line: crash.said,
-            });
+            demand.symptoms.push(Seen::line(log, crash.said));
         }
     }
 }

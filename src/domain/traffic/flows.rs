@@ -319,7 +319,7 @@ fn notifications<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
                 from,
                 to,
                 symptom: format!("receiver {name} gets no notification"),
-                seen: in_log(&failure.namespace, &failure.pod, "", false, cause),
+                seen: in_log(&failure.namespace, &failure.pod, "", cause),
                 breaks: Vec::new(),
                 job: None,
             });
@@ -341,7 +341,7 @@ fn handovers<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
                 from,
                 to: map.of_host(&address.host, address.port, &at.namespace)?,
                 symptom: format!("Prometheus cannot hand its alerts to {}", address.host_port()),
-                seen: in_log(&at.namespace, &at.pod, &at.container, false, &failing.line),
+                seen: in_log(&at.namespace, &at.pod, &at.container, &failing.line),
                 breaks: vec![handover(&failing.url)],
                 job: None,
             })
@@ -402,19 +402,18 @@ fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
                 false => connection(&owner, line).into_iter().collect(),
             };
             let symptom = if log.previous { format!("{owner} exits") } else { format!("{owner} gets no answer") };
-            let seen = in_log(&log.namespace, &log.pod, &log.container, log.previous, line);
-            all.push(Flow { from, to, symptom, seen, breaks, job: None });
+            all.push(Flow { from, to, symptom, seen: Seen::line(log, line), breaks, job: None });
         }
     }
     all
 }
 
-fn in_log(namespace: &str, pod: &str, container: &str, previous: bool, line: &str) -> Seen {
+fn in_log(namespace: &str, pod: &str, container: &str, line: &str) -> Seen {
     Seen::Log {
         namespace: namespace.to_owned(),
         pod: pod.to_owned(),
         container: container.to_owned(),
-        previous,
+        previous: false,
         line: line.to_owned(),
     }
 }

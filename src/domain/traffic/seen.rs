@@ -1,5 +1,6 @@
 //! What was seen to fail, and where it stands.
 
+use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::probe::Probe;
 
 /// An observation of a connection that fails.
@@ -72,4 +73,17 @@ pub(crate) enum Seen {
     },
     /// What was tried from inside a pod.
     Probe(Box<Probe>),
+}
+
+impl Seen {
+    /// A line of a container's log.
+    pub(crate) fn line(log: &ContainerLog, line: impl Into<String>) -> Self {
+        Self::Log {
+            namespace: log.namespace.clone(),
+            pod: log.pod.clone(),
+            container: log.container.clone(),
+            previous: log.previous,
+            line: line.into(),
+        }
+    }
 }

@@ -50,20 +50,20 @@ fn of_vmagent(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
             Some(c) => format!("server returned HTTP status {} : {}", &c[1], &c[2]),
             None => said.to_owned(),
         };
-        let before = last.take();
-        last = Some(Failing {
+        let failing = Failing {
             url: url(&error).unwrap_or_default(),
             name: found[1].to_owned(),
-            lost: u64::from(raw.contains("skipping the block")) + before.as_ref().map_or(0, |b| b.lost),
-            times: 1 + before.as_ref().map_or(0, |b| b.times),
-            since: before.as_ref().and_then(|b| b.since).or(at),
+            lost: u64::from(raw.contains("skipping the block")),
+            times: 1,
+            since: at,
             last: at,
             failure: SendFailure::classify(&error),
             error,
             line: raw.to_owned(),
             by: "vmagent",
-            at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
-        });
+            at: Place::of(log),
+        };
+        last = Some(failing.after(last.take()));
     }
     let mut failing = last.filter(|f| f.lost > 0 || f.times >= SEVERAL)?;
     if failing.url.is_empty() {
@@ -93,20 +93,20 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
         let fields = fields(raw);
         let error = as_prometheus_says(fields.get("error").map_or("", String::as_str));
         let dropped = fields.get("dropped_items").and_then(|n| n.parse().ok()).unwrap_or(0);
-        let before = last.take();
-        last = Some(Failing {
+        let failing = Failing {
             url: url(&error).unwrap_or_default(),
             name: fields.get("name").cloned().unwrap_or_else(|| "prometheusremotewrite".into()),
-            lost: dropped + before.as_ref().map_or(0, |b| b.lost),
-            times: 1 + before.as_ref().map_or(0, |b| b.times),
-            since: before.as_ref().and_then(|b| b.since).or(at),
+            lost: dropped,
+            times: 1,
+            since: at,
             last: at,
             failure: SendFailure::classify(&error),
             error,
             line: raw.to_owned(),
             by: COLLECTOR,
-            at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
-        });
+            at: Place::of(log),
+        };
+        last = Some(failing.after(last.take()));
     }
     let mut failing = last.filter(|f| f.lost > 0 || f.times >= SEVERAL)?;
     if failing.url.is_empty() {

@@ -46,6 +46,15 @@ pub(crate) struct Failing {
     pub(crate) by: &'static str,
 }
 
+impl Failing {
+    /// The newest failure, with what was lost and said before it.
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        let since = before.since.or(self.since);
+        Self { lost: before.lost + self.lost, times: before.times + self.times, since, ..self }
+    }
+}
+
 /// Remote writes that fail now.
 ///
 /// # Errors
@@ -109,22 +118,22 @@ fn writer(log: &ContainerLog) -> &'static str {
 
 fn add(into: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &Line<'_>) {
     let url = line.get("url").to_owned();
-    let before = into.remove(&url);
     let number = |name: &str| line.get(name).parse::<u64>().unwrap_or(0);
     let lost = number("failedSampleCount") + number("count");
     let made = Failing {
         name: line.get("remote_name").to_owned(),
-        lost: lost + before.as_ref().map_or(0, |b| b.lost),
-        times: 1 + before.as_ref().map_or(0, |b| b.times),
-        since: before.as_ref().and_then(|b| b.since).or(line.at),
+        lost,
+        times: 1,
+        since: line.at,
         last: line.at,
         failure: SendFailure::classify(&line.err),
         error: line.err.clone(),
         line: line.raw.to_owned(),
         by: writer(log),
-        at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
+        at: Place::of(log),
         url: url.clone(),
     };
+    let made = made.after(into.remove(&url));
     into.insert(url, made);
 }
 
