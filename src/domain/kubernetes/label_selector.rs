@@ -7,18 +7,19 @@ use crate::snapshot::kubernetes::Map;
 /// All parts of a selector must hold; an empty one selects everything.
 pub(crate) fn selects(selector: &LabelSelector, labels: &Map) -> bool {
     let equal = selector.match_labels.iter().flatten().all(|(k, v)| labels.get(k) == Some(v));
-    equal && selector.match_expressions.iter().flatten().all(|r| holds(r, labels))
+    let value = |key: &str| labels.get(key).map(String::as_str);
+    equal && selector.match_expressions.iter().flatten().all(|r| meets(r, value(&r.key)) == Some(true))
 }
 
-fn holds(requirement: &LabelSelectorRequirement, labels: &Map) -> bool {
-    let value = labels.get(&requirement.key);
+/// Whether a value of the label, or its lack, meets a requirement; `None` where its operator is not known.
+pub(crate) fn meets(requirement: &LabelSelectorRequirement, value: Option<&str>) -> Option<bool> {
     let listed = || value.is_some_and(|v| requirement.values.iter().flatten().any(|w| w == v));
     match requirement.operator.as_str() {
-        "In" => listed(),
-        "NotIn" => !listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        _ => false,
+        "In" => Some(listed()),
+        "NotIn" => Some(!listed()),
+        "Exists" => Some(value.is_some()),
+        "DoesNotExist" => Some(value.is_none()),
+        _ => None,
     }
 }
 

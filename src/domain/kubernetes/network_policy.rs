@@ -10,6 +10,7 @@ use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyPeer, NetworkPolicy
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::domain::kubernetes::label_selector::meets;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Map, Namespace, NetworkPolicy, Pod, PolicyOrigin};
@@ -371,19 +372,8 @@ fn selects(selector: &LabelSelector, labels: &Labels<'_>) -> bool {
     // What is not known counts as equal.
     let is = |key: &str, wanted: &str| labels.get(key).is_none_or(|value| value == Some(wanted));
     let equal = selector.match_labels.iter().flatten().all(|(k, v)| is(k, v));
-    equal && selector.match_expressions.iter().flatten().all(|r| holds(r, labels))
-}
-
-fn holds(requirement: &LabelSelectorRequirement, labels: &Labels<'_>) -> bool {
-    let Some(value) = labels.get(&requirement.key) else { return true };
-    let listed = || value.is_some_and(|v| requirement.values.iter().flatten().any(|w| w == v));
-    match requirement.operator.as_str() {
-        "In" => listed(),
-        "NotIn" => !listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        _ => true,
-    }
+    let met = |r: &LabelSelectorRequirement| labels.get(&r.key).and_then(|value| meets(r, value));
+    equal && selector.match_expressions.iter().flatten().all(|r| met(r) != Some(false))
 }
 
 #[cfg(test)]
