@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{none_runs, of_pod, running};
+use crate::checks::support::grafana::{At, none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::support::services;
 use crate::checks::{Check, check};
@@ -56,14 +56,6 @@ enum Fix {
         detail: String,
         no_source: bool,
     },
-}
-
-/// What all fixes name.
-#[derive(Serialize, JsonSchema)]
-struct At {
-    namespace: String,
-    grafana: String,
-    container: String,
 }
 
 /// Seconds for which an evaluation that failed counts: rules are evaluated every minute or so.
@@ -128,7 +120,7 @@ fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
         instance.kubectl_name()
     );
     let fix = Fix::Replicas {
-        at: at(instance, &log.container),
+        at: At::of(instance, &log.container),
         managed_by: managed_by(&instance.workload.metadata),
         workload: instance.workload.metadata.name.clone(),
     };
@@ -139,10 +131,6 @@ fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
         made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
     });
     Some(made.fix(fix))
-}
-
-fn at(instance: Instance<'_>, container: &str) -> At {
-    At { namespace: instance.namespace().to_owned(), grafana: instance.kubectl_name(), container: container.to_owned() }
 }
 
 fn undelivered(instance: Instance<'_>, group: &Group) -> Finding {
@@ -161,7 +149,7 @@ fn undelivered(instance: Instance<'_>, group: &Group) -> Finding {
     let severity = if group.lost > 0 { Severity::Error } else { Severity::Warning };
     let container = &instance.container.name;
     let fix = Fix::ContactPoint {
-        at: at(instance, container),
+        at: At::of(instance, container),
         receiver: receiver.to_owned(),
         advice: services::advice(&sample.integration, &sample.cause).to_owned(),
         detail,
@@ -215,7 +203,7 @@ fn unevaluated(instance: Instance<'_>, log: &ContainerLog, failing: &Failing) ->
         rules.join(", ")
     );
     let fix = Fix::Rule {
-        at: at(instance, &log.container),
+        at: At::of(instance, &log.container),
         rules,
         no_source: detail.contains("data source not found"),
         detail,

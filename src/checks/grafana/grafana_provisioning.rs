@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{At, none_runs, running};
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -80,14 +80,6 @@ enum Fix {
     },
 }
 
-/// What all fixes name.
-#[derive(Serialize, JsonSchema)]
-struct At {
-    namespace: String,
-    grafana: String,
-    container: String,
-}
-
 impl Check for GrafanaProvisioning {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -144,11 +136,7 @@ fn holding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Vec<Stri
 
 fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
     let error = redact(&said.error);
-    let at = At {
-        namespace: instance.namespace().to_owned(),
-        grafana: instance.kubectl_name(),
-        container: said.log.container.clone(),
-    };
+    let at = At::of(instance, &said.log.container);
     let who = instance.kubectl_name();
     let mut subject: ResourceRef = instance.reference();
     let (message, key, fix) = match &said.refusal {

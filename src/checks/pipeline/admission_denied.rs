@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, log_evidence, replica_failure};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
 use crate::domain::kubernetes::managed::managed_by;
@@ -222,13 +222,7 @@ fn invalid_rule(snap: &Snapshot) -> Option<(String, Evidence)> {
 fn told_evidence(denied: &Denied, told: &Told<'_>) -> Evidence {
     match told {
         Told::Event(event) => event_evidence(event),
-        Told::Condition(workload) => Evidence::new(
-            format!("{workload}, condition ReplicaFailure"),
-            &denied.says,
-            "kubectl describe {{ name }} -n {{ namespace }}",
-        )
-        .with("namespace", namespace(workload))
-        .with("name", workload.kubectl_name()),
+        Told::Condition(workload) => replica_failure(workload, &denied.says),
         Told::Record(path, line) => Evidence::new(
             format!("{path}:{line}"),
             format!("admission webhook {} denied the request: {}", denied.webhook, denied.says),

@@ -75,6 +75,25 @@ impl Grafana {
     }
 }
 
+/// One container of a Grafana, as the steps about it name it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct At {
+    namespace: String,
+    grafana: String,
+    container: String,
+}
+
+impl At {
+    /// Of one that runs, by the name of the container.
+    pub(crate) fn of(instance: Instance<'_>, container: &str) -> Self {
+        Self {
+            namespace: instance.namespace().to_owned(),
+            grafana: instance.kubectl_name(),
+            container: container.to_owned(),
+        }
+    }
+}
+
 /// Something that stands in a file that Grafana loads.
 pub(crate) fn in_file(file: &File<'_>, value: String) -> Evidence {
     let meta = &file.config_map.metadata;

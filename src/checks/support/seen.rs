@@ -2,7 +2,7 @@
 
 use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
-use crate::model::Evidence;
+use crate::model::{Evidence, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Event, Meta, Pod, Service};
 
 const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
@@ -58,6 +58,40 @@ pub(crate) fn event_evidence(event: &Event) -> Evidence {
     )
     .with("namespace", namespace)
     .with("name", &object.name)
+}
+
+/// Words of an event, with how often it was seen.
+pub(crate) fn event_quote(event: &Event, said: &str) -> Evidence {
+    let object = &event.involved_object;
+    Evidence::new(
+        format!(
+            "event {} of {} {}/{} (seen {} times)",
+            event.reason,
+            object.kind,
+            object.namespace,
+            object.name,
+            event.times()
+        ),
+        said,
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
+    )
+    .with("namespace", &object.namespace)
+    .with("name", &object.name)
+}
+
+/// What the condition ReplicaFailure of a workload says: it makes no pods.
+pub(crate) fn replica_failure(workload: &ResourceRef, said: &str) -> Evidence {
+    let namespace = match workload {
+        ResourceRef::Kubernetes { namespace, .. } => namespace.as_str(),
+        _ => "",
+    };
+    Evidence::new(
+        format!("{workload}, condition ReplicaFailure"),
+        said,
+        "kubectl describe {{ name }} -n {{ namespace }}",
+    )
+    .with("namespace", namespace)
+    .with("name", workload.kubectl_name())
 }
 
 /// What the containers of a pod do.

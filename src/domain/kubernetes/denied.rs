@@ -1,5 +1,6 @@
 //! What an admission webhook or policy was asked about and refused: unlike a call that failed, it works and says no.
 
+use crate::domain::kubernetes::not_created;
 use crate::domain::kubernetes::webhooks;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -142,8 +143,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<(Denied, Told<'_>)> {
         found.extend(read(&event.message).map(|d| (d, Told::Event(event))));
     }
     for workload in snap.workloads.items().unwrap_or_default() {
-        let failures = workload.status.conditions.iter().filter(|c| c.kind == "ReplicaFailure" && c.status == "True");
-        let denied = failures.filter_map(|c| read(c.message.as_deref()?));
+        let denied = not_created::condition(workload).and_then(read);
         found.extend(denied.map(|d| (d, Told::Condition(workload.reference()))));
     }
     for file in snap.manifests.items().unwrap_or_default() {

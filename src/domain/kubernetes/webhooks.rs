@@ -7,6 +7,7 @@ use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::label_selector;
+use crate::domain::kubernetes::not_created;
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
@@ -153,9 +154,8 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
     told.sort_by_key(|(_, event)| std::cmp::Reverse(event.last_seen()));
     found.extend(told.into_iter().map(|(call, event)| (call, Told::Event(event))));
     for workload in snap.workloads.items().unwrap_or_default() {
-        let failures = workload.status.conditions.iter().filter(|c| c.kind == "ReplicaFailure" && c.status == "True");
-        let calls = failures.filter_map(|c| webhook_call::read(c.message.as_deref()?));
-        found.extend(calls.map(|call| (call, Told::Condition(workload.reference()))));
+        let call = not_created::condition(workload).and_then(webhook_call::read);
+        found.extend(call.map(|call| (call, Told::Condition(workload.reference()))));
     }
     for namespace in snap.namespaces.items().unwrap_or_default() {
         let failures = namespace.status.conditions.iter().filter(|c| c.status == "True");

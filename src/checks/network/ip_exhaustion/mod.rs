@@ -12,6 +12,7 @@ use serde_json::json;
 use self::zone::Far;
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_quote;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::balancer::PUBLIC_TAG;
@@ -308,7 +309,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
         .breaks(subject)
         .fix(fix(snap, &why, known, &nodes, pods));
     if let Some(event) = event {
-        finding = finding.evidence(event_evidence(pod, event));
+        finding = finding.evidence(event_quote(event, event.message.trim()));
     }
     for (pod, _) in pods {
         let found = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
@@ -461,17 +462,6 @@ fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[&str], pods
         }
         Why::Node => Fix::Node { of, pods, node },
     }
-}
-
-fn event_evidence(pod: &Pod, event: &Event) -> Evidence {
-    let name = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
-    Evidence::new(
-        format!("event {} of Pod {name} (seen {} times)", event.reason, event.times()),
-        event.message.trim(),
-        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
-    )
-    .with("namespace", &pod.metadata.namespace)
-    .with("name", &pod.metadata.name)
 }
 
 /// The subnets next to each other: an average hides one that is used up.

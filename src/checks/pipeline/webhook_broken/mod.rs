@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::{event_quote, log_evidence, replica_failure};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -315,37 +315,8 @@ fn service_evidence(snap: &Snapshot, namespace: &str, name: &str, fault: &Fault<
 fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
     let text = call.text.as_str();
     match told {
-        Told::Event(event) => {
-            let object = &event.involved_object;
-            let source = format!(
-                "event {} of {} {}/{} (seen {} times)",
-                event.reason,
-                object.kind,
-                object.namespace,
-                object.name,
-                event.times()
-            );
-            Evidence::new(
-                source,
-                text,
-                "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
-            )
-            .with("namespace", &object.namespace)
-            .with("name", &object.name)
-        }
-        Told::Condition(workload) => {
-            let namespace = match workload {
-                ResourceRef::Kubernetes { namespace, .. } => namespace.as_str(),
-                _ => "",
-            };
-            Evidence::new(
-                format!("{workload}, condition ReplicaFailure"),
-                text,
-                "kubectl describe {{ name }} -n {{ namespace }}",
-            )
-            .with("namespace", namespace)
-            .with("name", workload.kubectl_name())
-        }
+        Told::Event(event) => event_quote(event, text),
+        Told::Condition(workload) => replica_failure(workload, text),
         Told::Record(path, line) => {
             Evidence::new(format!("{path}:{line}"), text, "grep -n 'failed calling webhook' {{ path }}")
                 .with("path", *path)

@@ -13,7 +13,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
-use crate::domain::kubernetes::{managed, releases};
+use crate::domain::kubernetes::{managed, not_created, releases};
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -226,8 +226,7 @@ impl Group<'_> {
         if let Some(workload) = self.reason.workload() {
             let labels = &workload.spec.template.metadata.labels;
             let shown: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let failure = workload.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True");
-            let failure = failure.and_then(|c| c.message.as_deref()).map(|m| format!("; {m}")).unwrap_or_default();
+            let failure = not_created::condition(workload).map(|m| format!("; {m}")).unwrap_or_default();
             let value = format!("replicas {}, labels of its pods {}{failure}", workload.desired(), shown.join(","));
             let source = format!("{} {}/{}", workload.kind, workload.metadata.namespace, workload.metadata.name);
             made = made.evidence(
