@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::forbidden::{self, Act, Forbidden};
 use crate::domain::kubernetes::managed::managed_by;
@@ -92,7 +92,7 @@ fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
     let is_operator = deployment::operators(snap).iter().any(|o| Some(o.workload.reference()) == owner);
     let severity = if is_operator { Severity::Error } else { Severity::Warning };
     let mut made = Finding::new(AccountForbidden::META.id, severity, reference.clone(), message)
-        .evidence(log_evidence(&found.log.namespace, &found.log.pod, &found.log.container, false, found.line.trim()))
+        .evidence(line_evidence(found.log, found.line.trim()))
         .evidence(seen)
         .breaks(reference)
         .fix(Fix::Allow {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::image::tag_of;
@@ -76,7 +76,7 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Finding {
         .also(own.clone())
         .breaks(owner.clone())
         .breaks(own)
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, refused.line.trim()))
+        .evidence(line_evidence(log, refused.line.trim()))
         .fix(Fix::Restart {
             namespace: meta.namespace.clone(),
             rolls: workload(snap, &owner).is_some(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::helm::Release;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -188,7 +188,7 @@ impl<'a> Case<'a> {
         let mut made = Finding::new(RulerDisconnected::META.id, Severity::Error, owner, message)
             .key(key)
             .breaks_nothing()
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+            .evidence(line_evidence(log, line))
             .fix(self.fix());
         if let Some((namespace, name)) = &self.named {
             made = made.depends_on(ResourceRef::service(namespace, name));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::grafana::{At, none_runs, of_pod, running};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::{line_evidence, log_evidence};
 use crate::checks::support::services;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::group::{Group, groups};
@@ -127,9 +127,7 @@ fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
     let made = Finding::new(GrafanaAlerting::META.id, Severity::Warning, instance.reference(), message)
         .key(format!("replicas {}", instance.reference().key()))
         .breaks_nothing();
-    let made = senders.iter().take(2).fold(made, |made, (log, line)| {
-        made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
-    });
+    let made = senders.iter().take(2).fold(made, |made, (log, line)| made.evidence(line_evidence(log, line)));
     Some(made.fix(fix))
 }
 
@@ -212,7 +210,7 @@ fn unevaluated(instance: Instance<'_>, log: &ContainerLog, failing: &Failing) ->
         Finding::new(GrafanaAlerting::META.id, Severity::Warning, instance.reference(), message)
             .key(format!("rule {}", shape(&failing.error)))
             .breaks_nothing()
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line))
+            .evidence(line_evidence(log, &failing.line))
             .fix(fix),
     )
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::grafana::{At, none_runs, running};
 use crate::checks::support::origin::path_of_key;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::provisioned;
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
@@ -212,7 +212,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     Finding::new(GrafanaProvisioning::META.id, Severity::Warning, subject, message)
         .key(key)
         .breaks_nothing()
-        .evidence(log_evidence(&said.log.namespace, &said.log.pod, &said.log.container, false, &said.line))
+        .evidence(line_evidence(said.log, &said.line))
         .fix(fix)
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::checks::support::grafana::{none_runs, running};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{Instance, Kind, Passed, PassedBy};
 use crate::domain::kubernetes::forbidden::{self, Account, Act};
@@ -168,7 +168,7 @@ fn strict(snap: &Snapshot) -> Vec<Finding> {
             Finding::new(GrafanaSidecar::META.id, Severity::Warning, owner.clone(), message)
                 .key(format!("{} strict", owner.key()))
                 .breaks_nothing()
-                .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &text))
+                .evidence(line_evidence(log, &text))
                 .fix(fix)
         });
     }
@@ -221,7 +221,7 @@ fn refused(snap: &Snapshot, log: &ContainerLog, (account, act): &(Account, Act),
     Finding::new(GrafanaSidecar::META.id, Severity::Warning, owner, message)
         .key(key)
         .breaks_nothing()
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, text))
+        .evidence(line_evidence(log, text))
         .fix(fix)
 }
 

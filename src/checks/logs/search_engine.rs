@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
@@ -87,7 +87,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     );
     let mut made = Finding::new(SearchEngine::META.id, Severity::Error, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), said.trouble))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.line))
+        .evidence(line_evidence(log, said.line))
         .breaks(owner.clone());
     for failing in group {
         made = made.breaks(ResourceRef::pod(&failing.log.namespace, &failing.log.pod));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::configuration::Configuration;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{Mounts, Seen};
@@ -151,7 +151,7 @@ impl<'a> Case<'a> {
         };
         let made = Finding::new(StoreGateway::META.id, severity, owner.clone(), message)
             .key(format!("{} {:?}", owner.key(), self.said.trouble))
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, self.said.line))
+            .evidence(line_evidence(log, self.said.line))
             .breaks(owner.clone());
         self.depends_on(made).fix(Fix {
             namespace: log.namespace.clone(),

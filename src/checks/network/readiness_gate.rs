@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::ingress::{controller, controller_pods};
@@ -141,7 +141,7 @@ fn with_controller(snap: &Snapshot, made: Finding, shut: Shut<'_>) -> Finding {
     let logs = snap.crash_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     let mut logs = logs.filter(|l| l.namespace == own.metadata.namespace && pods.contains(&l.pod));
     let last = logs.find_map(|l| Some((l, l.text.lines().rev().find(|t| !t.trim().is_empty())?)));
-    let seen = last.map(|(l, line)| log_evidence(&l.namespace, &l.pod, &l.container, l.previous, line.trim()));
+    let seen = last.map(|(l, line)| line_evidence(l, line.trim()));
     made.also(own.reference()).evidence_all(seen)
 }
 

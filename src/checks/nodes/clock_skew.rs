@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::node_clock::{self, Off};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -119,7 +119,7 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
             .also(owner.clone())
             .breaks(owner)
             .breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name))
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()));
+            .evidence(line_evidence(log, line.trim()));
     }
     made.fix(fix(snap, off))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::node_pool;
 use crate::domain::aws::scale_up::{self, ClusterAutoscaler, Reason};
@@ -137,7 +137,7 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
         }
     }
     if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        made = made.evidence(line_evidence(log, line));
         // Credentials that it lacks are deeper.
         let own = ClusterAutoscaler::of(snap);
         made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::operator::{broken, one_line, server_text, values_base};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::webhooks;
@@ -153,7 +153,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
             old: version.is_some_and(|v| v < SETTLED),
             webhooks: suspects.iter().map(ToString::to_string).collect(),
         })
-        .evidence(log_evidence(&seen.log.namespace, &seen.log.pod, &seen.log.container, false, &one_line(seen.line)));
+        .evidence(line_evidence(seen.log, &one_line(seen.line)));
     if let Some(workload) = set_of(snap, server) {
         let age = snap.age_seconds(&workload.metadata);
         made = made.evidence(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::{event_evidence, log_evidence, replica_failure};
+use crate::checks::support::seen::{event_evidence, line_evidence, replica_failure};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
 use crate::domain::kubernetes::managed::managed_by;
@@ -213,7 +213,7 @@ fn invalid_rule(snap: &Snapshot) -> Option<(String, Evidence)> {
         });
         if let Some((text, raw)) = found {
             let text = text.replace("\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
-            return Some((text, log_evidence(&log.namespace, &log.pod, &log.container, false, raw)));
+            return Some((text, line_evidence(log, raw)));
         }
     }
     None

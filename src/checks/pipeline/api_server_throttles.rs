@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::skew;
 use crate::domain::text::log_line::is_within;
@@ -105,7 +105,7 @@ fn finding(snap: &Snapshot, refused: &[(&ContainerLog, &str, usize)]) -> Option<
         .breaks_nothing()
         .fix(Fix::Share { version: flow_version(snap), accounts: accounts.into_iter().collect() });
     for (log, line, _) in refused.iter().take(3) {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        made = made.evidence(line_evidence(log, line));
     }
     Some(made)
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_storage::{self, Said};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
@@ -53,7 +53,7 @@ impl Check for ApiStorageFull {
         let mut made = Finding::new(Self::META.id, Severity::Error, own.clone(), message).breaks(own);
         for one in said.iter().take(SHOWN) {
             made = made.evidence(match one {
-                Said::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, false, line.trim()),
+                Said::Log(log, line) => line_evidence(log, line.trim()),
                 Said::Event(event) => event_evidence(event),
             });
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedConversion};
 use crate::domain::text::windows::RECENT;
@@ -68,7 +68,7 @@ impl Check for ConversionWebhook {
         for log in parts.chain(snap.component_logs().into_iter().flatten()).filter(|l| !l.previous) {
             let last = log.text.lines().rev().find_map(|l| Some((webhook_call::read_conversion(l)?, l)));
             if let Some((failed, line)) = last {
-                add(failed, log_evidence(&log.namespace, &log.pod, &log.container, false, line.trim()));
+                add(failed, line_evidence(log, line.trim()));
             }
         }
         let now = snap.collected_at.as_second();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::cluster_dns;
@@ -164,13 +164,7 @@ impl Case<'_> {
             .key(format!("{} {}", self.owner.key(), self.log.container))
             .fix(fix);
         for (_, line) in &self.asked {
-            made = made.evidence(log_evidence(
-                &self.log.namespace,
-                &self.log.pod,
-                &self.log.container,
-                self.log.previous,
-                line,
-            ));
+            made = made.evidence(line_evidence(self.log, line));
         }
         // Without it no Service of the cluster leads anywhere, names among them.
         if old.is_some() && self.is_kube_proxy() {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::behind::depends_on_service;
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::index::owner_of;
@@ -284,7 +284,7 @@ fn finding(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
         made = made.breaks(api_services::reference(api));
     }
     if let Some((log, line)) = said(snap, workload) {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        made = made.evidence(line_evidence(log, line));
     }
     Some(made)
 }
@@ -333,7 +333,7 @@ fn refused(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
     let mut made = Finding::new(MetricsAdapter::META.id, Severity::Error, workload.reference(), message)
         .key(format!("{} refused", workload.reference().key()))
         .breaks(workload.reference())
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &line))
+        .evidence(line_evidence(log, &line))
         .fix(Fix::Refused {
             target: workload.kubectl_name(),
             namespace: meta.namespace.clone(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::mounts::{Holder, Mounts};
@@ -213,7 +213,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     let severity = if in_part { Severity::Warning } else { Severity::Error };
     let mut made = Finding::new(ExporterFailing::META.id, severity, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), failing.why))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
+        .evidence(line_evidence(log, &failing.line));
     made = made.breaks(owner.clone());
     if failing.line.contains("no such host") {
         // Whom its pod asks for names is deeper.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::owner::{Target, workload};
@@ -115,7 +115,7 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Option<Finding> {
         .key(key)
         .breaks_nothing()
         .depends_on(ResourceRef::pod(&log.namespace, &log.pod))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &refused.text))
+        .evidence(line_evidence(log, &refused.text))
         .evidence(arguments_seen(pod, program))
         .fix(fix(snap, refused, pod, program, &target));
     // Nothing new reaches the server.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::origin::path_of_key;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
@@ -158,7 +158,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let mut made = Finding::new(Thanos::META.id, severity, owner, message)
         .key(format!("{} {:?}", log.namespace, failing.trouble))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
+        .evidence(line_evidence(log, &failing.text))
         .fix(fix(snap, failing));
     // Who is told to write to a receiver is refused; nobody waits for the others.
     if !(failing.trouble == Trouble::Hashring || failing.trouble == Trouble::Message && part == "receive") {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::support::volume::Larger;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
@@ -117,7 +117,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
     let message = format!("VictoriaMetrics ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let made = Finding::new(VictoriaMetrics::META.id, severity, owner.clone(), message)
         .key(format!("{}/{} {:?}", log.namespace, log.pod, failing.trouble))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &redact(failing.line)));
+        .evidence(line_evidence(log, &redact(failing.line)));
     // Who writes to a storage that takes nothing is refused; a refused query breaks nothing.
     let made = if failing.trouble == Trouble::ReadOnly { made } else { made.breaks_nothing() };
     made.fix(Fix {

@@ -4,6 +4,7 @@ use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Event, Meta, Pod, Service};
+use crate::snapshot::monitoring::ContainerLog;
 
 const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
 
@@ -14,6 +15,11 @@ pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous
         .with("pod", pod)
         .with("container", container)
         .with("previous", previous)
+}
+
+/// A line of a log that was read.
+pub(crate) fn line_evidence(log: &ContainerLog, line: &str) -> Evidence {
+    log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line)
 }
 
 /// What a program counts itself, since its start.

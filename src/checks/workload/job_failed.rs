@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::{last_lines, telling};
 use crate::domain::kubernetes::failed_jobs::{self, Failed, Kept};
@@ -131,7 +131,7 @@ fn finding(snap: &Snapshot, failed: &Failed<'_>) -> Finding {
         made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
     if let (Some(log), Some(line)) = (failed.log, &line) {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line));
+        made = made.evidence(line_evidence(log, line));
     }
     let cron = failed.cron.unwrap_or_default().to_owned();
     // Another run by hand, after the next report, has another name.

@@ -3,7 +3,7 @@
 use super::PodWithoutCredentials;
 use super::fix::{Fix, InCluster, Of};
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
 use crate::domain::aws::credentials::{self, Fault, Source};
 use crate::domain::aws::placement::Placement;
@@ -68,7 +68,7 @@ impl<'a> Said<'a> {
 
     pub(super) fn evidence(self) -> Evidence {
         match self {
-            Self::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()),
+            Self::Log(log, line) => line_evidence(log, line.trim()),
             Self::Event(event) => event_evidence(event),
         }
     }

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::fix::Fix;
 use crate::checks::support::probes;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::alertmanager::group::Group;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::probes::of_host;
@@ -39,7 +39,7 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &
     }
     let mut finding = Finding::new(id, severity, subject, message).evidence(seen).key(key);
     if let Some((log, line)) = bridge {
-        finding = finding.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        finding = finding.evidence(line_evidence(log, line));
     }
     if let Some(seen) = counters(snap, &sample.integration) {
         finding = finding.evidence(seen);

@@ -11,7 +11,7 @@ use self::fix::{Fix, Way};
 use self::words::message;
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::grafana::{none_runs, of_pod, running};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
 use crate::domain::grafana::database;
@@ -88,7 +88,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     };
     let mut made = Finding::new(GrafanaPartFailing::META.id, severity, instance.reference(), message)
         .key(format!("{:?} {} {}", said.part, instance.reference().key(), said.what))
-        .evidence(log_evidence(&said.log.namespace, &said.log.pod, &said.log.container, false, &said.line));
+        .evidence(line_evidence(said.log, &said.line));
     // It runs, and the rest of it works.
     // Datasources with a password get none.
     made.breaks = Some(if said.part == Part::Secrets { vec![instance.reference()] } else { Vec::new() });

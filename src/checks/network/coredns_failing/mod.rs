@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::resolver::{self, Resolver};
 use crate::domain::kubernetes::cluster_dns::NAMESPACE;
@@ -168,7 +168,7 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
         .key(key)
         .breaks(workload)
         .fix(fix)
-        .evidence(log_evidence(&first.namespace, &first.pod, &first.container, false, seen.line));
+        .evidence(line_evidence(first, seen.line));
     let pods = dns_pods(snap, seen);
     if !pods.is_empty() {
         made = made.evidence(where_they_run(&pods));

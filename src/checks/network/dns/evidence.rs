@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::checks::support::probes;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::{line_evidence, log_evidence};
 use crate::domain::alertmanager::log::recent_failures;
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -119,7 +119,7 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
                 continue;
             }
             let Some(said) = read(line).filter(|s| is_clusters(snap, s)) else { continue };
-            let seen = log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line);
+            let seen = line_evidence(log, line);
             all.push(Failure { pod, host: said.host, how: said.how, once: !log.previous, seen });
         }
     }

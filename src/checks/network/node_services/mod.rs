@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::instance::Instance;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::proxy_log;
 use crate::domain::traffic::service_network::{Cut, cut_off};
@@ -113,16 +113,12 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
         made = made.also(ResourceRef::pod(&meta.namespace, &meta.name));
     }
     made = made.breaks(ResourceRef::node(name));
-    let shown = cut
-        .silent
-        .iter()
-        .take(SHOWN)
-        .map(|s| log_evidence(&s.log.namespace, &s.log.pod, &s.log.container, s.log.previous, s.line));
+    let shown = cut.silent.iter().take(SHOWN).map(|s| line_evidence(s.log, s.line));
     made = made.evidence_all(shown);
     // Its own words say why.
     if let Some(trouble) = trouble {
         let log = trouble.log;
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, trouble.line));
+        made = made.evidence(line_evidence(log, trouble.line));
     }
     if let Some(proxy) = proxy {
         made = made.depends_on(ResourceRef::pod(&proxy.metadata.namespace, &proxy.metadata.name));

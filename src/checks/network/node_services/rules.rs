@@ -2,7 +2,7 @@
 
 use super::{Fix, NodeServices, Owner};
 use crate::checks::support::instance::Instance;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::proxy_log::{self, Kind, Trouble};
 use crate::domain::traffic::service_network::{Cut, SETTLES};
 use crate::model::{Finding, ResourceRef, Severity};
@@ -51,7 +51,7 @@ fn finding(snap: &Snapshot, node: &Node, proxy: &Pod, trouble: &Trouble<'_>) -> 
         .also(own.clone())
         .breaks(ResourceRef::node(name))
         .breaks(own)
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, trouble.line))
+        .evidence(line_evidence(log, trouble.line))
         .fix(Fix::Proxy {
             node: name.clone(),
             proxy: proxy.metadata.name.clone(),

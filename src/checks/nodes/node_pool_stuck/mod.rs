@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
@@ -84,7 +84,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
         made = made.also(node_pool::reference(stuck.object)).evidence(seen(stuck));
         // The line about the class itself says what it meets, where the condition only says that it is looked at.
         if let Some((log, line, _)) = hanging(snap, stuck) {
-            made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+            made = made.evidence(line_evidence(log, line));
         }
     }
     for event in snap.events.items().unwrap_or_default() {
@@ -96,7 +96,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
         }
     }
     if let Some((log, line)) = said(snap, &pools) {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        made = made.evidence(line_evidence(log, line));
     }
     // What the controller may not do is a matter of its role.
     if matches!(first.fault, Fault::Unauthorized { .. } | Fault::Launch { why: Launch::Denied }) {

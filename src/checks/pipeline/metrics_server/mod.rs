@@ -8,7 +8,7 @@ use fix::Fix;
 
 use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, plural};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
@@ -156,7 +156,7 @@ fn network(snap: &Snapshot, made: Finding) -> Finding {
 fn with_log(made: Finding, failed: &[Failed<'_>]) -> Finding {
     let Some(last) = failed.first() else { return made };
     let log = last.log;
-    made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, last.line.trim()))
+    made.evidence(line_evidence(log, last.line.trim()))
 }
 
 /// Why kubelets give nothing, of one node or of several.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Fix, JobWithoutTargets, Way};
 use crate::checks::support::origin::ConfigLine;
 use crate::checks::support::scrape::Targets;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::prometheus::origin::monitor_of;
 use crate::domain::prometheus::pool_log::{self, Failing, Fault};
 use crate::domain::prometheus::targets;
@@ -46,7 +46,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let subject = ResourceRef::ScrapeJob { job: job.clone() };
     Finding::new(JobWithoutTargets::META.id, Severity::Error, subject, message)
         .key(format!("{job} pool"))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, failing.line))
+        .evidence(line_evidence(log, failing.line))
         .fix(Fix { line: ConfigLine::of_job(snap, job), targets: Targets::of(snap, Some(job)), way })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fix::Fix;
 use super::{RemoteWriteFailing, targets};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::redact::redact;
@@ -54,7 +54,7 @@ fn finding(snap: &Snapshot, url: &str, said: &Said<'_>) -> Finding {
     );
     let mut made = Finding::new(RemoteWriteFailing::META.id, Severity::Error, subject.clone(), message)
         .key(format!("{} {host}/wal", subject.key()))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.raw))
+        .evidence(line_evidence(log, said.raw))
         .fix(Fix::wal(snap, pod, log));
     made.breaks = Some(Vec::new());
     made

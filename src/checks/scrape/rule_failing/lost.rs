@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Way, finding};
 use crate::checks::support::scrape::Api;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::prometheus::origin;
 use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::windows::RECENT;
@@ -139,7 +139,7 @@ fn one(snap: &Snapshot, groups: &[RuleGroup], group: &RuleGroup, name: &str, sai
         files.sort();
         made.key = format!("{}/{}/lost", files.join("/"), rule.name);
     }
-    let seen = |raw: &str| log_evidence(&log.namespace, &log.pod, &log.container, false, raw);
+    let seen = |raw: &str| line_evidence(log, raw);
     let made = made.evidence(seen(said.raw));
     match said.other {
         Some(other) => made.evidence(seen(other)),

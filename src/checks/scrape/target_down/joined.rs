@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::scrape::target_down::kind::Kind;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::joined::{self, Joined};
@@ -67,11 +67,11 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
             made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name))
         }
         Some(Joined::Review { log, line, .. }) => {
-            let seen = log_evidence(&log.namespace, &log.pod, &log.container, false, line);
+            let seen = line_evidence(log, line);
             made.evidence(seen).depends_on(ResourceRef::service("default", "kubernetes"))
         }
         Some(Joined::Gathering { pod, log, line, .. }) => {
-            made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)).also(snap.owner_ref(pod))
+            made.evidence(line_evidence(log, line)).also(snap.owner_ref(pod))
         }
         _ => made,
     }
