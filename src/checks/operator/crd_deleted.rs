@@ -1,4 +1,4 @@
-//! A CustomResourceDefinition of the stack is being deleted, and with it all its objects.
+//! A CustomResourceDefinition of the stack is being deleted, or was deleted and made again: all its objects go with it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,18 +6,18 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::selection::GROUP;
-use crate::domain::text::windows::minute;
+use crate::domain::text::windows::{DAY, minute};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::ObjectName;
+use crate::snapshot::kubernetes::{MonitoringResource, ObjectName};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
     CrdDeleted {
         id: "crd-deleted", suite: Operator, severity: Error,
-        title: "a CRD of the stack is being deleted, with all its objects",
+        title: "a CRD of the stack was deleted, with all its objects",
         requires: [Crds],
-        uses: [Workloads],
+        uses: [Workloads, MonitoringResources],
         fix: Fix,
     }
 }
@@ -33,6 +33,13 @@ enum Fix {
         /// Where the definition of the operator that runs is.
         url: String,
     },
+    Recreated {
+        crd: String,
+        /// `ServiceMonitor`.
+        kind: &'static str,
+        /// When it was made, as kubectl shows it.
+        made: String,
+    },
 }
 
 impl Check for CrdDeleted {
@@ -44,7 +51,9 @@ impl Check for CrdDeleted {
         let end = format!(".{GROUP}");
         let going = snap.crds()?.iter().filter(|c| c.metadata.deletion_timestamp.is_some());
         let own = going.filter_map(|c| Some((c, c.metadata.name.strip_suffix(end.as_str())?)));
-        Ok(Diagnosis::Findings(own.map(|(crd, plural)| finding(snap, crd, plural)).collect()))
+        let mut found: Vec<Finding> = own.map(|(crd, plural)| finding(snap, crd, plural)).collect();
+        found.extend(snap.crds()?.iter().filter_map(|crd| recreated(snap, crd)));
+        Ok(Diagnosis::Findings(found))
     }
 }
 
@@ -68,6 +77,50 @@ fn finding(snap: &Snapshot, crd: &ObjectName, plural: &str) -> Finding {
         .fix(Fix::Restore { crd: name.clone(), plural: plural.to_owned(), url: url(snap, plural) })
 }
 
+/// Kinds that every version of the operator has, and what each stack has of them: a definition that is younger than what it
+/// belongs to was made anew.
+const OLD: &[(&str, &str)] =
+    &[("servicemonitors", "ServiceMonitor"), ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")];
+/// Seconds by which a resource has to be older than a definition: an installation makes all of them together.
+const BEFORE: i64 = 3600;
+
+/// A definition that was made within a day, while a server that selects its objects is much older.
+fn recreated(snap: &Snapshot, crd: &ObjectName) -> Option<Finding> {
+    let name = &crd.metadata.name;
+    let plural = name.strip_suffix(GROUP)?.strip_suffix('.')?;
+    let (_, kind) = OLD.iter().find(|(own, _)| *own == plural)?;
+    let made = crd.metadata.creation_timestamp.filter(|_| crd.metadata.deletion_timestamp.is_none())?;
+    if snap.seconds_since(made) > DAY {
+        return None;
+    }
+    // Whether there is one decides nothing else.
+    let servers = journal::aside(|| snap.monitoring_resources.items().unwrap_or_default());
+    let is_older = |m: &&MonitoringResource| {
+        let at = m.metadata.creation_timestamp.filter(|_| m.kind == "Prometheus");
+        at.is_some_and(|at| made.as_second() - at.as_second() >= BEFORE)
+    };
+    let server = servers.iter().find(is_older)?;
+    let since = server.metadata.creation_timestamp.map(minute).unwrap_or_default();
+    let message = format!(
+        "CustomResourceDefinition {name} was made anew ({}), while Prometheus {}/{} is there since {since}: with the definition of before all its objects were deleted, in all namespaces, and only what was applied since is there again",
+        minute(made),
+        server.metadata.namespace,
+        server.metadata.name
+    );
+    let subject = ResourceRef::crd(name);
+    let seen = Evidence::new(
+        format!("CustomResourceDefinition {name} metadata"),
+        format!("creationTimestamp {made}"),
+        "kubectl get crd {{ name }} -o jsonpath='{.metadata.creationTimestamp}{\"\\n\"}'",
+    );
+    let made_anew = Finding::new(CrdDeleted::META.id, Severity::Warning, subject, message)
+        .key(format!("{name} recreated"))
+        .evidence(seen.with("name", name))
+        .fix(Fix::Recreated { crd: name.clone(), kind, made: made.to_string() });
+    // What is there works.
+    Some(Finding { breaks: Some(Vec::new()), ..made_anew })
+}
+
 /// The file of one definition, of the operator's version.
 fn url(snap: &Snapshot, plural: &str) -> String {
     let version = deployment::operators(snap).iter().find_map(Operator::version);
@@ -75,4 +128,37 @@ fn url(snap: &Snapshot, plural: &str) -> String {
     format!(
         "https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v{version}/example/prometheus-operator-crd/{GROUP}_{plural}.yaml"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    fn found(crd: &str, made: &str, server: &str) -> Vec<Finding> {
+        let mut snap = snapshot(json!({}));
+        let crds = json!([{"metadata": {"name": crd, "creationTimestamp": made}}]);
+        snap.crds = Listing::cluster(serde_json::from_value(crds).expect("CRDs"));
+        let own =
+            json!({"metadata": {"namespace": "monitoring", "name": "k8s", "creationTimestamp": server}, "spec": {}});
+        let own: MonitoringResource = serde_json::from_value(own).expect("a resource");
+        let own = MonitoringResource { kind: "Prometheus".into(), ..own };
+        snap.monitoring_resources = Listing::cluster(vec![own]);
+        findings(&CrdDeleted, &snap)
+    }
+
+    #[test]
+    fn a_definition_that_is_younger_than_its_server_was_made_anew() {
+        let now = snapshot(json!({})).collected_at;
+        let at = |hours: i64| jiff::Timestamp::from_second(now.as_second() - hours * 3600).expect("a time").to_string();
+        let monitors = "servicemonitors.monitoring.coreos.com";
+        let anew = found(monitors, &at(1), &at(700));
+        assert!(anew.len() == 1 && anew[0].message.contains("was made anew"), "{anew:?}");
+        assert!(found(monitors, &at(1), &at(1)).is_empty(), "one installation");
+        assert!(found(monitors, &at(700), &at(720)).is_empty(), "long ago");
+        assert!(found("scrapeconfigs.monitoring.coreos.com", &at(1), &at(700)).is_empty(), "a kind that came later");
+    }
 }

@@ -77,6 +77,12 @@ enum Way {
         /// A kind of the Prometheus operator.
         operator: bool,
     },
+    NoField {
+        kind: String,
+        field: String,
+        /// A kind of the Prometheus operator.
+        operator: bool,
+    },
     Live {
         /// The CRD whose objects cannot be read; empty where none is named.
         crd: String,
@@ -139,6 +145,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Fault::Conflict => "another field manager holds a field",
         Fault::Refused => "an object is refused",
         Fault::Project => "its project does not admit it",
+        Fault::NoField => "the cluster does not know a field of it",
         Fault::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
         Fault::Live => "Argo CD cannot read what is in the cluster",
         Fault::HookWaits => "the sync waits for a hook that does not end",
@@ -229,6 +236,10 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
             let field = failing.text.split(": field not declared in schema").next().unwrap_or_default();
             let operator = failing.text.contains("monitoring.coreos.com");
             Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned(), operator }
+        }
+        Fault::NoField => {
+            let (kind, field) = gitops::no_field(&failing.text).unwrap_or_default();
+            Way::NoField { operator: crd_of(&kind).is_some(), kind, field }
         }
         Fault::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
         Fault::NoKind => Way::NoKind {

@@ -8,12 +8,13 @@ use serde::Serialize;
 use crate::checks::support::back::{self, Back};
 use crate::checks::support::kept::Kept;
 use crate::checks::support::probes::readiness_path;
-use crate::checks::support::seen::pod_evidence;
+use crate::checks::support::seen::{log_evidence, pod_evidence};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::last_revision::{LastRevision, Ran};
+use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::parts::Part;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -26,7 +27,7 @@ check! {
         id: "rollout-stuck", suite: Workload, severity: Warning,
         title: "the newest revision of a workload never became ready",
         requires: [Pods, Workloads],
-        uses: [ReplicaSets, Events, Services, Nodes, HelmReleases, MonitoringResources, EksAddons],
+        uses: [ReplicaSets, Events, Services, Nodes, HelmReleases, MonitoringResources, EksAddons, ComponentLogs, PartLogs, CrashLogs],
         fix: Fix,
     }
 }
@@ -45,6 +46,9 @@ enum Fix {
         /// The readiness probe in words, and its URL through the API server.
         probe: Option<String>,
         probe_path: Option<String>,
+        /// Where it says that it listens, where that is not where its probe asks; and where that does.
+        listens: String,
+        asked: Option<u16>,
         #[serde(flatten)]
         back: Box<Back>,
         #[serde(flatten)]
@@ -97,7 +101,10 @@ fn finding(snap: &Snapshot, last: &LastRevision, pods: &[&Pod]) -> Finding {
     };
     // Both only add to what is told.
     let trouble = journal::aside(|| endpoints::trouble(snap, first));
-    let trouble = trouble.map(|t| format!(" ({t})")).unwrap_or_default();
+    let container = endpoints::unready_container(first);
+    let elsewhere = journal::aside(|| Elsewhere::of(snap, first, &container?.name, trouble.as_deref()?));
+    let listens = elsewhere.as_ref().map(|e| format!("; {}", e.words())).unwrap_or_default();
+    let trouble = trouble.map(|t| format!(" ({t}{listens})")).unwrap_or_default();
     let message = format!("{who} not ready{trouble}; {}", back::words(last));
     let worst = if last.ran == Ran::Until { Severity::Error } else { Severity::Warning };
     let severity = severity_of(snap, first, worst);
@@ -114,8 +121,10 @@ fn finding(snap: &Snapshot, last: &LastRevision, pods: &[&Pod]) -> Finding {
             made.evidence(Evidence::new(source, message, show).with("namespace", &meta.namespace).with("name", name));
     }
     made = back::evidence(last).into_iter().fold(made, Finding::evidence);
+    if let Some((elsewhere, container)) = elsewhere.as_ref().zip(container) {
+        made = made.evidence(log_evidence(&meta.namespace, name, &container.name, false, &elsewhere.line));
+    }
     let target = Target::of(snap, first);
-    let container = endpoints::unready_container(first);
     made.fix(Fix::NeverReady {
         namespace: meta.namespace.clone(),
         pod: name.clone(),
@@ -124,6 +133,8 @@ fn finding(snap: &Snapshot, last: &LastRevision, pods: &[&Pod]) -> Finding {
         maker: maker(&target),
         probe: container.and_then(endpoints::probe_words),
         probe_path: container.and_then(|c| readiness_path(first, c)),
+        listens: elsewhere.as_ref().map(Elsewhere::ports).unwrap_or_default(),
+        asked: elsewhere.as_ref().map(|e| e.asked),
         back: Box::new(Back::of(snap, first, &target, Some(last))),
         kept: Kept::of(&target),
     })

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::domain::kubernetes::helm_words::{self, Refusal};
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{GitOpsObject, Pod, SyncedResource};
@@ -28,6 +29,8 @@ pub(crate) enum Fault {
     Project,
     /// Argo CD cannot read what is in the cluster.
     Live,
+    /// The cluster does not know a field.
+    NoField,
     /// Argo CD compares by a schema that lacks a field.
     Schema,
     /// The sync waits for a hook that does not end.
@@ -63,6 +66,8 @@ impl Fault {
             Self::Project
         } else if has(&["field not declared in schema"]) && has(&["structured merge diff", "typed value"]) {
             Self::Schema
+        } else if no_field(text).is_some() {
+            Self::NoField
         } else if has(&["Failed to load live state", "failed to load initial state of resource"]) {
             Self::Live
         } else if has(&["field is immutable", "updates to statefulset spec for fields other than", "spec is immutable"])
@@ -113,6 +118,14 @@ impl Fault {
             Self::Other
         })
     }
+}
+
+/// The kind and the field that the cluster does not know, in the words of kubectl and of the API server.
+pub(crate) fn no_field(text: &str) -> Option<(String, String)> {
+    helm_words::read(text).into_iter().find_map(|refusal| match refusal {
+        Refusal::UnknownField { kind, field } => Some((kind, field)),
+        _ => None,
+    })
 }
 
 /// What fails to be brought.

@@ -40,6 +40,7 @@ pub(crate) mod last_revision;
 pub(crate) mod leaving;
 pub(crate) mod leftovers;
 pub(crate) mod limit_range;
+pub(crate) mod listening;
 pub(crate) mod managed;
 pub(crate) mod mesh;
 pub(crate) mod metrics_server;

@@ -10,6 +10,7 @@ use crate::domain::kubernetes::store::Store;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
+use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Platform, Snapshot};
 
 /// Seconds for which lines count.
@@ -47,6 +48,8 @@ pub(crate) enum Trouble {
     Period,
     /// Ingesters are missing from the ring.
     Ring,
+    /// An ingester takes nothing more: it is on its way out, and never goes.
+    Stopping,
     /// Tempo: what makes metrics of spans does not run.
     Generator,
     /// A message between its members is larger than one takes.
@@ -85,7 +88,7 @@ impl Trouble {
 
     /// Is tried again until it succeeds: a bad moment of the store is no fault.
     fn has_to_last(self) -> bool {
-        self.is_of_members() || self == Self::Flush
+        self.is_of_members() || matches!(self, Self::Flush | Self::Stopping)
     }
 
     /// Only single queries or files suffer, or all goes on more slowly.
@@ -126,6 +129,7 @@ const OWN: &[(Trouble, &[&str])] = &[
             "InstancesCount <= 0",
         ],
     ),
+    (Trouble::Stopping, &["Ingester is shutting down", "ingester is shutting down"]),
     (Trouble::Blocks, &["too many failed block queries"]),
     (Trouble::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
     (Trouble::Period, &["no schema config found for time"]),
@@ -314,11 +318,22 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
             })
         };
         by_trouble.retain(|trouble, f| !trouble.has_to_last() || lasts(f));
+        // While members are replaced, those that go say so rightly.
+        by_trouble.retain(|trouble, f| *trouble != Trouble::Stopping || is_settled(snap, &f.namespace, store));
         // A cache that answers late now and then is one under load.
         let enough = |f: &Failing| f.times >= if f.trouble == Trouble::Cache { OFTEN } else { SEVERAL };
         found.extend(by_trouble.into_values().filter(|f| enough(f) || f.trouble == Trouble::DiskFull));
     }
     Ok(found)
+}
+
+/// Its pods of a namespace are all there and ready, and none is about to go or came lately.
+fn is_settled(snap: &Snapshot, namespace: &str, store: Store) -> bool {
+    let all = snap.pods.items().unwrap_or_default().iter();
+    let own = all.filter(|p| p.metadata.namespace == namespace);
+    let mut own = own.filter(|p| p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(store)));
+    let stays = |p: &Pod| p.metadata.deletion_timestamp.is_none() && snap.age_seconds(&p.metadata) > RECENT;
+    own.all(|p| p.is_finished() || p.is_ready() && stays(p))
 }
 
 /// How any pod on EKS fails to get its credentials, and why, is told of the pod.

@@ -8,7 +8,7 @@ use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::Gap;
-use crate::snapshot::kubernetes::{Pod, Service};
+use crate::snapshot::kubernetes::{Node, Pod, Service};
 use crate::snapshot::monitoring::ScrapeTarget;
 use crate::snapshot::{Platform, Snapshot};
 
@@ -213,6 +213,15 @@ pub(crate) fn node_of(target: &ScrapeTarget, address: &Address) -> Option<String
             (kind == "Node").then(|| label(&format!("__meta_kubernetes_{role}_address_target_name"))).flatten()
         })
     })
+}
+
+/// The node behind a target that is not there any more, and whose address no node has. Whoever lists nodes for Prometheus still
+/// names it.
+pub(crate) fn gone_node(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<String> {
+    let name = node_of(target, address)?;
+    let nodes = snap.nodes.items().ok().filter(|nodes| snap.nodes.is_whole() && !nodes.is_empty())?;
+    let is_it = |n: &Node| n.metadata.name == name || n.status.addresses.iter().any(|a| a.address == address.host);
+    (!nodes.iter().any(is_it)).then_some(name)
 }
 
 /// A label of service discovery, unless relabelling sent the scrape to another host (blackbox_exporter, proxies).

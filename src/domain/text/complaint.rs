@@ -25,14 +25,26 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
     let (is_error, text) = match line.level {
         Level::Error => (true, line.text()),
         Level::Warning if !line.err.is_empty() => (false, line.text()),
+        Level::Warning => (false, answered(&line.msg)?),
         Level::Unknown => match columns(line.raw).or_else(|| bracketed(line.raw)) {
             Some(text) => (true, text),
             None => (false, troubled(line.raw)?),
         },
-        Level::Warning | Level::Info => return None,
+        Level::Info => return None,
     };
     let at = line.written_at(now).or_else(|| leading_time(line.raw));
     Some(Complaint { at, text, is_error })
+}
+
+/// A request that the program itself could not answer, as Loki, Mimir and Tempo log them: `POST /loki/api/v1/push (500) 52.5ms
+/// Response: \"…\" ws: false; …`.
+fn answered(message: &str) -> Option<String> {
+    let request = pattern!(r#"^([A-Z]{3,7} /\S*) \((5\d\d)\) \S+(?: Response: "(.*?)(?:\\n)*"(?: ws: |\s*$))?"#);
+    let found = request.captures(message)?;
+    let said = found.get(3).map_or("", |m| m.as_str()).trim();
+    let said = said.strip_prefix("rpc error: code = Unknown desc = ").unwrap_or(said);
+    let path = found[1].split('?').next().unwrap_or_default();
+    Some(if said.is_empty() { format!("{path}: {}", &found[2]) } else { format!("{path}: {}: {said}", &found[2]) })
 }
 
 /// `[ERROR] plugin/errors: …` of CoreDNS, `[2026/11/21 02:00:00] [error] [output…] …` of fluent-bit, `ERROR: …`, `2026-…
@@ -158,6 +170,11 @@ mod tests {
             ("panic: runtime error: index out of range", Some("runtime error: index out of range")),
             (r#"level=info msg="all well" error="""#, None),
             (r#"level=warn msg="slow""#, None),
+            (
+                r#"level=warn ts=2026-11-21T02:41:40.5Z caller=logging.go:144 orgID=fake msg="POST /loki/api/v1/push (500) 52.593848ms Response: \"rpc error: code = Unknown desc = Ingester is shutting down\\n\" ws: false; Connection: close""#,
+                Some("POST /loki/api/v1/push: 500: Ingester is shutting down"),
+            ),
+            (r#"level=warn msg="POST /loki/api/v1/push (429) 1.5ms Response: \"limit\" ws: false""#, None),
             (
                 r#"level=warn msg="skipping servicemonitor" error="no such key""#,
                 Some("skipping servicemonitor: no such key"),

@@ -10,8 +10,10 @@ use crate::checks::support::volume::Larger;
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::endpoints::probe_port;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
@@ -200,6 +202,13 @@ enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    Stopping {
+        detail: String,
+        /// The page of its ring, through the API server; none where its port is not known.
+        ring_path: Option<String>,
+        /// Its pods are of a workload that can be rolled.
+        rolls: bool,
+    },
     Traces {
         detail: String,
         overrides_path: String,
@@ -255,6 +264,20 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// The page on which it shows the members of its ring.
+    fn ring_path(&self) -> Option<String> {
+        let pod = self.pod?;
+        let probe = self.container?.readiness_probe.as_ref()?.http_get.as_ref()?;
+        let port = u16::try_from(probe_port(self.container?, &probe.port)?).ok()?;
+        let path = if self.failing.store == Store::Loki { "/ring" } else { "/ingester/ring" };
+        Some(proxy::of_pod(&pod.metadata.namespace, "http", &pod.metadata.name, port, path))
+    }
+
+    /// A pod that nobody makes again.
+    fn is_bare(&self) -> bool {
+        self.pod.is_none_or(|p| p.metadata.controller().is_none())
+    }
+
     fn way(&self, slip: Option<Slip>) -> Way {
         let failing = self.failing;
         let program = failing.store.name();
@@ -316,6 +339,7 @@ impl<'a> Case<'a> {
             Trouble::DiskFull => self.disk_full(),
             Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
             Trouble::Ring => self.ring(detail),
+            Trouble::Stopping => Way::Stopping { detail, ring_path: self.ring_path(), rolls: !self.is_bare() },
             Trouble::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
             Trouble::Message => {
                 let size = message_size::sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);

@@ -36,6 +36,9 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         }
         Trouble::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
         Trouble::Ring => "ingesters are missing from its ring",
+        Trouble::Stopping => {
+            "one of its ingesters refuses all that it is sent: it is shutting down, and its pod goes on running"
+        }
         Trouble::Generator => "its metrics generator, which is to make metrics of the spans, is not in its ring",
         Trouble::Message => "a message from one of its members to another is larger than is taken",
         Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",

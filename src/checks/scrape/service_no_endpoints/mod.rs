@@ -8,9 +8,10 @@ use fix::Fix;
 
 use crate::checks::support::back;
 use crate::checks::support::scrape;
-use crate::checks::support::seen::{event_evidence, service_evidence};
+use crate::checks::support::seen::{event_evidence, log_evidence, service_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
+use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
 use crate::domain::kubernetes::{managed, not_created, releases};
@@ -21,7 +22,7 @@ use crate::domain::prometheus::targets::{self, Down};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 /// Last lines of a crashed container's log that are shown.
 const LOG_LINES: usize = 5;
@@ -32,7 +33,7 @@ check! {
         id: "service-no-endpoints", suite: Scrape, severity: Error,
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
-        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers, ReplicaSets, HelmReleases, EksAddons],
+        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers, ReplicaSets, HelmReleases, EksAddons, ComponentLogs, PartLogs],
         fix: Fix,
     }
 }
@@ -168,7 +169,11 @@ impl Group<'_> {
             _ => None,
         };
         let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
-        let words = format!("{}{change}", self.reason.words(snap, first));
+        // It only adds to what the probe met.
+        let pods = self.reason.pods();
+        let elsewhere = journal::aside(|| pods.iter().find_map(|p| Some((*p, elsewhere(snap, p)?))));
+        let listens = elsewhere.as_ref().map(|(_, e)| format!("; {}", e.words())).unwrap_or_default();
+        let words = format!("{}{listens}{change}", self.reason.words(snap, first));
         let message = match names.as_slice() {
             [one] => format!("Service {one} has no ready endpoint: {words}"),
             many => format!("Services {} have no ready endpoint: {words}", many.join(", ")),
@@ -195,7 +200,13 @@ impl Group<'_> {
             }
         }
         made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
-        let made = self.evidence(snap, made, first);
+        let mut made = self.evidence(snap, made, first);
+        if let Some((pod, elsewhere)) = &elsewhere
+            && let Some(container) = endpoints::unready_container(pod)
+        {
+            let meta = &pod.metadata;
+            made = made.evidence(log_evidence(&meta.namespace, &meta.name, &container.name, false, &elsewhere.line));
+        }
         last.and_then(|(_, last)| back::evidence(&last)).into_iter().fold(made, Finding::evidence)
     }
 
@@ -237,6 +248,12 @@ impl Group<'_> {
         }
         made
     }
+}
+
+/// Where the container that is not ready says that it listens, where its probe asks elsewhere.
+fn elsewhere(snap: &Snapshot, pod: &Pod) -> Option<Elsewhere> {
+    let container = endpoints::unready_container(pod)?;
+    Elsewhere::of(snap, pod, &container.name, &endpoints::unhealthy(snap, pod)?)
 }
 
 fn reference(service: &Service) -> ResourceRef {

@@ -8,7 +8,7 @@ use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, journal};
 
 /// Targets of one job that fail in one way.
 pub(super) struct Family<'a> {
@@ -25,12 +25,23 @@ pub(super) struct Family<'a> {
 /// The jobs that send a credential, read once somebody asks.
 pub(super) type Credentials<'a> = LazyCell<BTreeSet<String>, Box<dyn FnOnce() -> BTreeSet<String> + 'a>>;
 
+/// The node of a target that nobody answers for, where it is gone.
+pub(super) fn gone_node(snap: &Snapshot, down: &Down<'_>) -> Option<String> {
+    let silent = matches!(down.failure, ScrapeFailure::NoRoute | ScrapeFailure::Timeout);
+    let address = down.address.as_ref().filter(|_| silent)?;
+    // It only says more of what is down anyway.
+    journal::aside(|| targets::gone_node(snap, down.target, address))
+}
+
 impl Kind {
     /// The way in which a target fails, and that in words.
     pub(super) fn of(snap: &Snapshot, down: &Down<'_>, credentials: &Credentials<'_>) -> (Self, String) {
         let words = words(down);
         if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
             return (Self::ControlPlane, "EKS runs this part of the control plane out of reach".into());
+        }
+        if let Some(node) = gone_node(snap, down) {
+            return (Self::NoRoute, format!("{words}: node {node} is not there any more"));
         }
         if let Some(joined) = joined::family(snap, down) {
             return joined;

@@ -3,15 +3,19 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::scrape::target_down::family::{Family, asks_snmp, camel_case, limit_name, offered, scheme_spoken};
+use crate::checks::scrape::target_down::family::{
+    Family, asks_snmp, camel_case, gone_node, limit_name, offered, scheme_spoken,
+};
 use crate::checks::scrape::target_down::joined::{Asks, Bound, Past, proxy_map};
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::scrape::target_down::way::{Answer, Asked, Edit, Logged, Way};
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::scrape::Targets;
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_plugin;
 use crate::domain::prometheus::joined::samples_offered;
+use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
@@ -76,7 +80,7 @@ impl Site<'_> {
                 Way::Forbidden { authorizer: Authorizer::of(self.snap, self.down.target, self.address()) }
             }
             Kind::Limits => self.limits(error),
-            Kind::NoRoute => Way::NoRoute { host: self.host(), port: self.port() },
+            Kind::NoRoute => self.no_route(),
             Kind::NoSuchHost => Way::NoSuchHost {
                 host: self.host(),
                 service_exists: self.service_exists(),
@@ -244,6 +248,28 @@ impl Site<'_> {
 
     fn address(&self) -> Option<&Address> {
         self.down.address.as_ref()
+    }
+
+    /// Nobody answers at the address, or nobody has it any more.
+    fn no_route(&self) -> Way {
+        let gone_node = gone_node(self.snap, self.down);
+        let listed = self.service().filter(|_| gone_node.is_some());
+        // `--kubelet-service=kube-system/stack-kubelet`: the operator writes the nodes into it.
+        let all = operators(self.snap);
+        let writes = |o: &&Operator<'_>| {
+            let own = arguments::flag(o.container, "kubelet-service").and_then(|s| s.split_once('/'));
+            listed.as_ref().is_some_and(|(namespace, name)| own == Some((namespace.as_str(), name.as_str())))
+        };
+        let writer = all.iter().find(writes).map(|o| o.workload);
+        Way::NoRoute {
+            host: self.host(),
+            port: self.port(),
+            gone_node,
+            listed_namespace: listed.as_ref().map(|(namespace, _)| namespace.clone()),
+            writer: writer.map(|w| w.kubectl_name()),
+            writer_namespace: writer.map(|w| w.metadata.namespace.clone()),
+            listed_in: listed.map(|(_, name)| name),
+        }
     }
 
     fn host(&self) -> Option<String> {

@@ -119,7 +119,8 @@ fn shared(snap: &Snapshot, family: &Family<'_>, lacking: Option<String>) -> Opti
         let message = "Prometheus reaches none of its targets: it has no file descriptor left (too many open files)";
         return Some(Cause::keyed("own files", message));
     }
-    if matches!(family.kind, Kind::Certificate(_) | Kind::Tls) {
+    let is_gone = family::gone_node(snap, family.group[0]).is_some();
+    if is_gone || matches!(family.kind, Kind::Certificate(_) | Kind::Tls) {
         return same_places(family);
     }
     let why = match family.kind {

@@ -93,6 +93,13 @@ pub(super) enum Way {
     NoRoute {
         host: Option<String>,
         port: Option<u16>,
+        /// The node that is gone, and the Service whose Endpoints still name it.
+        gone_node: Option<String>,
+        listed_in: Option<String>,
+        listed_namespace: Option<String>,
+        /// The operator that writes these Endpoints, and its namespace.
+        writer: Option<String>,
+        writer_namespace: Option<String>,
     },
     NoSuchHost {
         host: Option<String>,

@@ -18,6 +18,7 @@ use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
@@ -30,8 +31,8 @@ use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Node, Pod, Volume};
+use crate::snapshot::{Snapshot, journal};
 
 /// Everything about one crash that its finding needs.
 pub(super) struct Case<'a> {
@@ -144,7 +145,10 @@ impl<'a> Case<'a> {
                 Some(address) => format!(
                     "the kubelet ends it because it answers its probe on {address} only, which nobody outside the container reaches ({said})"
                 ),
-                None => format!("the kubelet ends it because {said}"),
+                None => {
+                    let listens = self.listens_elsewhere().map(|e| format!("; {}", e.words())).unwrap_or_default();
+                    format!("the kubelet ends it because {said}{listens}")
+                }
             },
             (Cause::Hook(said), _) => format!("the kubelet ends it because its postStart hook fails: {said}"),
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
@@ -211,6 +215,13 @@ impl<'a> Case<'a> {
         let listens = |line: &&str| ["ndpoint", "isten", "tarting"].iter().any(|w| line.contains(w));
         let mut lines = self.log().flat_map(str::lines).filter(listens);
         lines.find_map(|line| addresses.iter().find(|a| line.contains(a.as_str())).cloned())
+    }
+
+    /// The ports at which it says that it listens, where its probe asks at another one and is refused.
+    pub(super) fn listens_elsewhere(&self) -> Option<Elsewhere> {
+        let Cause::Probe(said) = &self.failing.cause else { return None };
+        // It only adds to what the probe met.
+        journal::aside(|| Elsewhere::of(self.snap, self.failing.pod, &self.failing.container.name, said))
     }
 
     /// The port of its liveness probe, as a number where the container names it.

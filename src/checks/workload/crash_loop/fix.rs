@@ -27,6 +27,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::json_patch;
+use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::workload;
@@ -90,7 +91,10 @@ fn unknown(case: &Case<'_>) -> Way {
             let node = case.snap.node_of(case.failing.pod);
             let of_cni = case.failing.container.image.contains("amazon-k8s-cni");
             let instance = node.filter(|_| of_cni).and_then(Node::shell_instance).map(str::to_owned);
+            let elsewhere = case.listens_elsewhere();
             Way::Probe {
+                listens: elsewhere.as_ref().map(Elsewhere::ports).unwrap_or_default(),
+                asked: elsewhere.as_ref().map(|e| e.asked),
                 container,
                 is_prometheus,
                 below: foundation::is_part(case.failing.pod),
@@ -536,7 +540,6 @@ fn api_gone(case: &Case<'_>, crash: &Crash) -> Way {
         version: case.snap.target.kubernetes_version.clone().unwrap_or_default(),
         image: container.image.clone(),
         newer: if case.target.in_place() && !back::is_remade(&case.target) { newer } else { String::new() },
-        pod: case.pod_name(),
         kept: Kept::of(&case.target),
     }
 }

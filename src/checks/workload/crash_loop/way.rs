@@ -325,7 +325,6 @@ pub(super) enum Way {
         image: String,
         /// The container with its image, as `kubectl set image` takes it; empty where that does not last.
         newer: String,
-        pod: String,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -487,6 +486,9 @@ pub(super) enum Way {
     Probe {
         container: String,
         is_prometheus: bool,
+        /// Where it says that it listens, where that is not where its probe asks; and where that does.
+        listens: String,
+        asked: Option<u16>,
         /// It is a part of the cluster, whose probe comes with it.
         below: bool,
         /// The instance whose log of the VPC CNI is read, and what reads it.
