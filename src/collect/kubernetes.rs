@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
+use crate::domain::kubernetes::foundation;
 use crate::model::Fact;
 use crate::snapshot::kubernetes::{ConfigMap, ContainerStatus, Event, MonitoringResource, Node, Object, Pod, Workload};
 use crate::snapshot::{Listing, Platform, Snapshot};
@@ -162,13 +163,18 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
 }
 
 /// The ConfigMaps of kube-system as well, where EKS does not hear of a node, or its instances do not join: one of them is the
-/// map of the identities that it lets in. What keeps them from being read is no gap of the stack's own.
-pub(super) async fn identities(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let is_lost = snap.nodes.items().unwrap_or_default().iter().any(Node::is_silent)
-        || snap.eks_nodegroups.iter().flatten().any(|group| group.join_failure().is_some());
+/// map of the identities that it lets in; and where a part that the stack stands on is not ready and has a file from one. What
+/// keeps them from being read is no gap of the stack's own.
+pub(super) async fn maps_below(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let place = "kube-system".to_owned();
-    let is_of_interest = plan.wants(Fact::ConfigMaps) && snap.platform == Platform::Eks && is_lost;
-    if !is_of_interest || snap.config_maps.covers(&place) {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    let fails_to_join = || snap.eks_nodegroups.iter().flatten().any(|group| group.join_failure().is_some());
+    let is_lost = || snap.platform == Platform::Eks && (nodes.iter().any(Node::is_silent) || fails_to_join());
+    let fails = |p: &Pod| p.metadata.namespace == place && p.status.phase == "Running" && !p.is_ready();
+    let has_file = |p: &Pod| p.spec.volumes.iter().any(|v| v.config_map.is_some());
+    let of_part = |p: &Pod| fails(p) && has_file(p) && foundation::is_part(p);
+    let pods = snap.pods.items().unwrap_or_default();
+    if !plan.wants(Fact::ConfigMaps) || snap.config_maps.covers(&place) || !(is_lost() || pods.iter().any(of_part)) {
         return;
     }
     let read: Listing<ConfigMap> =

@@ -239,6 +239,7 @@ fn started(snap: &Snapshot, pod: &Pod) -> Seen {
             Some(Fault::Image) => "the node cannot pull the image of its sandbox",
             Some(Fault::NoAddress) => "the network plugin has no address for it",
             Some(Fault::Token) => "the API refuses the token of the node's network plugin",
+            Some(Fault::Runtime(_)) => "the container runtime of the node does not make its sandbox",
             Some(Fault::Other) | None => "its sandbox is not made",
         };
         return broken(format!("{what}: {}", shorten(said, QUOTED))).with(shown::described("pod", &pod.metadata));

@@ -10,6 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, pod_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::runtime_error::{self, Known};
 use crate::domain::kubernetes::sandbox::{self, Fault};
 use crate::domain::kubernetes::{foundation, network_plugin, nodes, system};
 use crate::domain::text::shorten::shorten;
@@ -76,6 +77,16 @@ enum Fix {
     },
     ImageGone {
         node: String,
+        #[serde(flatten)]
+        instance: Instance,
+    },
+    Runtime {
+        namespace: String,
+        pod: String,
+        node: String,
+        /// Another node can take it.
+        elsewhere: bool,
+        filters: bool,
         #[serde(flatten)]
         instance: Instance,
     },
@@ -174,6 +185,11 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
                 .to_owned()
         }
         (Fault::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
+        (Fault::Runtime(known), _) => {
+            let said = runtime_error::of_node(&event.message).map_or("", |(said, _)| said);
+            let meaning = known.meaning().map(|m| format!(": {m}")).unwrap_or_default();
+            format!("the container runtime fails ({}){meaning}", shorten(said, 300))
+        }
         (Fault::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
     };
     let subject = ResourceRef::node(node);
@@ -272,8 +288,19 @@ fn fix(
             }
             _ => Fix::Image { node, region: Place::of(snap).region },
         },
-        Fault::Other => {
-            Fix::Other { namespace: first.metadata.namespace.clone(), pod: first.metadata.name.clone(), node }
+        Fault::Runtime(_) | Fault::Other => {
+            let (namespace, pod) = (first.metadata.namespace.clone(), first.metadata.name.clone());
+            match (fault, snap.nodes.named(&node).ok().flatten()) {
+                (Fault::Runtime(known), Some(own)) => Fix::Runtime {
+                    elsewhere: nodes::can_move(snap, first),
+                    filters: known == Known::Filters,
+                    instance: Instance::of(snap, own),
+                    namespace,
+                    pod,
+                    node,
+                },
+                _ => Fix::Other { namespace, pod, node },
+            }
         }
     }
 }

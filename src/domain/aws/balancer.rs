@@ -1,6 +1,8 @@
 //! What keeps a load balancer from being made: the words of the AWS Load Balancer Controller and of the cloud provider.
 
 use crate::domain::aws::routing::Network;
+use crate::domain::kubernetes::webhook_call;
+use crate::domain::text::api_host::{ApiHost, Lost};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
 use crate::text::pattern::pattern;
@@ -41,8 +43,18 @@ pub(crate) enum Refusal {
     SecurityGroups(Vec<String>),
     /// A load balancer or a target group of this name exists, and is not the controller's own.
     NameTaken(Taken, String),
+    /// Security groups that it names are not found: which.
+    NoSuchGroups(Vec<String>),
+    /// The Service asks for an address, and the cloud provider's load balancer takes none.
+    Address,
+    /// A webhook that is asked about what the controller writes cannot be called: its name.
+    Webhook(String),
+    /// An API of AWS is not asked: which, and why.
+    Unreached(ApiHost, Lost),
     /// A limit of the account.
     Quota,
+    /// The limit of rules of a security group.
+    Rules,
     /// Something else.
     Other,
 }
@@ -60,6 +72,13 @@ impl Refusal {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
         if has(&["Not enough IP space available in subnet"]) {
             return Self::SubnetFull(ids(message, "subnet-"));
+        }
+        if let Some(call) = webhook_call::read(message) {
+            return Self::Webhook(call.webhook);
+        }
+        // Credentials come from STS: who does not reach that has none.
+        if let Some((api, lost)) = ApiHost::lost(message).filter(|(api, _)| api.service != "sts") {
+            return Self::Unreached(api, lost);
         }
         if has(&["AssumeRoleWithWebIdentity", "WebIdentityErr", "NoCredentialProviders", "no EC2 IMDS role found"])
             || has(&["failed to refresh cached credentials", "failed to retrieve credentials", "InvalidIdentityToken"])
@@ -96,6 +115,15 @@ impl Refusal {
             let what = if found[1].starts_with("load") { Taken::Balancer } else { Taken::TargetGroup };
             return Self::NameTaken(what, found[2].to_owned());
         }
+        if has(&["couldn't find all securityGroups", "InvalidGroup.NotFound", "InvalidSecurityGroup"]) {
+            return Self::NoSuchGroups(lacking(message));
+        }
+        if has(&["LoadBalancerIP cannot be specified"]) {
+            return Self::Address;
+        }
+        if has(&["RulesPerSecurityGroupLimitExceeded"]) {
+            return Self::Rules;
+        }
         if has(&["must be of type 'NodePort' or 'LoadBalancer'", "TargetGroup port is empty"]) {
             return Self::NodePort;
         }
@@ -110,7 +138,6 @@ impl Refusal {
                 "TooManyListeners",
                 "TooManyRules",
                 "TooManyCertificates",
-                "RulesPerSecurityGroupLimitExceeded",
                 "SecurityGroupLimitExceeded",
                 "SecurityGroupsPerInterfaceLimitExceeded",
             ])
@@ -134,6 +161,21 @@ fn ids(text: &str, prefix: &str) -> Vec<String> {
     found.sort();
     found.dedup();
     found
+}
+
+/// `nameOrIDs: [a b], found: [sg-1]`: names and ids that were asked for, less those that were found. `found` holds ids alone, so of
+/// names nobody knows which of several is lacking.
+fn lacking(text: &str) -> Vec<String> {
+    let list = |key: &str| -> Vec<String> {
+        let rest = text.split_once(key).and_then(|(_, rest)| rest.split_once('[')?.1.split_once(']'));
+        rest.map(|(list, _)| list.split([' ', ',']).filter(|n| !n.is_empty()).map(str::to_owned).collect())
+            .unwrap_or_default()
+    };
+    let (asked, found) = (list("nameOrIDs"), list("found"));
+    if asked.is_empty() {
+        return ids(text, "sg-");
+    }
+    asked.into_iter().filter(|name| !found.contains(name)).collect()
 }
 
 fn certificate(text: &str) -> String {
@@ -265,10 +307,39 @@ mod tests {
                 Refusal::Backend,
             ),
             ("Failed build model due to ingress: monitoring/grafana: Service \"graphana\" not found", Refusal::Backend),
+            (
+                "Failed build model due to couldn't find all securityGroups, nameOrIDs: [internal_gateway_sg sg-0aaaaaaaaaaaaaaaa], found: [sg-0aaaaaaaaaaaaaaaa]",
+                Refusal::NoSuchGroups(vec!["internal_gateway_sg".into()]),
+            ),
+            (
+                "Failed deploy model due to InvalidSecurityGroup: The security group 'sg-005646f2913a5dbe4' does not exist",
+                Refusal::NoSuchGroups(vec!["sg-005646f2913a5dbe4".into()]),
+            ),
+            (
+                "Error syncing load balancer: failed to ensure load balancer: LoadBalancerIP cannot be specified for AWS ELB",
+                Refusal::Address,
+            ),
+            (
+                "Failed deploy model due to operation error EC2: AuthorizeSecurityGroupIngress, https response error StatusCode: 400, RequestID: x, api error RulesPerSecurityGroupLimitExceeded: The maximum number of rules per security group has been reached.",
+                Refusal::Rules,
+            ),
             ("Failed deploy model due to Throttling: Rate exceeded", Refusal::Other),
         ] {
             assert_eq!(Refusal::classify(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn an_api_that_is_not_asked_is_told_apart_from_credentials() {
+        let of = |text: &str| Refusal::classify(text);
+        let waf = of(
+            "Failed deploy model due to operation error WAFV2: GetWebACLForResource, https response error StatusCode: 0, RequestID: , request send failed, Post \"https://wafv2.eu-west-1.amazonaws.com/\": dial tcp 52.94.53.163:443: i/o timeout",
+        );
+        assert!(matches!(&waf, Refusal::Unreached(api, Lost::Silent) if api.service == "wafv2"), "{waf:?}");
+        let sts = of(
+            "failed to refresh cached credentials, failed to retrieve credentials, operation error STS: AssumeRoleWithWebIdentity, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
+        );
+        assert_eq!(sts, Refusal::Credentials);
     }
 
     #[test]

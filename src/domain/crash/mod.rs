@@ -2,6 +2,8 @@
 
 mod agents;
 mod alertmanager;
+mod cache;
+mod cloud;
 mod common;
 mod config;
 mod flags;
@@ -20,6 +22,7 @@ mod unreached;
 
 use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::kubernetes::starting::says_failure;
+use crate::domain::text::api_error::Thing;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
@@ -142,6 +145,10 @@ pub(crate) enum Class {
     Unreached,
     /// Its object store answers, and refuses it.
     Store,
+    /// Its copy of what it watches in the API server is not filled in time.
+    Cache,
+    /// An API of AWS answers that something is not there or too much.
+    Cloud,
     /// Thanos asks Prometheus to leave its blocks as they are.
     Compaction,
     /// It panics: a bug of its own.
@@ -213,6 +220,8 @@ pub(crate) enum Detail {
     About(String),
     /// The API by which it was about to make something is not served.
     OldApi,
+    /// What is not there.
+    Absent(Thing),
 }
 
 /// Why a program ended.
@@ -347,7 +356,11 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
         // A file that a warning speaks of was done without.
         let own: Vec<&str> = lines.iter().filter(|l| l.level != Level::Warning).map(|l| l.raw).collect();
         let of_config = || program.is_none().then(|| config::read(&own.join("\n"))).flatten();
-        return needed(lines).or_else(of_config).or_else(|| panic::read(text));
+        return needed(lines)
+            .or_else(|| cloud::read(text))
+            .or_else(|| cache::read(text))
+            .or_else(of_config)
+            .or_else(|| panic::read(text));
     };
     if last.class != Class::Rules {
         return Some(last);

@@ -1,5 +1,6 @@
 //! Pending claims: which there are, what they ask for, what the cluster said about them.
 
+use crate::domain::text::api_host::ApiHost;
 use crate::domain::text::windows::GRACE;
 pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, ResourceRef};
@@ -181,6 +182,8 @@ pub(crate) enum ProvisioningFault {
     Parameter,
     /// No node, or no zone, where the class may make a volume.
     Topology,
+    /// Somebody else answers in the place of the API of the cloud, or opens TLS on the way to it.
+    Stranger,
     /// The driver's controller does not answer, or the API of the cloud.
     Timeout,
     /// Something else.
@@ -191,6 +194,9 @@ impl ProvisioningFault {
     /// Reads an error message of external-provisioner with the AWS error in it.
     pub(crate) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if ApiHost::lost(message).is_some_and(|(_, lost)| lost.is_stranger()) {
+            return Self::Stranger;
+        }
         if has(&["KMSInvalidState", "is pending deletion", "DisabledException", "InvalidKmsKey", "key is disabled"])
             || (has(&[":key/"]) && has(&["does not exist", "is disabled"]))
         {
@@ -403,6 +409,14 @@ mod tests {
             (
                 "api error TagPolicyViolation: The tag policy does not allow the specified value for the following tag key: 'env'.",
                 ProvisioningFault::Denied,
+            ),
+            (
+                "operation error EC2: CreateVolume, request send failed, Post \"https://ec2.us-east-1.amazonaws.com/\": tls: failed to verify certificate: x509: certificate is valid for *.wpengine.com, not ec2.us-east-1.amazonaws.com",
+                ProvisioningFault::Stranger,
+            ),
+            (
+                "failed to refresh cached credentials, operation error STS: AssumeRoleWithWebIdentity, Post \"https://sts.us-east-1.amazonaws.com/\": x509: certificate signed by unknown authority",
+                ProvisioningFault::Stranger,
             ),
             (
                 "List Access Points failed: RequestCanceled: request context canceled\ncaused by: context canceled",

@@ -48,3 +48,8 @@ fn is_cache(workload: &Workload) -> bool {
     let name = workload.metadata.name.replace('-', "");
     workload.kind == "DaemonSet" && name.contains("nodelocaldns")
 }
+
+/// A Corefile has a plugin, at the beginning of a line.
+pub(crate) fn has_plugin(corefile: &str, plugin: &str) -> bool {
+    corefile.lines().any(|line| line.split_whitespace().next() == Some(plugin))
+}

@@ -1,10 +1,12 @@
 //! What external-dns says of DNS records that it cannot write.
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::ingress;
 use crate::domain::text::between::between;
 use crate::domain::text::log_line::{Level, Line, is_now};
 use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Ingress, Pod, Service};
 use crate::snapshot::monitoring::ContainerLog;
 
 /// Why a record is not written.
@@ -28,6 +30,16 @@ pub(crate) struct Unwritten<'a> {
     pub(crate) zone: Option<&'a str>,
     /// What the DNS service said.
     pub(crate) said: &'a str,
+}
+
+/// Pods of those who write records, where an Ingress or a Service of the stack asks for a name.
+pub(crate) fn awaited(snap: &Snapshot) -> impl Iterator<Item = &Pod> {
+    let by_host = |i: &Ingress| i.spec.rules.iter().any(|r| r.host.is_some());
+    let by_name =
+        |s: &Service| s.metadata.annotations.keys().any(|k| k.starts_with("external-dns.alpha.kubernetes.io/"));
+    let asked = ingress::of_stack(snap).any(by_host) || ingress::balanced(snap).any(by_name);
+    let writes = |p: &&Pod| p.spec.containers.iter().any(|c| base_of(&c.image) == "external-dns");
+    snap.pods.items().unwrap_or_default().iter().filter(move |_| asked).filter(writes)
 }
 
 /// The last that external-dns says of a host within the last hour, where it cannot write its record.

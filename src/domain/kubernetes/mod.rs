@@ -71,6 +71,7 @@ pub(crate) mod refused_pod;
 pub(crate) mod refused_token;
 pub(crate) mod releases;
 pub(crate) mod rollout;
+pub(crate) mod runtime_error;
 pub(crate) mod sandbox;
 pub(crate) mod scheduling;
 pub(crate) mod selector;

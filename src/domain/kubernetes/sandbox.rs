@@ -1,5 +1,7 @@
 //! Why a pod's sandbox is not made: the words of the kubelet, the container runtime and the network plugins.
 
+use crate::domain::kubernetes::runtime_error::{self, Known};
+
 /// What keeps a pod from its sandbox, that is its network and the container that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -13,6 +15,8 @@ pub(crate) enum Fault {
     Token,
     /// The image of the sandbox (pause) cannot be pulled.
     Image,
+    /// The container runtime of the node fails.
+    Runtime(Known),
     /// Something else.
     Other,
 }
@@ -67,7 +71,10 @@ impl Fault {
             "dial unix /var/run/",
             "dial unix /run/",
         ];
-        Some(if has(&plugin) { Self::Plugin } else { Self::Other })
+        if has(&plugin) {
+            return Some(Self::Plugin);
+        }
+        Some(runtime_error::of_node(message).map_or(Self::Other, |(_, known)| Self::Runtime(known)))
     }
 }
 
@@ -132,6 +139,10 @@ mod tests {
             (
                 r#"plugin type="multus" name="multus-cni-network" failed (add): Multus: [monitoring/grafana-0/4573f52c]: error waiting for pod: Unauthorized"#,
                 Some(Fault::Token),
+            ),
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: unable to init seccomp: error loading seccomp filter into kernel: error loading seccomp filter: errno 524: unknown",
+                Some(Fault::Runtime(Known::Filters)),
             ),
             (r#"failed to reserve sandbox name "x": name "x" is reserved for "y""#, None),
         ] {

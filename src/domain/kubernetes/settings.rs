@@ -1,6 +1,8 @@
 //! What the words of a program name that is set for its container, and where it is set: a variable of its environment, an
 //! argument, a line of a file, a file. That holds for messages that nobody has a reader for, too.
 
+use std::collections::BTreeMap;
+
 use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::mounts::{self, Holder, Mounts, Origin};
 use crate::snapshot::Snapshot;
@@ -91,6 +93,88 @@ pub(crate) fn named(snap: &Snapshot, pod: &Pod, container: &Container, said: &st
     told
 }
 
+/// Where a value stands that a message speaks of, a host, a queue, a region: an argument, a variable of the environment, the
+/// one line of a file.
+pub(crate) fn holding(snap: &Snapshot, pod: &Pod, container: &Container, value: &str) -> Vec<Setting> {
+    if value.len() < WORD {
+        return Vec::new();
+    }
+    let arguments = container.command.iter().chain(&container.args).filter(|a| holds(a, value));
+    let mut all: Vec<Setting> = arguments.map(|a| Setting::Argument { argument: without_login(a) }).collect();
+    let text = |e: &EnvVar| match variable(e) {
+        Setting::Variable { source: Source::Template, .. } => e.value.clone(),
+        Setting::Variable { source: Source::ConfigMap { name, key }, .. } => {
+            of_map(snap, pod, &name)?.get(&key).cloned()
+        }
+        _ => None,
+    };
+    all.extend(container.env.iter().filter(|e| text(e).is_some_and(|t| holds(&t, value))).map(variable));
+    for name in container.env_from.iter().filter_map(|e| e.config_map_ref.as_ref()).map(|r| r.name.as_str()) {
+        let keys = of_map(snap, pod, name).into_iter().flatten().filter(|(_, text)| holds(text, value));
+        all.extend(keys.map(|(key, _)| Setting::Variable {
+            name: key.clone(),
+            source: Source::ConfigMap { name: name.to_owned(), key: key.clone() },
+        }));
+    }
+    let files = Mounts::of_pod(snap, pod, container).files();
+    let hits = files.iter().filter(|f| f.text.len() <= LONGEST).flat_map(|f| {
+        let lines =
+            f.text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with(['#', ';']) && holds(l, value));
+        lines.map(move |(at, _)| (f, at + 1))
+    });
+    if let [(file, line)] = hits.collect::<Vec<_>>()[..] {
+        let (map, key) = (file.map.metadata.name.clone(), file.key.to_owned());
+        all.push(Setting::Line { word: value.to_owned(), map, key, line });
+    }
+    all.truncate(TOLD);
+    all
+}
+
+/// The one variable or argument whose name says what it is for: `queue` of INTERRUPTION_QUEUE, `--interruption-queue`; with its
+/// value, where that stands in the template and is no secret.
+pub(crate) fn about(container: &Container, words: &[&str]) -> Option<(Setting, Option<String>)> {
+    let is_meant = |name: &str| {
+        let parts: Vec<String> = name.split(['_', '-', '.']).map(str::to_ascii_lowercase).collect();
+        words.iter().any(|w| parts.iter().any(|p| p == w))
+    };
+    let shown = |name: &str, value: &str| Some(value.to_owned()).filter(|v| !v.is_empty() && !is_credential(name));
+    let value = |e: &EnvVar| e.value.as_deref().and_then(|v| shown(&e.name, v));
+    let variables = container.env.iter().filter(|e| is_meant(&e.name)).map(|e| (variable(e), value(e)));
+    let arguments = container.command.iter().chain(&container.args).filter_map(|a| {
+        let (name, value) = a.strip_prefix('-')?.trim_start_matches('-').split_once('=')?;
+        is_meant(name).then(|| (Setting::Argument { argument: without_login(a) }, shown(name, value)))
+    });
+    let mut all = variables.chain(arguments);
+    let one = all.next()?;
+    all.next().is_none().then_some(one)
+}
+
+/// The texts of a ConfigMap.
+fn of_map<'a>(snap: &'a Snapshot, pod: &Pod, name: &str) -> Option<&'a BTreeMap<String, String>> {
+    Some(&snap.config_maps.find(&pod.metadata.namespace, name).ok().flatten()?.data)
+}
+
+/// A text holds a value as a whole: it is no part of a longer name.
+fn holds(text: &str, value: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(value).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + value.len()..].chars();
+        let next = after.next();
+        // A dot goes on where a name follows, and ends a sentence where none does.
+        let goes_on = next == Some('.') && after.next().is_some_and(is_name);
+        !before.is_some_and(|c| is_name(c) || c == '.') && !next.is_some_and(is_name) && !goes_on
+    })
+}
+
+/// An argument without the login that a URL in it may hold.
+fn without_login(argument: &str) -> String {
+    match argument.split_once('=') {
+        Some((name, value)) if value.contains("://") && value.contains('@') => name.to_owned(),
+        _ => argument.to_owned(),
+    }
+}
+
 /// Variables by their whole names.
 fn variables(container: &Container, said: &str) -> Vec<Setting> {
     let names = pattern!(r"\b[A-Z][A-Z0-9]*(?:__?[A-Z0-9]+)+\b").find_iter(said).map(|m| m.as_str());
@@ -169,6 +253,11 @@ fn variable_of(container: &Container, word: &str) -> Option<Setting> {
 /// The one line in the files of the container that sets what the message names or quotes.
 fn lines(snap: &Snapshot, pod: &Pod, container: &Container, said: &str, words: &[&str]) -> Vec<Setting> {
     let quoted = pattern!(r#""([^"\n]{1,80})"|'([^'\n]{1,80})'|`([^`\n]{1,80})`"#);
+    // `unrecognized feature gate: X`
+    let last = pattern!(
+        r"(?:unknown|unrecognized|unsupported|invalid|unexpected|undefined|duplicate)\b[^:]*: ([A-Za-z][\w.-]{3,})\W*$"
+    );
+    let last = last.captures(said).and_then(|c| c.get(1)).map(|m| m.as_str());
     let quoted = quoted.captures_iter(said).filter_map(|c| c.get(1).or(c.get(2)).or(c.get(3)).map(|m| m.as_str()));
     let files = Mounts::of_pod(snap, pod, container).files();
     let short = files.iter().filter(|f| f.text.len() <= LONGEST);
@@ -180,7 +269,7 @@ fn lines(snap: &Snapshot, pod: &Pod, container: &Container, said: &str, words: &
         let (map, key) = (file.map.metadata.name.clone(), file.key.to_owned());
         hits.next().is_none().then(|| Setting::Line { word: word.to_owned(), map, key, line })
     };
-    quoted.chain(words.iter().copied()).filter_map(one).collect()
+    quoted.chain(last).chain(words.iter().copied()).filter_map(one).collect()
 }
 
 /// What a line of a file sets: a key, and its value.
@@ -259,6 +348,32 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_found_where_it_stands() {
+        let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
+        let map = json!([{"metadata": {"namespace": "n", "name": "conf"},
+            "data": {"c.yaml": "# host: db.n.svc\nhost: db.n.svc:5432\nother: db.n.svc.cluster.local\n"}}]);
+        snap.config_maps = Listing::cluster(serde_json::from_value(map).expect("ConfigMaps"));
+        let pod = json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {
+            "volumes": [{"name": "c", "configMap": {"name": "conf"}}],
+            "containers": [{"name": "c", "args": ["--aws-region=ap-northeast2", "--db=postgres://u:x@pg.n.svc/db"],
+                "env": [{"name": "INTERRUPTION_QUEUE", "value": "prod-queue"}, {"name": "QUEUE_TOKEN", "value": "s"}],
+                "volumeMounts": [{"name": "c", "mountPath": "/etc/c"}]}]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let container = &pod.spec.containers[0];
+        let places = |value: &str| -> Vec<String> {
+            holding(&snap, &pod, container, value).iter().map(Setting::place).collect()
+        };
+        assert_eq!(places("ap-northeast2"), ["argument --aws-region=ap-northeast2"]);
+        assert_eq!(places("pg.n.svc"), ["argument --db"], "no login is told");
+        assert_eq!(places("prod-queue"), ["variable INTERRUPTION_QUEUE of its pod template"]);
+        assert_eq!(places("db.n.svc"), ["db.n.svc (line 2 of c.yaml in ConfigMap conf)"], "a longer name is another");
+        assert_eq!(places("queue"), Vec::<String>::new(), "too short to mean one thing");
+        assert_eq!(about(container, &["queue"]), None, "two are about it");
+        let one = about(container, &["interruption"]).map(|(s, v)| (s.place(), v));
+        assert_eq!(one, Some(("variable INTERRUPTION_QUEUE of its pod template".into(), Some("prod-queue".into()))));
+    }
+
+    #[test]
     fn what_is_named_has_its_place() {
         for (said, place) in [
             (
@@ -271,6 +386,7 @@ mod tests {
             ("mongodb.uri is refused", "argument -mongodb.uri"),
             ("not a valid duration string: \"5\"", "5 (line 3 of c.yaml in ConfigMap conf)"),
             ("json: unknown field \"input\"", "input (line 6 of c.yaml in ConfigMap conf)"),
+            ("failed complete: unrecognized feature gate: rules", "rules (line 2 of c.yaml in ConfigMap conf)"),
             ("open /etc/c/d.yaml: no such file", "/etc/c/d.yaml (key d.yaml of ConfigMap conf)"),
             ("tls: failed to find any PEM data in /etc/tls/tls.crt", "/etc/tls/tls.crt (key tls.crt of Secret tls)"),
         ] {

@@ -38,6 +38,8 @@ pub(crate) enum CallFault {
     BadBundle,
     /// The host name is not known.
     NoHost,
+    /// The control plane does not call such addresses.
+    NotAllowed,
     /// An answer that is none, or something else.
     Other,
 }
@@ -64,6 +66,8 @@ impl CallFault {
             Self::WrongName
         } else if has("unable to load root certificates") || has("unable to parse bytes as PEM") {
             Self::BadBundle
+        } else if has("Address is not allowed") {
+            Self::NotAllowed
         } else if has("no such host") {
             Self::NoHost
         } else if has("connection refused") {
@@ -165,7 +169,7 @@ mod tests {
                 CallFault::Expired,
             ),
             ("x509: certificate is valid for a.b.svc, not hook.sys.svc", CallFault::WrongName),
-            ("Address is not allowed", CallFault::Other),
+            ("Address is not allowed", CallFault::NotAllowed),
         ] {
             let text = format!(
                 "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: {post}{told}"

@@ -1,5 +1,7 @@
 //! What texts say: log lines, windows of time, secrets in free text.
 
+pub(crate) mod api_error;
+pub(crate) mod api_host;
 pub(crate) mod between;
 pub(crate) mod complaint;
 pub(crate) mod dial;

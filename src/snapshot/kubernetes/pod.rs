@@ -121,7 +121,8 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, where Grafana is served, what it
+/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, of those that name a host, a region, a
+/// queue, a bucket or the cluster in one word, where Grafana is served, what it
 /// installs and which ConfigMaps its side-cars load, and where a mesh's control plane answers; those of others may be secret, and are dropped: the name alone tells that it is set. Of
 /// variables from a ConfigMap or Secret, the reference.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -174,6 +175,7 @@ fn is_known(variable: &EnvVar) -> bool {
         && variable.value.as_deref().is_some_and(|v| DEFAULT_PASSWORDS.contains(&v));
     default
         || name.ends_with("_PROXY")
+        || names_a_place(&name) && variable.value.as_deref().is_some_and(|v| !v.contains(['@', '/', ' ']))
         || matches!(
             name.as_str(),
             "AWS_REGION"
@@ -209,6 +211,11 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
                 | "NETWORK_POLICY_ENFORCING_MODE"
         )
+}
+
+/// Variables that say where something is, in one word.
+fn names_a_place(name: &str) -> bool {
+    ["_REGION", "_HOST", "_QUEUE", "_BUCKET", "CLUSTER_NAME"].iter().any(|end| name.ends_with(end))
 }
 
 /// `ports[]` of a container.

@@ -36,6 +36,10 @@ pub struct ServiceSpec {
     pub ports: Vec<ServicePort>,
     pub external_name: Option<String>,
     pub load_balancer_class: Option<String>,
+    #[serde(rename = "loadBalancerIP")]
+    pub load_balancer_ip: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub load_balancer_source_ranges: Vec<String>,
     pub publish_not_ready_addresses: bool,
     pub internal_traffic_policy: Option<String>,
 }

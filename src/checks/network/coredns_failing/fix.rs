@@ -61,6 +61,15 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Kept,
     },
+    Ready {
+        #[serde(flatten)]
+        of: Kept,
+        map: String,
+        /// It takes a new Corefile by itself.
+        reloads: bool,
+        /// Who else keeps the ConfigMap.
+        map_managed: String,
+    },
 }
 
 /// The workload.

@@ -3,6 +3,7 @@
 mod fix;
 #[cfg(test)]
 mod tests;
+mod unready;
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,7 @@ check! {
         id: "coredns-failing", suite: Network, severity: Error,
         title: "CoreDNS gets no answers, or does not work",
         requires: [PartLogs],
-        uses: [Pods, Workloads, Nodes, EksCluster, EksAddons, Vpcs],
+        uses: [Pods, Workloads, Nodes, EksCluster, EksAddons, Vpcs, Events, ConfigMaps],
         fix: Fix,
     }
 }
@@ -58,7 +59,8 @@ impl Check for CorednsFailing {
                 }
             }
         }
-        Ok(Diagnosis::Findings(seen.iter().filter_map(|s| finding(snap, s)).collect()))
+        let of_log = seen.iter().filter_map(|s| finding(snap, s));
+        Ok(Diagnosis::Findings(of_log.chain(unready::finding(snap)).collect()))
     }
 }
 

@@ -136,6 +136,55 @@ pub(super) enum Fix {
         groups: Vec<String>,
         cluster: String,
     },
+    Rules {
+        #[serde(flatten)]
+        of: Kept,
+        /// The annotation with which networks are admitted, and how many it names; empty where there is none.
+        networks: String,
+        count: usize,
+        /// The annotation that names lists of networks.
+        lists: String,
+        groups: String,
+    },
+    NoSuchGroups {
+        #[serde(flatten)]
+        of: Kept,
+        annotation: String,
+        names: Vec<String>,
+        vpc: String,
+        group: Placeholder,
+    },
+    Address {
+        #[serde(flatten)]
+        of: Kept,
+        address: bool,
+    },
+    Region {
+        #[serde(flatten)]
+        of: Common,
+        #[serde(flatten)]
+        by: Installed,
+    },
+    Firewalls {
+        #[serde(flatten)]
+        of: Common,
+        #[serde(flatten)]
+        by: Installed,
+        host: String,
+        /// Ingresses that ask for what it could not reach.
+        users: Vec<String>,
+    },
+    Unreached {
+        #[serde(flatten)]
+        of: Common,
+        #[serde(flatten)]
+        by: Controller,
+        host: String,
+        /// Somebody else answers, or opens TLS.
+        stranger: bool,
+        /// The name is not found, or not told.
+        unresolved: bool,
+    },
     Look {
         #[serde(flatten)]
         of: Common,

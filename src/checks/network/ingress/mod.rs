@@ -8,6 +8,7 @@ mod routed;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod unreached;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::ingress;
@@ -21,7 +22,7 @@ check! {
         id: "ingress", suite: Network, severity: Error,
         title: "an Ingress or load balancer does not lead to its pods",
         requires: [Ingresses, Services],
-        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, CrashLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts],
+        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, CrashLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts, Webhooks],
         fix: Fix,
     }
 }

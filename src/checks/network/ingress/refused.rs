@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::IngressBroken;
 use super::fix::{Controller, Fix, Installed, NAME, Object};
+use super::unreached;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal, Taken};
 use crate::domain::aws::denied::Denied;
@@ -11,6 +12,7 @@ use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::ingress::{self, Said};
 use crate::domain::kubernetes::service_port::is_headless;
+use crate::domain::kubernetes::webhooks;
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
@@ -172,6 +174,24 @@ impl Told<'_> {
                 let annotation = self.object.annotation("load-balancer-name");
                 (Fix::NameTaken { of: self.object.kept(of), taken: taken.clone(), balancer, annotation }, why, None)
             }
+            Refusal::Webhook(name) => {
+                let why = format!("webhook {name}, which is asked about what its controller writes, cannot be called");
+                (Fix::Look { of, by: Controller::found(self.snap) }, why, None)
+            }
+            Refusal::Unreached(api, lost) => unreached::explain(self.snap, self.object, api, lost),
+            Refusal::NoSuchGroups(names) => self.no_such_groups(names),
+            Refusal::Address => {
+                let asked = match self.object {
+                    Object::Service(service) => service.spec.load_balancer_ip.as_deref().unwrap_or_default(),
+                    Object::Ingress(_) => "",
+                };
+                let what = if asked.is_empty() { String::new() } else { format!(" ({asked})") };
+                let why = format!(
+                    "it asks for an address of its own (spec.loadBalancerIP{what}), which a load balancer of AWS does not take"
+                );
+                (Fix::Address { of: self.object.kept(of), address: !asked.is_empty() }, why, None)
+            }
+            Refusal::Rules => self.rules(),
             Refusal::Quota => {
                 let said = self.said.message();
                 let service = if said.contains("SecurityGroup") { "vpc" } else { "elasticloadbalancing" };
@@ -333,6 +353,60 @@ impl Told<'_> {
         )
     }
 
+    /// A security group takes no more rules: mostly the Ingress itself admits too many networks.
+    fn rules(&self) -> (Fix, String, Option<Cause>) {
+        let annotation = match self.object {
+            Object::Ingress(_) => self.object.annotation("inbound-cidrs"),
+            Object::Service(_) => "service.beta.kubernetes.io/load-balancer-source-ranges".to_owned(),
+        };
+        let listed = self.object.meta().annotations.get(&annotation).map(|v| v.split(',').count());
+        let own = match self.object {
+            Object::Service(service) => service.spec.load_balancer_source_ranges.len(),
+            Object::Ingress(_) => 0,
+        };
+        let count = listed.unwrap_or(own);
+        let asked = match (listed, count) {
+            (_, 0) => String::new(),
+            (Some(_), n) => format!(": it admits {n} networks ({annotation}), one rule for each of them and each port"),
+            (None, n) => {
+                format!(": it admits {n} networks (loadBalancerSourceRanges), one rule for each of them and each port")
+            }
+        };
+        let why = format!("a security group takes no more rules{asked}");
+        let lists = match self.object {
+            Object::Ingress(_) => self.object.annotation("security-group-prefix-lists"),
+            Object::Service(_) => "service.beta.kubernetes.io/aws-load-balancer-security-group-prefix-lists".to_owned(),
+        };
+        let groups = self.object.annotation("security-groups");
+        let networks = if listed.is_some() { annotation } else { String::new() };
+        let of = self.object.kept(self.object.common(self.snap));
+        (Fix::Rules { of, networks, count, lists, groups }, why, None)
+    }
+
+    /// It names security groups that the controller does not find.
+    fn no_such_groups(&self, names: &[String]) -> (Fix, String, Option<Cause>) {
+        let own = self.snap.eks_cluster().map(|c| c.resources_vpc_config.vpc_id.clone()).unwrap_or_default();
+        let groups = self.snap.security_groups.as_deref().unwrap_or_default();
+        let same = groups.iter().filter(|g| names.contains(&g.group_name));
+        let by_name: Vec<&str> = same.map(|g| g.group_id.as_str()).collect();
+        let list = names.join(", ");
+        let noun = if names.len() == 1 { "security group" } else { "security groups" };
+        let by_tag = match (names.iter().all(|n| n.starts_with("sg-")), by_name.as_slice()) {
+            (true, _) => String::new(),
+            (false, []) => "; a name means the tag Name of a group, not its group name".to_owned(),
+            (false, ids) => {
+                format!("; it looks for the tag Name, and {} has that as its group name alone", ids.join(", "))
+            }
+        };
+        let why = format!("its controller does not find {noun} {list} in VPC {own}{by_tag}");
+        let group = Placeholder::new("security-group-id")
+            .how("the id of the group that the first step shows")
+            .candidates(by_name.iter().map(|id| (*id).to_owned()));
+        let annotation = self.object.annotation("security-groups");
+        let of = self.object.kept(self.object.common(self.snap));
+        (Fix::NoSuchGroups { of, annotation, names: names.to_vec(), vpc: own, group }, why, None)
+    }
+
     fn denied(&self) -> (Fix, String, Option<Cause>) {
         let denied = Denied::read(self.said.message());
         let action = denied.as_ref().and_then(|d| d.action.clone()).unwrap_or_else(|| "<action>".to_owned());
@@ -376,6 +450,12 @@ impl Told<'_> {
     }
 
     fn depends_on(&self, refusal: &Refusal) -> Vec<ResourceRef> {
+        if let Refusal::Webhook(_) = refusal {
+            return webhooks::blamed(self.snap, self.said.message());
+        }
+        if let Refusal::Unreached(api, _) = refusal {
+            return unreached::depends_on(self.snap, api);
+        }
         if !matches!(refusal, Refusal::Denied | Refusal::Credentials) {
             return Vec::new();
         }

@@ -259,10 +259,12 @@ impl Way {
                 let injector_namespace = injector_namespace(snap);
                 Self::Certificate { namespace, workload: workload(), injected, injector_namespace, home, stop_gap }
             }
-            Fault::Told(CallFault::Timeout) => match called.and_then(|c| HostNetwork::behind(snap, c)) {
-                Some(host) => Self::Overlay { host, stop_gap },
-                None => Self::timeout(snap, group, namespace, &service, stop_gap),
-            },
+            Fault::Told(CallFault::Timeout | CallFault::NotAllowed) => {
+                match called.and_then(|c| HostNetwork::behind(snap, c)) {
+                    Some(host) => Self::Overlay { host, stop_gap },
+                    None => Self::timeout(snap, group, namespace, &service, stop_gap),
+                }
+            }
             _ => Self::Look { namespace, workload: workload(), stop_gap },
         }
     }

@@ -221,6 +221,10 @@ impl Group<'_> {
                     Some(host) => host.why(called.trim_start_matches("Service ")),
                     None => format!("the API server gets no answer from {called} in time"),
                 },
+                CallFault::NotAllowed => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
+                    Some(host) => host.why(called.trim_start_matches("Service ")),
+                    None => format!("the control plane does not call addresses such as those behind {called}"),
+                },
                 CallFault::Refused => format!("{called} refuses the API server's connections"),
                 CallFault::UnknownAuthority => format!("the certificate of {called} is not signed by its CA bundle"),
                 CallFault::WrongName => match KubeletPort::of(snap, self) {

@@ -16,6 +16,7 @@ use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::json_patch;
+use crate::domain::text::api_host::ApiHost;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, StorageClass, Workload};
 
@@ -49,6 +50,12 @@ enum Way {
     },
     WaitsForPod,
     NoConsumer,
+    Stranger {
+        host: String,
+        /// Of the shared steps.
+        stranger: bool,
+        unresolved: bool,
+    },
     Iam {
         pvc: String,
         /// The driver's ServiceAccount, and its role where it names one. The check of EBS' role says more of that.
@@ -273,6 +280,11 @@ impl Case<'_> {
             Refusal::Iam => self.iam(pvc, controller, is_ebs || object.is_none()),
             Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },
             Refusal::Parameter => Way::Parameter { class, pvc },
+            Refusal::Stranger => {
+                let said = self.claims.iter().find_map(|c| claims::provisioning_error(self.snap, c));
+                let host = said.and_then(|e| ApiHost::lost(&e.message)).map(|(api, _)| api.host);
+                Way::Stranger { host: host.unwrap_or_else(|| "<host>".to_owned()), stranger: true, unresolved: false }
+            }
             Refusal::Silent => {
                 Way::ProvisionerSilent { driver: Driver::of(controller), apis: controller.map_or("", |c| c.apis) }
             }

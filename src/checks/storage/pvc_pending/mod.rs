@@ -18,6 +18,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::unschedulable;
+use crate::domain::text::api_host::ApiHost;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass, annotation};
@@ -44,6 +45,8 @@ enum Refusal {
     Key,
     Parameter,
     Silent,
+    /// Somebody else answers where the API of AWS should.
+    Stranger,
     Other,
     Quota,
     Source,
@@ -62,6 +65,7 @@ impl Refusal {
             ProvisioningFault::AccessMode => Self::AccessMode,
             ProvisioningFault::Parameter => Self::Parameter,
             ProvisioningFault::Topology => Self::Topology,
+            ProvisioningFault::Stranger => Self::Stranger,
             ProvisioningFault::Timeout => Self::Silent,
             ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => Self::Iam,
             ProvisioningFault::Denied => Self::Denied,
@@ -277,6 +281,9 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     };
     let said = provisioning_error(snap, first).map(|e| e.message.as_str()).unwrap_or_default();
     let denied = Denied::read(said);
+    if let (Cause::ProvisioningFailed(Refusal::Stranger), Some((api, lost))) = (cause, ApiHost::lost(said)) {
+        why = format!("the driver does not reach {} ({}): it {}", api.title(), api.host, lost.words());
+    }
     if *cause == Cause::ProvisioningFailed(Refusal::Denied) {
         why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));
     }

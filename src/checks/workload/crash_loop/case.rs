@@ -23,6 +23,7 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{Target, workload};
+use crate::domain::kubernetes::runtime_error;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::volumes;
 use crate::domain::kubernetes::webhooks;
@@ -157,7 +158,13 @@ impl<'a> Case<'a> {
                 "it prints how it is used and ends: it lacks an argument or a variable, or gets one that it does not take".to_owned()
             }
             (Cause::Unknown(lines, _), _) => match telling(lines) {
-                Some(line) if self.never_began() => format!("the container runtime refuses it: {line}"),
+                Some(line) if self.never_began() => match self.runtime() {
+                    Some((said, known)) => {
+                        let meaning = known.meaning().map(|m| format!(": {m}")).unwrap_or_default();
+                        format!("the container runtime of its node fails ({said}){meaning}")
+                    }
+                    None => format!("the container runtime refuses it: {line}"),
+                },
                 Some(line) if Line::parse(&line).level == Level::Warning => {
                     format!("its log ends without an error, with the warning: {line}")
                 }
@@ -173,6 +180,12 @@ impl<'a> Case<'a> {
     fn never_began(&self) -> bool {
         let ended = self.failing.status.ended();
         ended.is_some_and(|t| matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun"))
+    }
+
+    /// What the runtime met, where that lies with the node.
+    pub(super) fn runtime(&self) -> Option<(&'a str, runtime_error::Known)> {
+        let ended = self.failing.status.ended().filter(|_| self.never_began())?;
+        runtime_error::of_node(ended.message.as_deref()?)
     }
 
     /// `ConfigMap x has no key y`, where a file is missing because of that.

@@ -143,6 +143,8 @@ impl Cause {
                 Class::Flag => crash.reason.starts_with("unknown flag ") && crash.detail == Detail::None,
                 Class::Config => crash.detail == Detail::UnknownField,
                 Class::CrdMissing => true,
+                // The older one did not ask for it.
+                Class::Cache => true,
                 _ => false,
             },
             _ => false,

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::support::addon;
 use crate::checks::support::back::{self, Back};
 use crate::checks::support::helm::Release;
+use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::place::Place;
@@ -30,7 +31,9 @@ use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::workload;
+use crate::domain::kubernetes::runtime_error::Known;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::prometheus::collector_log::is_collector;
@@ -107,9 +110,24 @@ fn unknown(case: &Case<'_>) -> Way {
         }
         Cause::Hook(_) => Way::Hook { container, pod, kept: Kept::of(&case.target) },
         Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
-        Cause::Said(_, previous) | Cause::Unknown(_, previous) => other(case, previous),
+        Cause::Said(_, previous) | Cause::Unknown(_, previous) => {
+            runtime(case).unwrap_or_else(|| other(case, previous))
+        }
         Cause::Unread(_) => other(case, true),
     }
+}
+
+/// The runtime of its node does not get it begun.
+fn runtime(case: &Case<'_>) -> Option<Way> {
+    let (_, known) = case.runtime()?;
+    let own = case.snap.node_of(case.failing.pod)?;
+    Some(Way::Runtime {
+        node: node(case),
+        pod: case.pod_name(),
+        elsewhere: nodes::can_move(case.snap, case.failing.pod),
+        filters: known == Known::Filters,
+        instance: Instance::of(case.snap, own),
+    })
 }
 
 /// Its words are of the run before.
@@ -188,9 +206,13 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             volume: volume(case),
             region: Place::of(case.snap).region,
         },
-        Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Architecture | Class::Unreached => {
-            outside(case, crash)
-        }
+        Class::Metadata
+        | Class::MemoryMap
+        | Class::Memberlist
+        | Class::Architecture
+        | Class::Unreached
+        | Class::Cache
+        | Class::Cloud => outside(case, crash),
     }
 }
 
@@ -227,6 +249,26 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
         Class::MemoryMap => {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
         }
+        Class::Cloud => Way::Cloud {
+            advice: crash.advice.clone(),
+            absent: match &crash.detail {
+                Detail::Absent(thing) => thing.noun,
+                _ => "",
+            },
+            karpenter: case.failing.container.image.contains("karpenter"),
+            region: Place::of(case.snap).region,
+            container: case.failing.container.name.clone(),
+            pod,
+            named: case.clue.named(case.snap, case.failing, &case.target),
+            kept,
+        },
+        Class::Cache => Way::Cache {
+            resource: crash.what.clone().unwrap_or_default(),
+            user: format!("system:serviceaccount:{}:{}", case.namespace(), case.failing.pod.spec.account()),
+            account: case.failing.pod.spec.account().to_owned(),
+            pod,
+            kept,
+        },
         Class::Memberlist => Way::Memberlist { interfaces: crash.what.clone().unwrap_or_default(), kept },
         Class::Architecture => {
             let arch = case.arch();
@@ -260,7 +302,9 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
                 service_namespace: service.as_ref().map(|m| m.namespace.clone()),
                 service: service.map(|m| format!("kubernetes.io/service-name={}", m.name)),
                 is_grafana: case.is_grafana(),
+                container: case.failing.container.name.clone(),
                 pod,
+                named: case.clue.named(case.snap, case.failing, &case.target),
                 kept,
             }
         }

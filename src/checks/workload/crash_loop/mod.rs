@@ -17,7 +17,7 @@ use crate::domain::aws::{scale_up, secret_makers};
 use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, foundation, ingress, mounts, unschedulable, webhooks};
+use crate::domain::kubernetes::{coredns_log, external_dns, foundation, ingress, mounts, unschedulable, webhooks};
 use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -121,6 +121,8 @@ fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
     if balances && let Some(controller) = ingress::controller(snap) {
         found.extend(ingress::controller_pods(snap, controller).into_iter().map(place));
     }
+    // Who is to write its name.
+    found.extend(external_dns::awaited(snap).map(place));
     // Who is to make a Secret that nobody has made.
     let makers = secret_makers::unattended(snap);
     let judged = makers.iter().filter(|(m, _)| snap.scope.is_judged(&m.metadata.namespace));

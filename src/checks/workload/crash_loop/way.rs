@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::helm::Release;
+use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::volume::Repair;
 use crate::checks::workload::crash_loop::clue::Named;
@@ -467,6 +468,24 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    Runtime {
+        node: String,
+        pod: String,
+        /// Another node can take it.
+        elsewhere: bool,
+        filters: bool,
+        #[serde(flatten)]
+        instance: Instance,
+    },
+    Cache {
+        /// What it waits for, as kubectl takes it; empty where its log does not say.
+        resource: String,
+        user: String,
+        account: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Unreached {
         advice: String,
         host: String,
@@ -479,7 +498,23 @@ pub(super) enum Way {
         /// The label by which the Service's EndpointSlices are found.
         service: Option<String>,
         is_grafana: bool,
+        container: String,
         pod: String,
+        #[serde(flatten)]
+        named: Named,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Cloud {
+        advice: String,
+        /// What is not there; empty where something else is wrong.
+        absent: &'static str,
+        karpenter: bool,
+        region: String,
+        container: String,
+        pod: String,
+        #[serde(flatten)]
+        named: Named,
         #[serde(flatten)]
         kept: Kept,
     },

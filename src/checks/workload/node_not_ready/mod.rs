@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::instance::Instance;
-use crate::checks::support::seen::container_states;
+use crate::checks::support::seen::{container_states, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::index::owner_of;
@@ -18,10 +18,11 @@ use crate::domain::kubernetes::nodes::{could_take, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::GRACE;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Condition, Node, Pod};
+use crate::snapshot::kubernetes::{Condition, Event, Node, Pod};
 
 /// Seconds that a new node may take to become Ready.
 const NEW: i64 = 300;
@@ -56,6 +57,8 @@ enum Way {
         stopped: bool,
         /// It is stopped, and no group replaces it meanwhile.
         startable: bool,
+        /// Its memory was used up before.
+        starved: bool,
         #[serde(flatten)]
         instance: Instance,
     },
@@ -204,7 +207,11 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         }
         _ => (false, false, String::new()),
     };
-    let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}{why}", value.trim());
+    let before = before(snap, node, ready);
+    let told = before.iter().map(|e| shorten(&format!("{} ({})", e.reason, e.message), 120)).collect::<Vec<_>>();
+    let told = if told.is_empty() { String::new() } else { format!("; before that: {}", told.join(", ")) };
+    let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}{why}{told}", value.trim());
+    let starved = before.iter().any(|e| is_of_memory(e));
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
         .key(format!("{name} ready"))
         .breaks(ResourceRef::node(name))
@@ -214,6 +221,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         )
         // Why it never became Ready is another check's to say.
         .depends_on(ResourceRef::node(name));
+    made = before.iter().map(|e| event_evidence(e)).fold(made, Finding::evidence);
     if waits_for_network(ready) {
         made = made.evidence(network_evidence(snap, name));
         if let Some(pod) = network_plugin::vpc_cni(snap, name) {
@@ -241,11 +249,38 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
             stateful: shown.iter().any(|p| p.claims().next().is_some()),
             stopped,
             startable: startable && !is_replaced(node),
+            starved,
             instance: Instance::of(snap, node),
         },
     };
     let namespace = shown.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default();
     made.fix(Fix { namespace, node: name.clone(), way })
+}
+
+/// Seconds before a node was lost in which what was said of it may have led to that.
+const BEFORE: i64 = 1800;
+/// Events of that time that are told.
+const TOLD: usize = 3;
+
+/// What the kubelet or the node's monitors said of a node shortly before it was lost, the newest of each kind.
+fn before<'a>(snap: &'a Snapshot, node: &Node, ready: &Condition) -> Vec<&'a Event> {
+    let Some(lost) = ready.last_transition_time.map(|t| t.as_second()) else { return Vec::new() };
+    let near = |e: &&Event| e.last_seen().is_some_and(|t| (0..=BEFORE).contains(&(lost - t.as_second())));
+    let mut all: Vec<&Event> = snap.events_about("Node", &node.metadata, i64::MAX).into_iter().filter(near).collect();
+    // That it is lost, and that others noticed it, came after.
+    all.retain(|e| {
+        e.kind == "Warning" && !matches!(e.reason.as_str(), "NodeNotReady" | "Rebooted" | "InvalidDiskCapacity")
+    });
+    all.sort_by_key(|e| (!is_of_memory(e), std::cmp::Reverse(e.last_seen())));
+    let mut kinds: BTreeSet<&str> = BTreeSet::new();
+    all.retain(|e| is_of_memory(e) || kinds.insert(&e.reason));
+    all.truncate(TOLD);
+    all
+}
+
+/// The kernel ended a process for want of memory.
+fn is_of_memory(event: &Event) -> bool {
+    matches!(event.reason.as_str(), "SystemOOM" | "OOMKilling")
 }
 
 /// A managed group or Karpenter takes a stopped instance for lost, and replaces it.
