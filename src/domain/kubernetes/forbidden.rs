@@ -60,10 +60,10 @@ pub(crate) struct Forbidden<'a> {
     pub(crate) log: &'a ContainerLog,
 }
 
-/// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`: a
-/// ServiceAccount's.
+/// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`, or what
+/// a kubelet answers: a ServiceAccount's.
 pub(crate) fn read(line: &str) -> Option<(Account, Act)> {
-    let (who, act) = denied(line)?;
+    let (who, act) = denied(line).or_else(|| by_kubelet(line))?;
     let (namespace, name) = who.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     Some((Account { namespace: namespace.to_owned(), name: name.to_owned() }, act))
 }
@@ -80,6 +80,22 @@ pub(crate) fn denied(line: &str) -> Option<(String, Act)> {
         resource: found[3].to_owned(),
         group: found[4].to_owned(),
         namespace: found.get(5).map(|n| n.as_str().to_owned()),
+    };
+    Some((found[1].to_owned(), act))
+}
+
+/// A kubelet's: `Forbidden (user=system:serviceaccount:a:b, verb=get, resource=nodes, subresource=stats)`. Since 1.33 it names
+/// all parts that would do, the narrowest first: `subresource(s)=[pods proxy]`.
+fn by_kubelet(line: &str) -> Option<(String, Act)> {
+    let refused = pattern!(
+        r"Forbidden \(user=([^\s,]+), verb=(\w+), resource=(\w+), subresource(?:\(s\))?=\[?([\w/-]+)[^)\]]*\]?\)"
+    );
+    let found = refused.captures(line)?;
+    let act = Act {
+        verb: found[2].to_owned(),
+        resource: format!("{}/{}", &found[3], &found[4]),
+        group: String::new(),
+        namespace: None,
     };
     Some((found[1].to_owned(), act))
 }
@@ -124,9 +140,9 @@ fn allowed_since(snap: &Snapshot, log: &ContainerLog) -> BTreeSet<(Account, Act)
     ages.into_iter().filter(|(_, ages)| is_over(ages)).map(|(refused, _)| refused).collect()
 }
 
-/// A watch of client-go, which never gives up.
+/// A watch of client-go, which never gives up, or what is asked of a kubelet, which is asked again at each interval.
 fn is_of_watch(line: &str) -> bool {
-    line.contains("reflector") && line.to_ascii_lowercase().contains("failed to ")
+    line.contains("reflector") && line.to_ascii_lowercase().contains("failed to ") || by_kubelet(line).is_some()
 }
 
 #[cfg(test)]
@@ -177,6 +193,16 @@ mod tests {
         assert_eq!((act.verb.as_str(), act.resource.as_str(), act.namespace), ("list", "prometheuses", None));
         let inside = r#"secrets is forbidden: User "system:serviceaccount:a:b" cannot get resource "secrets" in API group "" in the namespace "c""#;
         assert_eq!(read(inside).and_then(|(_, a)| a.namespace).as_deref(), Some("c"));
+        let kubelet = r#"error": "kubelet request GET https://ip-10-0-1-5:10250/stats/summary failed - \"403 Forbidden\", response: \"Forbidden (user=system:serviceaccount:otel:agent, verb=get, resource=nodes, subresource=stats)\"", "scraper""#;
+        let (account, act) = read(kubelet).expect("is one");
+        assert_eq!(
+            (account.name.as_str(), act.full_name().as_str(), act.verb.as_str()),
+            ("agent", "nodes/stats", "get")
+        );
+        let newer =
+            "Forbidden (user=system:serviceaccount:otel:agent, verb=get, resource=nodes, subresource(s)=[pods proxy])";
+        assert_eq!(read(newer).map(|(_, a)| a.full_name()).as_deref(), Some("nodes/pods"));
+        assert!(read("Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource=stats)").is_none());
         assert!(read("pods is forbidden: User \"alice\" cannot list resource \"pods\"").is_none());
     }
 }
