@@ -75,6 +75,8 @@ enum Way {
         host: String,
         service: Option<String>,
         service_namespace: Option<String>,
+        /// The connection is refused: it got there.
+        refused: bool,
     },
     PlainText,
     Tls,
@@ -297,7 +299,12 @@ impl<'a> Case<'a> {
             }
             Trouble::Allocator => Way::Allocator { host: self.host() },
             Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
-            Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
+            Trouble::Unreached => Way::Unreached {
+                host: self.place(),
+                service,
+                service_namespace,
+                refused: self.last.error.contains("connection refused"),
+            },
             Trouble::PlainText => Way::PlainText,
             Trouble::Tls => Way::Tls,
             Trouble::Path => self.otlp_off().unwrap_or_else(|| Way::Path { old_loki: self.is_old_loki() }),

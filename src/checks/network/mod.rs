@@ -6,6 +6,7 @@ mod dns_policy;
 mod gateway_route;
 mod ingress;
 mod ip_exhaustion;
+mod listens_on_loopback;
 mod nat_egress;
 mod network_plugin_unready;
 mod network_policy_blocks;
@@ -29,6 +30,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &vpc_endpoint_missing::VpcEndpointMissing,
     &port_forward::PortForward,
     &no_local_endpoint::NoLocalEndpoint,
+    &listens_on_loopback::ListensOnLoopback,
     &node_join::NodeJoin,
     &node_services::NodeServices,
     &node_port_range::NodePortRange,

@@ -27,6 +27,18 @@ pub(crate) fn tag_of(reference: &str) -> Option<&str> {
     last(reference).split_once(':').map(|(_, tag)| tag)
 }
 
+/// A version: major, minor, patch.
+pub(crate) type Version = (u16, u16, u16);
+
+/// `v0.93.1`, `0.93.1-rc.0` → 0.93.1.
+pub(crate) fn version(text: &str) -> Option<Version> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '+', '_']);
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?.parse().ok()?;
+    let patch = parts.next().and_then(|p| p.parse().ok()).unwrap_or(0);
+    Some((major, minor, patch))
+}
+
 /// Name and tag. A digest has a colon too, and so has a registry with a port.
 fn last(reference: &str) -> &str {
     let written = reference.split('@').next().unwrap_or_default();

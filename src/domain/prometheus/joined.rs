@@ -102,7 +102,7 @@ fn gathering<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
 }
 
 /// The argument that binds a port, or all ports where it names none, to loopback.
-fn local_argument(container: &Container, port: u16) -> Option<&str> {
+pub(crate) fn local_argument(container: &Container, port: u16) -> Option<&str> {
     let words = container.command.iter().chain(&container.args).map(String::as_str);
     words.into_iter().find(|argument| {
         let Some((name, value)) = argument.split_once('=') else { return false };

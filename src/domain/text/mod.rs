@@ -7,6 +7,7 @@ pub(crate) mod complaint;
 pub(crate) mod dial;
 pub(crate) mod disk_error;
 pub(crate) mod lasting;
+pub(crate) mod listening;
 pub(crate) mod log_line;
 pub(crate) mod message_size;
 pub(crate) mod object_store;

@@ -7,6 +7,7 @@ pub(crate) mod dns_path;
 pub(crate) mod egress_demand;
 pub(crate) mod flows;
 pub(crate) mod local_only;
+pub(crate) mod loopback;
 pub(crate) mod misled;
 pub(crate) mod other_nodes;
 pub(crate) mod public_subnet;

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::kubernetes::arguments;
+pub(crate) use crate::domain::kubernetes::image::{Version, version};
 use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Workload};
-
-/// A version: major, minor, patch.
-pub(crate) type Version = (u16, u16, u16);
 
 /// Namespaces that an operator watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,15 +107,6 @@ pub(crate) fn watched(operators: &[Operator<'_>], namespace: &str) -> bool {
 /// `quay.io/…/prometheus-operator:v0.93.1@sha256:…` → 0.93.1.
 pub(crate) fn version_of_image(image: &str) -> Option<Version> {
     version(tag_of(image)?)
-}
-
-/// `v0.93.1`, `0.93.1-rc.0` → 0.93.1.
-pub(crate) fn version(text: &str) -> Option<Version> {
-    let mut parts = text.trim_start_matches('v').split(['.', '-', '+', '_']);
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    let patch = parts.next().and_then(|p| p.parse().ok()).unwrap_or(0);
-    Some((major, minor, patch))
 }
 
 /// The PromQL that an operator's own parser reads: it is built with Prometheus' parser, of one minor version more with each
