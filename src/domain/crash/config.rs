@@ -87,13 +87,16 @@ fn vector(text: &str) -> Option<Crash> {
 /// An error of a YAML reader, with the file where one is named beside it.
 fn yaml(text: &str) -> Option<Crash> {
     let found = pattern!(
-        r"(?m)^([^\n]*?(?:cannot|could not|couldn't|failed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?\s*(?:line (\d+): )?([^\n]+)"
+        r"(?m)^([^\n]*?(?:cannot|could not|couldn't|failed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?(?:\s|\\n)*(?:line (\d+): )?([^\n]+)"
     )
     .captures_iter(text)
     .last()?;
     let file = pattern!(r#"(/[\w./-]+\.(?:ya?ml|json|toml|conf))"#).captures(&found[1]).map(|c| c[1].to_owned());
     let reason = found[3].split("; pass -").next().unwrap_or_default().trim_end_matches(['"', ' ']);
+    // Of several faults on one escaped line, the first.
+    let reason = reason.split("\\n").next().unwrap_or_default();
     let crash = Crash { line: found.get(2).and_then(|l| l.as_str().parse().ok()), ..Crash::new(Class::Config, reason) };
+    let crash = crash.advice(super::reason::advice(reason, ""));
     Some(Crash { said: redact(found[0].trim()), ..crash.maybe_file(file) })
 }
 
@@ -133,6 +136,10 @@ mod tests {
         );
         let group = "Error: failed to get config: cannot resolve the configuration: environment variable \"1\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$\n2026/11/21 02:50:11 collector server run finished with error: x\n";
         assert!(read(group).is_some_and(|c| c.advice.contains("write $${1}") && c.what.as_deref() == Some("${1}")));
+        let escaped = r#"E1121 02:53:50.110442       1 main.go:52] "Failed to run" err="failed to parse Custom Resource State metrics: yaml: unmarshal errors:\n  line 15: cannot unmarshal !!map into []string\n  line 20: x""#;
+        let crash = read(escaped).expect("a crash");
+        assert_eq!((crash.line, crash.reason.as_str()), (Some(15), "cannot unmarshal !!map into []string"));
+        assert!(crash.advice.contains("Write a list"), "{}", crash.advice);
         assert!(of("level=info msg=\"loaded yaml: line 3\"\n").is_none());
         assert!(of("Error: something else\n").is_none());
     }

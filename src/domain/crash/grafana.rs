@@ -106,6 +106,9 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
             "datasource provisioning error",
             "dashboard provisioning error",
             "provisioning config",
+            "failure to map file",
+            "has invalid suffix",
+            "[alerting.alert-rule.",
         ])
     {
         let file = pattern!(r"(\S+\.ya?ml)").captures(&text).map(|c| c[1].to_owned());
@@ -182,6 +185,18 @@ pub(crate) fn provisioned(lower: &str) -> &'static str {
         (
             "data source not found",
             "The datasource of that name has another uid in the database: write that uid into the file, or list the datasource below deleteDatasources of the file (name, orgId), so that it is recreated with the uid of the file. Dashboards and alert rules name datasources by uid: those that name the old one have to follow.",
+        ),
+        (
+            "empty duration string",
+            "A duration of that rule is empty: write `for: 5m`, or `for: 0s` where it is to fire at once. What Grafana exports leaves it empty for such rules.",
+        ),
+        (
+            "invalid relative time range",
+            "Each query of the rule needs the time that it is about, in seconds before now: `relativeTimeRange: {from: 600, to: 0}`; only expressions (datasourceUid __expr__) do without.",
+        ),
+        (
+            "has invalid suffix",
+            "Grafana takes each entry of that folder for a file of its own and reads .yaml, .yml and .json alone: take what is named out of the mount, or give the key of its ConfigMap such an end.",
         ),
         (
             "does not exist",

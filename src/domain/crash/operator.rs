@@ -19,6 +19,12 @@ pub(crate) fn without_server(text: &str) -> Option<Crash> {
     })
 }
 
+const HASHRING: &str = "Thanos' receiver counts the `endpoints` of the file that `--receive.hashrings-file` names. \
+    A list that is written by hand has to name each receiver. Where thanos-receive-controller writes it, it names \
+    only pods that are ready, and none becomes ready before the file is complete: start with one copy \
+    (`--receive.replication-factor=1`) or a list of one's own, or let the receivers that route be others than \
+    those that ingest.";
+
 /// Reads a line of a program that is none of Prometheus, Alertmanager and Grafana.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if line.level == Level::Warning {
@@ -110,6 +116,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if has(&["compaction needs to be disabled"]) {
         let reason = "Prometheus compacts its blocks, and the side-car uploads only what is not compacted";
         return Some(Crash::new(Class::Compaction, reason));
+    }
+    if has(&["amount of endpoints needs to be larger than replication factor"]) {
+        let reason = "its hashring has fewer endpoints than `--receive.replication-factor` asks for copies";
+        return Some(Crash::new(Class::Config, reason).advice(HASHRING));
     }
     if has(&["no external labels configured on prometheus server"]) {
         return Some(Crash::new(Class::ExternalLabels, "no external labels are configured on Prometheus"));

@@ -147,7 +147,7 @@ fn detail(text: &str) -> Detail {
 }
 
 /// What to do about an error of a loader.
-fn advice(text: &str, name: &str) -> String {
+pub(super) fn advice(text: &str, name: &str) -> String {
     let has = |words: &str| text.contains(words);
     if has("undefined receiver") {
         return format!("Add the receiver {name} to receivers (- name: \"{name}\"), or correct the name in route.");

@@ -59,6 +59,31 @@ pub(crate) fn config_file(container: &Container) -> Option<&str> {
     (path.starts_with('/') && !path.contains('$')).then_some(path)
 }
 
+/// A configuration file that a flag of another name leads to, where there is one, or where what is said names the flag's words:
+/// `Custom Resource State` of `--custom-resource-state-config-file`.
+pub(crate) fn other_config_file<'a>(container: &'a Container, said: &str) -> Option<&'a str> {
+    const GENERAL: &[&str] = &["config", "configuration", "file", "path"];
+    let is_file = |value: &str| {
+        let end = value.rsplit_once('.').map_or("", |(_, end)| end);
+        value.starts_with('/') && matches!(end, "yaml" | "yml" | "json" | "toml" | "conf" | "cfg")
+    };
+    let of_config = |name: &&str| name.split(['-', '.', '_']).any(|word| GENERAL[..2].contains(&word));
+    let all: Vec<(&str, &str)> = names(container)
+        .filter(of_config)
+        .filter_map(|name| Some((name, flag(container, name)?)))
+        .filter(|(_, value)| is_file(value))
+        .collect();
+    let said = said.to_ascii_lowercase();
+    let mut meant = all.iter().filter(|(name, _)| {
+        let mut own = name.split(['-', '.', '_']).filter(|word| !GENERAL.contains(word)).peekable();
+        own.peek().is_some() && own.all(|word| said.contains(word))
+    });
+    match (meant.next(), meant.next(), all.as_slice()) {
+        (Some((_, file)), None, _) | (None, None, [(_, file)]) => Some(file),
+        _ => None,
+    }
+}
+
 /// Flags whose value has quotes of its own, with what was meant: no shell takes them away. Of a script they are the shell's.
 pub(crate) fn quoted(container: &Container) -> impl Iterator<Item = (&str, String)> {
     let own = container.command.iter().chain(&container.args).filter(|a| a.starts_with('-'));

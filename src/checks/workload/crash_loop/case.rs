@@ -19,7 +19,7 @@ use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::listening::Elsewhere;
-use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{Target, workload};
@@ -482,13 +482,18 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
             Some(Program::Prometheus) => "/etc/prometheus/prometheus.yml",
             None => "",
         };
-        let flags = ["config.file", "promscrape.config", "config"];
-        let named = flags.iter().find_map(|f| arguments::flag(container, f)).unwrap_or(usual);
+        let flags = ["config.file", "promscrape.config", "config", "receive.hashrings-file"];
+        let named = flags.iter().find_map(|f| arguments::flag(container, f));
+        let other = || arguments::other_config_file(container, &crash.said).filter(|_| program.is_none());
+        let named = named.or_else(other).unwrap_or(usual);
         if named.is_empty() && crash.file.is_none() {
             return Origin::Image;
         }
         let file = crash.file.get_or_insert_with(|| named.to_owned());
         return mounts::origin(snap, pod, container, file);
+    }
+    if crash.class == Class::Provisioning {
+        return provisioning(snap, pod, container, crash);
     }
     if crash.class.is_storage() {
         let usual = data_path(pod, container);
@@ -506,6 +511,27 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         };
     }
     Origin::Image
+}
+
+/// Where Grafana's provisioning files lie.
+const PROVISIONING: &str = "/etc/grafana/provisioning/";
+
+/// What fills a provisioning file, which Grafana names without its folder.
+fn provisioning(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) -> Origin {
+    let Some(name) = crash.file.clone() else { return Origin::Image };
+    if name.starts_with('/') {
+        return mounts::origin(snap, pod, container, &name);
+    }
+    let files = Mounts::of_pod(snap, pod, container).files();
+    let end = format!("/{name}");
+    let mut same = files.iter().filter(|f| f.path.starts_with(PROVISIONING) && f.path.ends_with(&end));
+    match (same.next(), same.next()) {
+        (Some(file), None) => {
+            crash.file = Some(file.path.clone());
+            Origin::ConfigMap { name: file.map.metadata.name.clone(), key: file.key.to_owned() }
+        }
+        _ => Origin::Image,
+    }
 }
 
 /// The data lies on a file system that is reached over the network.

@@ -679,7 +679,14 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
     let pod = case.pod_name();
     match crash.class {
         Class::SecondDefault => second_default(case, pod),
-        Class::Provisioning => Way::Provisioning { advice: crash.advice.clone(), pod },
+        Class::Provisioning => {
+            let (map, key) = match &case.origin {
+                Origin::ConfigMap { name, key } => (name.clone(), key.clone()),
+                _ => (String::new(), String::new()),
+            };
+            let file = crash.file.clone().unwrap_or_default();
+            Way::Provisioning { advice: crash.advice.clone(), file, map, key, map_managed: map_managed(case), pod }
+        }
         Class::Plugin => {
             Way::Plugin { advice: crash.advice.clone(), asked: wanted_plugins(case), kept: Kept::of(&case.target) }
         }

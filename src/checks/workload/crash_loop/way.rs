@@ -274,6 +274,11 @@ pub(super) enum Way {
     },
     Provisioning {
         advice: String,
+        /// The file, and the ConfigMap that it comes from, where that is known.
+        file: String,
+        map: String,
+        key: String,
+        map_managed: String,
         pod: String,
     },
     Plugin {
