@@ -11,8 +11,9 @@ use crate::domain::crash::provisioned;
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
 use crate::domain::grafana::provisioned::{File, Instance, Kind};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
@@ -36,6 +37,8 @@ enum Fix {
         at: At,
         file: String,
         error: String,
+        /// What to write, where the error says it.
+        meant: &'static str,
         config_map: String,
         config_namespace: String,
         config_path: String,
@@ -46,6 +49,8 @@ enum Fix {
         at: At,
         file: String,
         error: String,
+        /// Shell command that has Grafana read its providers anew.
+        reload: String,
     },
     Folder {
         #[serde(flatten)]
@@ -134,13 +139,51 @@ fn holding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Vec<Stri
     names
 }
 
+/// Errors that are about what the file holds, though it is read and is JSON, and what is meant.
+const OF_FILE: &[(&str, &str)] = &[
+    (
+        "unique identifier needed",
+        "Its `uid` is null or empty, and it has no `id` that Grafana knows: give it a uid of its own, such as the name of the file (at most 40 letters, digits, - and _).",
+    ),
+    ("title cannot be empty", "Give it a title."),
+    ("empty title", "Give it a title."),
+    ("uid contains illegal characters", "A uid holds letters, digits, - and _ only."),
+    ("uid too long", "A uid has at most 40 characters."),
+    ("cannot be the same as folder", "Give it another title than its folder has."),
+    (
+        "with the same name in the folder already exists",
+        "Another dashboard of that folder has the title: give one of the two another, or take one away.",
+    ),
+];
+
+/// Asks the Grafana that says so, with the login that the chart's container has in its variables.
+fn reload(snap: &Snapshot, said: &Said<'_>) -> String {
+    let pod = snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten();
+    let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == said.log.container));
+    let address = pod.zip(container).map(|(pod, container)| OwnAddress::of_pod(pod, container));
+    let url = address.unwrap_or_else(|| OwnAddress::usual(Program::Grafana)).url();
+    format!(
+        "curl -sS -X POST -u \"$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD\" {url}/api/admin/provisioning/dashboards/reload"
+    )
+}
+
+/// What the file itself is wrong in, and no restart mends.
+fn is_of_file(refusal: &Refusal, error: &str) -> bool {
+    matches!(refusal, Refusal::Dashboard { .. }) || !meant(error).is_empty()
+}
+
+fn meant(error: &str) -> &'static str {
+    let lower = error.to_ascii_lowercase();
+    OF_FILE.iter().find(|(words, _)| lower.contains(words)).map_or("", |(_, meant)| meant)
+}
+
 fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
     let error = redact(&said.error);
     let at = At::of(instance, &said.log.container);
     let who = instance.kubectl_name();
     let mut subject: ResourceRef = instance.reference();
     let (message, key, fix) = match &said.refusal {
-        Refusal::Dashboard { file } => {
+        Refusal::Dashboard { file } | Refusal::NotSaved { file } if is_of_file(&said.refusal, &error) => {
             let map = holder(snap, instance, file);
             if let Some(map) = map {
                 subject = map.config_map.reference();
@@ -152,15 +195,20 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
                 at,
                 file: file.clone(),
                 error: error.clone(),
+                meant: meant(&error),
                 config_map: meta.map(|m| m.name.clone()).unwrap_or_default(),
                 config_namespace: meta.map(|m| m.namespace.clone()).unwrap_or_default(),
                 config_path: format!("jsonpath={}", path_of_key(key)),
                 managed_by: meta.map(managed_by).unwrap_or_default(),
             };
-            (format!("Grafana ({who}) cannot load dashboard {file}{place}: {error}"), format!("load {file}"), fix)
+            let (verb, key) = match &said.refusal {
+                Refusal::NotSaved { .. } => ("save", format!("save {file}")),
+                _ => ("load", format!("load {file}")),
+            };
+            (format!("Grafana ({who}) cannot {verb} dashboard {file}{place}: {error}"), key, fix)
         }
-        Refusal::NotSaved { file } => {
-            let fix = Fix::NotSaved { at, file: file.clone(), error: error.clone() };
+        Refusal::Dashboard { file } | Refusal::NotSaved { file } => {
+            let fix = Fix::NotSaved { at, file: file.clone(), error: error.clone(), reload: reload(snap, said) };
             (format!("Grafana ({who}) cannot save dashboard {file}: {error}"), format!("save {file}"), fix)
         }
         Refusal::Folder { path, provider } => {
@@ -223,7 +271,6 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::grafana::{grafana, snapshot};
-    use crate::model::Program;
     use crate::snapshot::Listing;
     use crate::snapshot::monitoring::ContainerLog;
 
@@ -265,10 +312,19 @@ mod tests {
         }
         whole.config_maps = Listing::cluster(maps);
         assert!(findings(&GrafanaProvisioning, &whole).is_empty(), "it was half written");
+        let null = with(
+            "level=error msg=\"failed to save dashboard\" file=/tmp/dashboards/ops.json error=\"Unique identifier needed to be able to get a dashboard\"",
+        );
+        let told = steps(&findings(&GrafanaProvisioning, &null)[0]);
+        assert!(told.contains("edit configmap grafana-dashboards") && !told.contains("rollout restart"), "{told}");
         for (line, variant) in [
             (
                 "level=error msg=\"failed to save dashboard\" file=/d/ops.json error=\"could not resolve dashboards:uid:x: Dashboard not found\"",
                 "not-saved",
+            ),
+            (
+                "level=error msg=\"failed to save dashboard\" file=/tmp/dashboards/ops.json error=\"Unique identifier needed to be able to get a dashboard\"",
+                "dashboard",
             ),
             (
                 "level=warn msg=\"the same UID is used more than once\" uid=abc times=2 providers=\"[a b]\"",
