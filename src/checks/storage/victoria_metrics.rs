@@ -10,9 +10,12 @@ use crate::checks::support::volume::Larger;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts;
-use crate::domain::kubernetes::owner::Target;
-use crate::domain::prometheus::victoria::{self, Failing, Trouble};
+use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::domain::prometheus::targets::Address;
+use crate::domain::prometheus::victoria::{self, Failing, Trouble, Unscraped};
 use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
@@ -22,7 +25,7 @@ check! {
     /// See the check's page.
     VictoriaMetrics {
         id: "victoria-metrics", suite: Storage, severity: Error,
-        title: "VictoriaMetrics takes no samples, or refuses queries",
+        title: "VictoriaMetrics takes or scrapes no samples, or refuses queries",
         requires: [Pods],
         uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses],
         fix: Fix,
@@ -60,6 +63,23 @@ enum Way {
     Busy {
         detail: String,
     },
+    ScrapeSize {
+        detail: String,
+        job: String,
+        url: String,
+        /// The limit that there is, and a larger one, in bytes.
+        limit: u64,
+        raised: u64,
+        /// The operator's resource, where it made the agent.
+        vmagent: String,
+    },
+    Scrape {
+        detail: String,
+        job: String,
+        url: String,
+        host: String,
+        port: u16,
+    },
 }
 
 impl Check for VictoriaMetrics {
@@ -68,7 +88,8 @@ impl Check for VictoriaMetrics {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        if !snap.pods()?.iter().flat_map(|p| &p.spec.containers).any(|c| victoria::is_victoria(&c.image)) {
+        let is_it = |c: &Container| victoria::is_victoria(&c.image) || victoria::scrapes(&c.image);
+        if !snap.pods()?.iter().flat_map(|p| &p.spec.containers).any(is_it) {
             return Ok(Diagnosis::NotApplicable("no VictoriaMetrics runs in the namespaces that were read".into()));
         }
         // Replicas say the same of queries; each has a disk of its own.
@@ -80,8 +101,78 @@ impl Check for VictoriaMetrics {
             groups.entry((format!("{}/{of}", failing.log.namespace), failing.trouble)).or_default().push(failing);
         }
         let findings = groups.values().filter_map(|all| Some(finding(snap, all.iter().max_by_key(|f| f.last)?, all)));
-        Ok(Diagnosis::Findings(findings.collect()))
+        // One finding for what one program does not scrape of a job for one reason.
+        let mut jobs: BTreeMap<(String, String, String), Vec<Unscraped<'_>>> = BTreeMap::new();
+        for one in victoria::unscraped(snap)? {
+            let owner = snap.owner_of_log(one.log).key();
+            jobs.entry((owner, one.job.clone(), reason(&one)))
+                .or_default()
+                .push(one);
+        }
+        let unscraped = jobs.values().map(|all| not_scraped(snap, all));
+        Ok(Diagnosis::Findings(findings.chain(unscraped).collect()))
     }
+}
+
+/// Why a target is not scraped, in words.
+fn reason(one: &Unscraped<'_>) -> String {
+    if victoria::scrape_size(&one.error).is_some() {
+        return "its answer is larger than vmagent takes".to_owned();
+    }
+    match ScrapeFailure::classify(&one.error) {
+        ScrapeFailure::Other => shorten(&redact(&one.error), 160),
+        failure => failure.words(),
+    }
+}
+
+fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
+    let one = &all[0];
+    let log = one.log;
+    let pod = snap.pod_of_log(log);
+    let owner = snap.owner_of_log(log);
+    let mut urls: Vec<&str> = all.iter().map(|u| u.url.as_str()).collect();
+    urls.sort_unstable();
+    urls.dedup();
+    let targets = match urls.as_slice() {
+        [url] => (*url).to_owned(),
+        urls => format!("{} targets, such as {}", urls.len(), urls[0]),
+    };
+    let reason = reason(one);
+    let message =
+        format!("{} in {} does not scrape job {} ({targets}): {reason}", owner.kubectl_name(), log.namespace, one.job);
+    let address = Address::parse(&one.url);
+    let detail = shorten(&redact(&one.error), 300);
+    let (job, url) = (one.job.clone(), one.url.clone());
+    let way = match victoria::scrape_size(&one.error) {
+        Some(limit) => {
+            let made_by = owner::workload(snap, &owner).and_then(|w| w.metadata.controller());
+            let vmagent = made_by.filter(|o| o.kind == "VMAgent").map(|o| o.name.clone()).unwrap_or_default();
+            Way::ScrapeSize { detail, job, url, limit, raised: limit * 4, vmagent }
+        }
+        None => Way::Scrape {
+            detail,
+            job,
+            url,
+            host: address.as_ref().map_or_else(|| "<host>".to_owned(), |a| a.host.clone()),
+            port: address.as_ref().map_or(80, |a| a.port),
+        },
+    };
+    let mut made = Finding::new(VictoriaMetrics::META.id, Severity::Warning, owner.clone(), message)
+        .key(format!("{} scrapes {} {reason}", owner.key(), one.job))
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &redact(one.line)))
+        .breaks(ResourceRef::ScrapeJob { job: one.job.clone() });
+    // Who does not answer may have a reason of its own.
+    if let Some(answering) = address.and_then(|a| snap.pod_by_ip(&a.host)) {
+        let meta = &answering.metadata;
+        made = made.depends_on(ResourceRef::pod(&meta.namespace, &meta.name)).depends_on(snap.owner_ref(answering));
+    }
+    made.fix(Fix {
+        namespace: log.namespace.clone(),
+        pod: log.pod.clone(),
+        container: log.container.clone(),
+        managed_by: pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default(),
+        way,
+    })
 }
 
 fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
@@ -163,7 +254,6 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
-    use crate::snapshot::monitoring::ContainerLog;
 
     const IMAGE: &str = "victoriametrics/vmstorage:v1.102.1-cluster";
 
@@ -201,6 +291,32 @@ mod tests {
         ] {
             let found = findings(&VictoriaMetrics, &with(&format!("2026-11-21T01:58:00.1Z\twarn\tx.go:1\t{said}\n")));
             assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{said}");
+            assert!(steps(&found[0]).contains(step), "{}", steps(&found[0]));
+        }
+        let image = "victoriametrics/vmagent:v1.126.0";
+        for (error, variant, step) in [
+            (
+                "the response from \"http://10.0.1.5:8080/metrics\" exceeds -promscrape.maxScrapeSize=16777216; either reduce the response size",
+                "scrape-size",
+                "67108864",
+            ),
+            (
+                "Get \"http://10.0.1.5:8080/metrics\": dial tcp 10.0.1.5:8080: connect: connection refused",
+                "scrape",
+                "8080",
+            ),
+        ] {
+            let line = format!(
+                "2026-11-21T01:58:00.1Z\terror\tx.go:1\terror when scraping \"http://10.0.1.5:8080/metrics\" from job \"ksm\" with labels {{a=\"b\"}}: {error}\n"
+            );
+            let mut snap = with(&line);
+            *snap.part_logs = snap
+                .part_logs
+                .as_ref()
+                .map_err(Clone::clone)
+                .map(|logs| logs.iter().map(|log| ContainerLog { image: image.into(), ..log.clone() }).collect());
+            let found = findings(&VictoriaMetrics, &snap);
+            assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{error}");
             assert!(steps(&found[0]).contains(step), "{}", steps(&found[0]));
         }
         let well = "2026-11-21T01:58:00.1Z\tinfo\tx.go:1\tnothing\n";

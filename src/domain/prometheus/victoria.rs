@@ -9,6 +9,7 @@ use crate::domain::text::log_line::{self, written_at};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a query counts that was refused.
 const RECENT: i64 = 900;
@@ -68,6 +69,66 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         failing.line = line;
     }
     by_trouble.into_values().filter(|f| f.trouble == Trouble::ReadOnly || f.times >= SEVERAL).collect()
+}
+
+/// A target that vmagent, or VictoriaMetrics as one node, does not scrape.
+#[derive(Debug, Clone)]
+pub(crate) struct Unscraped<'a> {
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) job: String,
+    pub(crate) url: String,
+    pub(crate) error: String,
+    pub(crate) times: usize,
+    pub(crate) line: &'a str,
+}
+
+/// What scrapes by the configuration of Prometheus.
+pub(crate) fn scrapes(image: &str) -> bool {
+    matches!(base_of(image), "vmagent" | "victoria-metrics")
+}
+
+/// The targets that are not scraped now, one entry for each job, target and log.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn unscraped(snap: &Snapshot) -> Result<Vec<Unscraped<'_>>, Gap> {
+    let mut found: BTreeMap<(&str, &str, String, String), Unscraped<'_>> = BTreeMap::new();
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous && scrapes(&l.image)) {
+        for line in log.text.lines().filter(|l| log_line::is_within(l, snap.collected_at, RECENT)) {
+            let Some((url, job, error)) = scrape_error(line) else { continue };
+            let key = (log.namespace.as_str(), log.pod.as_str(), job.to_owned(), url.to_owned());
+            let one = found.entry(key).or_insert_with(|| Unscraped {
+                log,
+                job: job.to_owned(),
+                url: url.to_owned(),
+                error: String::new(),
+                times: 0,
+                line,
+            });
+            one.times += 1;
+            one.line = line;
+            error.clone_into(&mut one.error);
+        }
+    }
+    Ok(found.into_values().filter(|u| u.times >= SEVERAL).collect())
+}
+
+/// URL, job and reason: `error when scraping "http://a:8080/metrics" from job "x" with labels {…}: reason`, in newer versions
+/// `cannot scrape target "http://a:8080/metrics" ({…,job="x"}) 1 out of 1 times during …; the last error: reason`.
+fn scrape_error(line: &str) -> Option<(&str, &str, &str)> {
+    let old = pattern!(r#"error when scraping "([^"]+)" from job "([^"]*)" with labels \{.*?\}: (.+)$"#);
+    let new = pattern!(r#"cannot scrape target "([^"]+)" \(\{.*?job="([^"]*)".*?\}\) .*?the last error: (.+)$"#);
+    let found = old.captures(line).or_else(|| new.captures(line))?;
+    let part = |at: usize| found.get(at).map_or("", |m| m.as_str());
+    Some((part(1), part(2), part(3)))
+}
+
+/// The largest answer that it takes, where an error says that there was a larger one.
+pub(crate) fn scrape_size(error: &str) -> Option<u64> {
+    if !error.contains("maxScrapeSize") && !error.contains("max_scrape_size") {
+        return None;
+    }
+    number(error, "-promscrape.maxScrapeSize=").or_else(|| number(error, "in the scrape config ("))
 }
 
 /// It begins anew, and will say again what is so.
@@ -130,6 +191,26 @@ mod tests {
         assert_eq!(read(&format!("{READ_ONLY}{ended}{READ_ONLY}")), [Trouble::ReadOnly]);
         let line = READ_ONLY.trim();
         assert_eq!((folder(line), number(line, "of free space: ")), (Some("/vmstorage-data"), Some(20480)));
+    }
+
+    #[test]
+    fn targets_that_are_not_scraped_are_told_with_their_reason() {
+        let old = r#"2026-11-21T02:50:00.717Z	error	VictoriaMetrics/lib/promscrape/scrapework.go:383	error when scraping "http://10.0.1.5:8080/metrics" from job "kube-state-metrics" with labels {container="ksm",instance="10.0.1.5:8080"}: the response from "http://10.0.1.5:8080/metrics" exceeds -promscrape.maxScrapeSize=16777216; either reduce the response size for the target or increase -promscrape.maxScrapeSize"#;
+        let new = r#"2026-11-21T02:50:00.717Z	warn	VictoriaMetrics/lib/promscrape/scrapework.go:383	cannot scrape target "http://10.0.1.5:8080/metrics" ({instance="10.0.1.5:8080",job="kube-state-metrics"}) 1 out of 1 times during -promscrape.suppressScrapeErrorsDelay=0s; the last error: the response from "http://10.0.1.5:8080/metrics" exceeds -promscrape.maxScrapeSize or max_scrape_size in the scrape config (16777216 bytes)"#;
+        for line in [old, new] {
+            let (url, job, error) = scrape_error(line).expect("is one");
+            assert_eq!((url, job), ("http://10.0.1.5:8080/metrics", "kube-state-metrics"));
+            assert_eq!(scrape_size(error), Some(16_777_216), "{error}");
+        }
+        assert_eq!(scrape_size("connection refused"), None);
+        let of = |times: usize, image: &str| {
+            let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+            let text = format!("{old}\n").repeat(times);
+            *snap.part_logs =
+                Ok(vec![ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() }]);
+            unscraped(&snap).expect("a log").len()
+        };
+        assert_eq!((of(3, "victoriametrics/vmagent:v1.126.0"), of(2, "victoriametrics/vmagent:v1.126.0")), (1, 0));
     }
 
     #[test]
