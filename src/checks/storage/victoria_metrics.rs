@@ -17,7 +17,7 @@ use crate::domain::prometheus::victoria::{self, Failing, Trouble, Unscraped};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::minute;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 

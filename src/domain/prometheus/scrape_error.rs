@@ -34,6 +34,8 @@ pub(crate) enum ScrapeFailure {
     BlankContentType,
     /// Metrics with a line that does not parse.
     BadLine,
+    /// The answer in Protobuf does not parse.
+    Protobuf,
     /// `sample_limit`, `label_limit`, `body_size_limit`, `target_limit`.
     Limit,
     /// A file with credentials cannot be read, or a token cannot be fetched.
@@ -100,6 +102,9 @@ impl ScrapeFailure {
         if let Some(rest) = error.strip_prefix("server returned HTTP status ") {
             return rest.split(' ').next().and_then(|s| s.parse().ok()).map(Self::Status);
         }
+        if begins("proto: ") {
+            return Some(Self::Protobuf);
+        }
         let message = error.split(['(', '"']).next().unwrap_or_default();
         if message.contains("limit exceeded") {
             return Some(Self::Limit);
@@ -134,6 +139,7 @@ impl ScrapeFailure {
             Self::NotMetrics => "the answer is not metrics".into(),
             Self::BlankContentType => "no usable Content-Type".into(),
             Self::BadLine => "a line does not parse".into(),
+            Self::Protobuf => "its answer in Protobuf does not parse".into(),
             Self::Limit => "a scrape limit is exceeded".into(),
             Self::Credentials => "a credentials file cannot be read".into(),
             Self::Redirects => "redirects in a loop".into(),

@@ -8,7 +8,13 @@ use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
+use crate::domain::text::shorten::shorten;
 use crate::snapshot::{Snapshot, journal};
+
+/// Longest error that is quoted in a sentence.
+const QUOTED: usize = 120;
+/// Digits up to which an error names no address.
+const DIGITS: usize = 3;
 
 /// Targets of one job that fail in one way.
 pub(super) struct Family<'a> {
@@ -81,6 +87,7 @@ impl Kind {
             ScrapeFailure::Status(_) => Self::Status,
             ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType => Self::NotMetrics,
             ScrapeFailure::BadLine => Self::BadLine,
+            ScrapeFailure::Protobuf => Self::Protobuf,
             ScrapeFailure::Limit => Self::Limits,
             ScrapeFailure::Credentials => Self::Credentials,
             ScrapeFailure::Redirects => Self::Redirect,
@@ -132,6 +139,7 @@ fn words(down: &Down<'_>) -> String {
             .map_or(general, |label| format!("a series has the label {label} twice")),
         ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
         ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
+        ScrapeFailure::Protobuf => format!("{general} ({})", shorten(error, QUOTED)),
         ScrapeFailure::Credentials => between(error, "open ", ": ").map_or(general, |file| {
             let why = error.rsplit(": ").next().unwrap_or_default();
             format!("the credentials file {file} cannot be read: {why}")
@@ -162,6 +170,12 @@ fn words(down: &Down<'_>) -> String {
             status_words(*status).map_or_else(|| general.clone(), |words| format!("{general}, {words}"))
         }
         ScrapeFailure::Other if is_out_of_files(down) => "Prometheus itself has no file descriptor left".into(),
+        // What has no address in it is the same for all targets that fail so.
+        ScrapeFailure::Other
+            if !error.contains("://") && error.chars().filter(char::is_ascii_digit).count() <= DIGITS =>
+        {
+            format!("{general}: {}", shorten(error, QUOTED))
+        }
         _ => general,
     }
 }

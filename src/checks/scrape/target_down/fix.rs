@@ -97,6 +97,7 @@ impl Site<'_> {
                 edit: self.edit(),
             },
             Kind::NotMetrics => Way::NotMetrics { answer: self.answer() },
+            Kind::Protobuf => Way::Protobuf { error, logged: self.logged(), edit: self.edit() },
             Kind::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
             Kind::Redirect => self.redirect(),
             Kind::Refused => self.refused(),

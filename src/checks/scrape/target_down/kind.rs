@@ -20,6 +20,7 @@ pub(super) enum Kind {
     NotHttp,
     NotMetrics,
     Other,
+    Protobuf,
     Redirect,
     Refused,
     Reset,

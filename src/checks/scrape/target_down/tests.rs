@@ -114,6 +114,7 @@ fn every_family_has_a_fix_that_renders() {
         ("label_limit exceeded (metric: x, number of labels: 9, limit: 4)", "limits", "label_limit:"),
         ("sample limit exceeded", "limits", "sample_limit:"),
         ("data does not end with # EOF", "bad-line", "promtool check metrics"),
+        ("proto: wrong wireType = 0 for field Metric", "protobuf", "scrape_protocols"),
         (
             "Get \"https://10.0.0.1:8443/metrics\": unable to read basic auth password file /etc/p: open /etc/p: no such file or directory",
             "credentials",

@@ -90,6 +90,13 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: ChangeJob,
     },
+    Protobuf {
+        error: String,
+        #[serde(flatten)]
+        logged: Logged,
+        #[serde(flatten)]
+        edit: Edit,
+    },
     NoRoute {
         host: Option<String>,
         port: Option<u16>,
