@@ -63,6 +63,17 @@ enum Way {
         #[serde(flatten)]
         release: Release,
     },
+    /// It speaks a version of the API that this Alertmanager has no more.
+    OldApi {
+        host_port: String,
+        /// By what it names its Alertmanagers; empty where its configuration does.
+        argument: &'static str,
+        /// `host:port` with the prefix, as Thanos' configuration takes it.
+        scheme: String,
+        path_prefix: String,
+        #[serde(flatten)]
+        release: Release,
+    },
     Server {
         host_port: String,
         am_namespace: String,
@@ -150,9 +161,18 @@ impl<'a> Case<'a> {
         (asked != served).then_some((asked, served))
     }
 
+    /// Version 1 of the API is asked for, and the answer is that it is gone.
+    fn is_old_api(&self) -> bool {
+        self.failing.failure.status() == Some(410) && self.failing.error.contains("/api/v1/")
+            || self.failing.error.contains("Alertmanager v1 API was deprecated")
+    }
+
     fn why(&self) -> String {
         if let Some(why) = self.leads_nowhere() {
             return why;
+        }
+        if self.is_old_api() {
+            return "it posts to version 1 of the API, which Alertmanager has no more since 0.27 (410 Gone)".into();
         }
         let or_root = |prefix: String| if prefix.is_empty() { "/".to_owned() } else { prefix };
         match (&self.failing.failure, self.other_prefix()) {
@@ -207,6 +227,7 @@ impl<'a> Case<'a> {
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_));
         let way = match right.filter(|_| is_wrong) {
             Some(right) => self.url(right),
+            None if self.is_old_api() => self.old_api(),
             None => {
                 let (am_namespace, am_service) = self.named.clone().unwrap_or_default();
                 Way::Server { host_port: self.at(), am_namespace, am_service }
@@ -220,6 +241,19 @@ impl<'a> Case<'a> {
             container: log.container.clone(),
             detail: redact(&self.failing.error),
             way,
+        }
+    }
+
+    fn old_api(&self) -> Way {
+        let target = self.pod.map(|p| Target::of(self.snap, p));
+        let release = target.as_ref().and_then(|t| release_of(self.snap, t.meta));
+        let prefix = self.address.as_ref().map_or("", |a| api_of(a).0);
+        Way::OldApi {
+            host_port: self.at(),
+            argument: self.failing.ruler.argument().unwrap_or_default(),
+            scheme: self.address.as_ref().map_or_else(|| "http".to_owned(), |a| a.scheme.clone()),
+            path_prefix: if prefix.is_empty() { "/".to_owned() } else { prefix.to_owned() },
+            release: Release::of(release.as_ref()),
         }
     }
 
