@@ -219,6 +219,11 @@ impl Config {
     }
 }
 
+/// A mail server ends the connection before its first word: it waits for TLS, or does not want to speak.
+fn is_silent(cause: &str) -> bool {
+    (cause.contains("create SMTP client") || cause.contains("creating SMTP client")) && cause.ends_with("EOF")
+}
+
 /// Template files in the folder of the configuration.
 fn template_glob(container: Option<&Container>) -> String {
     let folder = container.and_then(arguments::config_file).and_then(|path| path.rsplit_once('/'));
@@ -345,7 +350,8 @@ impl Case<'_> {
 
     fn mail(&self) -> Mail {
         let smtp = self.smarthost();
-        let starttls = if smtp.ends_with(":465") { Vec::new() } else { vec!["-starttls", "smtp"] };
+        let from_first_byte = smtp.ends_with(":465") || is_silent(&self.group.sample.cause);
+        let starttls = if from_first_byte { Vec::new() } else { vec!["-starttls", "smtp"] };
         Mail { mail: self.group.sample.integration == "email", smtp, starttls }
     }
 
