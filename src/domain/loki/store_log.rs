@@ -66,6 +66,8 @@ pub(crate) enum Trouble {
     Members,
     /// The compactor fails.
     Compactor,
+    /// Tempo: another one compacts the same blocks at the same time.
+    Compactors,
     /// A tenant has as many streams as it may have.
     Streams,
     /// A tenant sends more bytes in a second than it may.
@@ -88,7 +90,7 @@ impl Trouble {
 
     /// Is tried again until it succeeds: a bad moment of the store is no fault.
     fn has_to_last(self) -> bool {
-        self.is_of_members() || matches!(self, Self::Flush | Self::Stopping)
+        self.is_of_members() || matches!(self, Self::Flush | Self::Stopping | Self::Compactors)
     }
 
     /// Only single queries or files suffer, or all goes on more slowly.
@@ -97,6 +99,7 @@ impl Trouble {
             || matches!(
                 self,
                 Self::Compactor
+                    | Self::Compactors
                     | Self::Gone
                     | Self::Blocks
                     | Self::Slow
@@ -378,6 +381,14 @@ fn is_late_flush(text: &str) -> bool {
     has(&flushes) && has(&late)
 }
 
+/// The object stores' words for an object that is not there.
+const MISSING: &[&str] = &["NoSuchKey", "The specified key does not exist"];
+
+/// An object is not there, in the words of a store or of the program.
+fn is_missing(text: &str) -> bool {
+    MISSING.iter().chain(&["does not exist", "doesn't exist", "BlobNotFound"]).any(|w| text.contains(w))
+}
+
 /// What is about one kind of request, or one part, and not about the whole store.
 fn of_parts(text: &str) -> Option<Trouble> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
@@ -391,8 +402,11 @@ fn of_parts(text: &str) -> Option<Trouble> {
         () if has(&["kms:", "AWSKMS", "KMS.", "AWS KMS"]) && has(&["AccessDenied", "not authorized to perform"]) => {
             Trouble::Key
         }
+        () if has(&["block compacted", "blocks compacted", "compacted block"]) && is_missing(text) => {
+            Trouble::Compactors
+        }
         // Other objects are looked for that may never have been written: the seed of the cluster, lists of deletions.
-        () if has(&["NoSuchKey", "The specified key does not exist"]) => {
+        () if has(MISSING) => {
             return text.to_ascii_lowercase().contains("chunk").then_some(Trouble::Gone);
         }
         () if has(&["SlowDown", "reduce your request rate"]) => Trouble::Slow,

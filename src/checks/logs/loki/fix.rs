@@ -175,6 +175,12 @@ enum Way {
         detail: String,
         pod: String,
     },
+    Compactors {
+        detail: String,
+        ring_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
     Streams {
         /// Labels that make a stream of each of their values.
         countless: String,
@@ -350,6 +356,9 @@ impl<'a> Case<'a> {
             Trouble::Scheduler => Way::Scheduler { detail },
             Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
             Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
+            Trouble::Compactors => {
+                Way::Compactors { detail, ring_path: self.path("/compactor/ring"), change: change() }
+            }
             Trouble::Streams => Way::Streams {
                 countless: store_log::countless_labels(&failing.text).join(", "),
                 labels_path: self.path("/loki/api/v1/labels"),

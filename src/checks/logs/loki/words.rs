@@ -46,6 +46,9 @@ pub(super) fn words(failing: &Failing) -> &'static str {
             "its members do not find each other: the name that leads to them (memberlist) does not resolve"
         }
         Trouble::Compactor => "its compactor fails",
+        Trouble::Compactors => {
+            "blocks that it compacts are gone before it is done: another compactor works on the same"
+        }
         Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
         Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
         Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
