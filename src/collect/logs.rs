@@ -10,7 +10,7 @@ use super::source::{FetchError, Request};
 use crate::domain::alertmanager::bridge;
 use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::{foundation, ingress, proxy_log, skew, starting};
+use crate::domain::kubernetes::{foundation, ingress, operator_log, proxy_log, skew, starting};
 use crate::domain::loki::engine_log::Engine;
 use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::exporter_log;
@@ -142,7 +142,12 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
                     is_named
                 } else if is_proxy(c) {
                     trouble || behind || pod.spec.node_name.as_deref().is_some_and(|n| asking.contains(n))
-                } else if is_part(c) || is_further(pod, c) || (is_routed && router_log::is_controller(&c.image)) {
+                } else if is_part(c)
+                    || is_further(pod, c)
+                    || operator_log::is_of_stack(c)
+                    || (stack && operator_log::is_operator(c))
+                    || (is_routed && router_log::is_controller(&c.image))
+                {
                     true
                 } else {
                     (stack && trouble) || behind
@@ -159,10 +164,14 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // What measures the nodes is well almost always: the others come first.
     wanted.sort_by_cached_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters, of kube-proxy, and of what routes requests or passes alerts on,
-    // which add to what others say.
-    let is_later =
-        |c: &Container| exporter_log::exporter(c) || router_log::is_controller(&c.image) || bridge::is_bridge(&c.image);
+    // Recordings of before do not hold the logs of exporters, of kube-proxy, of operators, and of what routes requests or
+    // passes alerts on, which add to what others say.
+    let is_later = |c: &Container| {
+        exporter_log::exporter(c)
+            || router_log::is_controller(&c.image)
+            || bridge::is_bridge(&c.image)
+            || operator_log::is_operator(c)
+    };
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
         is_node_exporter(c) || !is_part(c) && is_later(c) || is_proxy(c) && !is_left_behind(p, snap)
     });

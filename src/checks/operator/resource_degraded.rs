@@ -1,17 +1,20 @@
-//! An operator of Grafana, Loki or Tempo says that it does not make what its resource asks for.
+//! An operator says that it does not make what its resource asks for: in the resource's status, or in its own log alone.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::operated::{self, Failing, How};
-use crate::domain::kubernetes::selector;
+use crate::domain::kubernetes::operator_log::{self, Unmade, Wants};
+use crate::domain::kubernetes::{selector, service_host};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Operated;
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -19,7 +22,7 @@ check! {
         id: "resource-degraded", suite: Operator, severity: Error,
         title: "an operator does not make what its resource asks for",
         requires: [Operated],
-        uses: [Pods, Workloads],
+        uses: [Pods, Services, Workloads, PartLogs],
         fix: Fix,
     }
 }
@@ -33,6 +36,10 @@ struct Fix {
     name: String,
     detail: String,
     managed: String,
+    /// The pod whose log alone says it; empty where the resource's status does.
+    operator: String,
+    operator_namespace: String,
+    operator_container: String,
     #[serde(flatten)]
     way: Way,
 }
@@ -61,6 +68,15 @@ enum Way {
         unready_namespace: String,
     },
     Said,
+    /// Only the operator's log says it.
+    Log {
+        /// It goes into a Grafana, whose API gave the answer.
+        grafana: bool,
+        /// The status of the answer; 0 where it was none.
+        status: u16,
+        secret: String,
+        config_map: String,
+    },
 }
 
 impl Check for ResourceDegraded {
@@ -70,11 +86,21 @@ impl Check for ResourceDegraded {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let all = snap.operated()?;
-        if all.is_empty() {
+        let logged = operator_log::failing(snap).unwrap_or_default();
+        if all.is_empty() && logged.is_empty() {
             return Ok(Diagnosis::NotApplicable("no resource of the operators of Grafana, Loki or Tempo".into()));
         }
         let failing = operated::failing(snap, all);
-        Ok(Diagnosis::Findings(failing.iter().map(|f| finding(snap, all, f)).collect()))
+        let is_told = |u: &Unmade<'_>| {
+            let is_it =
+                |o: &Operated| o.kind == u.kind && o.metadata.namespace == u.namespace && o.metadata.name == u.name;
+            // What was deleted since is nobody's any more.
+            let is_gone = all.iter().any(|o| o.kind == u.kind) && !all.iter().any(is_it);
+            is_gone || failing.iter().any(|f| is_it(f.object))
+        };
+        let of_status = failing.iter().map(|f| finding(snap, all, f));
+        let of_log = logged.iter().filter(|u| !is_told(u)).map(|u| finding_of_log(snap, u));
+        Ok(Diagnosis::Findings(of_status.chain(of_log).collect()))
     }
 }
 
@@ -121,8 +147,7 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
         value,
         "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
     );
-    // One dashboard or datasource is missing; a store of logs or a Grafana is another matter.
-    let whole = matches!(object.kind.as_str(), "LokiStack" | "TempoStack" | "TempoMonolithic" | "Grafana");
+    let whole = is_whole(&object.kind);
     let severity = if whole { Severity::Error } else { Severity::Warning };
     let subject = ResourceRef::kubernetes(group(&object.kind), &object.kind, namespace, name);
     let mut made = Finding::new(ResourceDegraded::META.id, severity, subject, message)
@@ -146,8 +171,72 @@ fn finding(snap: &Snapshot, all: &[Operated], failing: &Failing<'_>) -> Finding 
         name: name.clone(),
         detail: said,
         managed: managed_by(&object.metadata),
+        operator: String::new(),
+        operator_namespace: String::new(),
+        operator_container: String::new(),
         way,
     })
+}
+
+/// One dashboard or datasource is missing; a store of logs or a Grafana is another matter.
+fn is_whole(kind: &str) -> bool {
+    matches!(kind, "LokiStack" | "TempoStack" | "TempoMonolithic" | "Grafana")
+}
+
+fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
+    let Unmade { kind, namespace, name, log, .. } = unmade;
+    let said = shorten(&redact(&unmade.said), 300);
+    let message = format!(
+        "{kind} {namespace}/{name}: its operator fails at it again and again ({} times within the hour), and says so in its log: {said}",
+        unmade.times
+    );
+    let severity = if is_whole(kind) { Severity::Error } else { Severity::Warning };
+    let subject = ResourceRef::kubernetes(&unmade.group, kind, namespace, name);
+    let wants = Wants::read(&unmade.said);
+    let mut made = Finding::new(ResourceDegraded::META.id, severity, subject, message).evidence(log_evidence(
+        &log.namespace,
+        &log.pod,
+        &log.container,
+        false,
+        unmade.line,
+    ));
+    if let Some(secret) = &wants.secret {
+        made = made.depends_on(ResourceRef::secret(namespace, secret));
+    }
+    if let Some(config_map) = &wants.config_map {
+        made = made.depends_on(ResourceRef::config_map(namespace, config_map));
+    }
+    // Whom it does not reach, or who answers with an error.
+    let host = wants.host.as_deref().and_then(|h| service_host::in_cluster(snap, h, &log.namespace));
+    if let Some(host) = host {
+        made = made.depends_on(ResourceRef::service(&host.namespace, &host.service));
+        let service = snap.services.find(&host.namespace, &host.service).ok().flatten();
+        for pod in service.into_iter().flat_map(|s| snap.pods_of_service(s)).filter(|p| !p.is_ready()) {
+            made = made.depends_on(snap.owner_ref(pod));
+        }
+    }
+    made.fix(Fix {
+        kind: kind.to_ascii_lowercase(),
+        namespace: namespace.clone(),
+        name: name.clone(),
+        operator: log.pod.clone(),
+        operator_namespace: log.namespace.clone(),
+        operator_container: log.container.clone(),
+        way: Way::Log {
+            grafana: unmade.group == group("Grafana"),
+            status: status_of(&unmade.said),
+            secret: wants.secret.unwrap_or_default(),
+            config_map: wants.config_map.unwrap_or_default(),
+        },
+        detail: said,
+        managed: String::new(),
+    })
+}
+
+/// The HTTP status that an error holds, in the words of Grafana's and Go's clients.
+fn status_of(error: &str) -> u16 {
+    let words = pattern!(r"(?i)\b(?:status(?: code)?:? |\[(?:GET|POST|PUT|DELETE) [^\]]*\]\[)([45]\d\d)\b");
+    words.captures(error).and_then(|f| f[1].parse().ok()).unwrap_or_default()
 }
 
 /// What an operator made of a resource, and is not ready.
@@ -208,6 +297,7 @@ mod tests {
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
     use crate::snapshot::Listing;
+    use crate::snapshot::monitoring::ContainerLog;
 
     fn with(objects: &[(&str, Value)]) -> Snapshot {
         let mut snap = snapshot(json!({}));
@@ -263,6 +353,29 @@ mod tests {
                 "message": "could not fetch Secret: secrets \"traces-s3\" not found"}]}});
         let found = findings(&ResourceDegraded, &with(&[("TempoStack", tempo)]));
         assert!(steps(&found[0]).contains("--from-file=bucket "), "{}", steps(&found[0]));
+    }
+
+    #[test]
+    fn what_an_operator_says_in_its_log_alone_is_told() {
+        let line = |minute: u32| {
+            format!(
+                r#"{{"level":"error","ts":"2026-11-21T02:{minute}:00Z","msg":"Reconciler error","controllerGroup":"grafana.integreatly.org","controllerKind":"GrafanaDatasource","namespace":"monitoring","name":"prometheus","error":"status: 400, body: bad request data"}}"#
+            )
+        };
+        let with_log = |objects: &[(&str, Value)]| {
+            let mut snap = with(objects);
+            let text = [40, 45, 50].map(line).join("\n").into();
+            *snap.part_logs = Ok(vec![ContainerLog { text, ..ContainerLog::default() }]);
+            findings(&ResourceDegraded, &snap)
+        };
+        let source = |name: &str, status: Value| json!({"metadata": {"namespace": "monitoring", "name": name}, "status": status});
+        let found = with_log(&[("GrafanaDatasource", source("prometheus", json!({"lastMessage": ""})))]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].message.contains("3 times within the hour"), "{}", found[0].message);
+        assert!(steps(&found[0]).contains("jsonData"), "{}", steps(&found[0]));
+        assert!(with_log(&[("GrafanaDatasource", source("other", json!({})))]).is_empty(), "it is gone");
+        let told = json!({"conditions": [{"type": "DatasourceSynchronized", "status": "False", "message": "bad"}]});
+        assert_eq!(with_log(&[("GrafanaDatasource", source("prometheus", told))]).len(), 1, "told once");
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(crate) mod nodes;
 pub(crate) mod not_created;
 pub(crate) mod not_served;
 pub(crate) mod operated;
+pub(crate) mod operator_log;
 pub(crate) mod own_address;
 pub(crate) mod owner;
 pub(crate) mod parts;
