@@ -13,7 +13,10 @@ import threading
 import time
 
 # What other objects of a state stand on comes first; what would refuse the others comes last.
-FIRST = ["namespaces", "nodes", "storageclasses", "priorityclasses", "persistentvolumes", "serviceaccounts", "secrets", "configmaps"]
+FIRST = [
+    "namespaces", "nodes", "storageclasses", "priorityclasses", "persistentvolumes", "serviceaccounts", "secrets", "configmaps",
+    "deployments", "statefulsets", "daemonsets", "replicasets",
+]
 LAST = ["resourcequotas", "limitranges", "apiservices", "validatingwebhookconfigurations", "mutatingwebhookconfigurations"]
 # Made by the API server or by controllers out of other objects.
 DERIVED = {"componentstatuses", "events", "endpoints", "customresourcedefinitions"}
@@ -58,6 +61,8 @@ class Cluster:
         self.local = threading.local()
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.held = None
+        # What owns others has another uid each time that it is made: kind, namespace and name to it.
+        self.uids = {}
         self.discover()
         self.own = set(self.objects())
         self.held = set()
@@ -177,6 +182,12 @@ class Cluster:
         if any(key not in same for key in [*self.wanted, *have] if key not in self.own):
             # Admission would judge what is made again.
             same = {key for key in same if key[1] not in LAST}
+        # Whoever is owned by what is made again names it by its new uid.
+        again = {(self.resources[key[:2]][0], key[2], key[3]) for key in self.wanted if key not in same and key[:2] in self.resources}
+        for key in list(same):
+            owners = self.wanted.get(key, {}).get("metadata", {}).get("ownerReferences", [])
+            if any({(o["kind"], key[2], o["name"]), (o["kind"], "", o["name"])} & again for o in owners):
+                same.discard(key)
         old = [key for key in have if key not in self.own and key not in same]
         # What would refuse goes first, what others lie in last.
         for key in sorted(old, key=lambda k: (k[1] == "namespaces", k[1] not in LAST)):
@@ -230,7 +241,8 @@ class Cluster:
             item["type"] = item.get("type", "Opaque") if item.get("type", "").startswith("helm.sh/") else "Opaque"
         for owner in item["metadata"].get("ownerReferences", []):
             owner.setdefault("apiVersion", "v1")
-            owner["uid"] = owner.get("uid") or owner["name"]
+            made = self.uids.get((owner["kind"], namespace, owner["name"])) or self.uids.get((owner["kind"], "", owner["name"]))
+            owner["uid"] = made or owner.get("uid") or owner["name"]
         if plural == "persistentvolumes":
             item["spec"].setdefault("accessModes", ["ReadWriteOnce"])
             item["spec"].setdefault("capacity", {"storage": "1Gi"})
@@ -246,6 +258,7 @@ class Cluster:
             status, made = self.call("GET", self.url(key))
         if status >= 300:
             return f"{plural} {namespace}/{name}: {made.get('message', status)[:200]}"
+        self.uids[(item["kind"], namespace, name)] = made["metadata"]["uid"]
         if state:
             made["status"] = state
             self.call("PUT", self.url(key) + "/status", made)

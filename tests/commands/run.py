@@ -28,7 +28,7 @@ from cluster import Cluster, version_of
 NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor", "kubeseal", "skopeo"]
 # What kubelets, aggregated APIs and Services would answer.
 NOBODY_THERE = re.compile(
-    r"error dialing backend|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
+    r"error dialing backend|no such host|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
     r"metrics not available|unable to upgrade connection|dial tcp|address not allowed|pod is not running|pod .* does not have a host assigned|"
     r"exceeded its progress deadline|currently unable to handle the request|the server is currently unable|timed out waiting|egress|connection refused|ServiceUnavailable|"
     r"unable to forward port because pod is not running|cannot exec into a container in a completed pod|InternalError|an error on the server")
@@ -97,7 +97,7 @@ class Runner:
         """Steps that follow each other, from the state as it was recorded."""
         if self.state is not self.cluster.state:
             self.state, self.seen = self.cluster.state, None
-        self.gone, self.awaited, self.fetched = set(), False, False
+        self.gone, self.awaited, self.fetched, self.unfilled = set(), False, False, False
         dirty = False
         with tempfile.TemporaryDirectory() as here:
             for step in steps:
@@ -147,6 +147,7 @@ class Runner:
         if code:
             reason = self.excuse(command, text)
             if reason:
+                self.unfilled |= "kubectl exec" in command and " > " in command
                 return self.excused(reason, step)
             self.counts["failed"] += 1
             return [f"exit {code}: {' '.join(text.split())[:300]}"]
@@ -192,6 +193,8 @@ class Runner:
             return "a file that AWS did not fill"
         if self.awaited and re.search(r"(promtool|amtool) check", command):
             return "judges a file that people correct"
+        if self.unfilled and "does not look like a tar archive" in text:
+            return "a file that a pod did not fill"
         if re.search(r'the path "[^"]*" does not exist|[Nn]o such file', text) or "test -s " in command:
             self.awaited = True
             return "needs a file of the user"
@@ -256,7 +259,7 @@ class Runner:
         process = subprocess.Popen(["bash", "-c", command], cwd=here, env=self.env, text=True, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            text, _ = process.communicate(timeout=2 if WAITS.search(command) else 20 if changing else 5)
+            text, _ = process.communicate(timeout=1 if WAITS.search(command) else 20 if changing else 5)
             return process.returncode, text
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -357,10 +360,10 @@ def main():
                 if given.verbose:
                     print(f"{at}/{len(given.bundles)} {bundle}", file=sys.stderr, flush=True)
                 runner.bundle(bundle)
+                if known:
+                    known.write_text(json.dumps(sorted(runner.known)))
         finally:
             cluster.close()
-            if known:
-                known.write_text(json.dumps(sorted(runner.known)))
     print(f"{len(runner.problems)} problems;", ", ".join(f"{n} {what}" for what, n in sorted(runner.counts.items())))
     print("not run:", ", ".join(f"{n} {what}" for what, n in runner.left_out.most_common()))
     if given.list:
