@@ -187,11 +187,20 @@ fn mask_line(line: &str, is_file: bool) -> (String, Option<Within>) {
         if (key.contains('_') || text.starts_with('-') || found[3].contains([':', '=']))
             && is_like_credential(key)
             && is_secret_value(&found[4])
+            && !(found[3].trim().is_empty() && is_said_of(&found[4]))
         {
             return (format!("{blank}{}{key}{}{MASK}", &found[1], &found[3]), None);
         }
     }
     (format!("{blank}{}", in_line(text)), None)
+}
+
+/// What is said of a key, and is no value of it: `cookie_secret must be 16, 24 or 32 bytes`, `api_key is not set`.
+fn is_said_of(text: &str) -> bool {
+    pattern!(
+        r"^(?:(?:must|should|shall|cannot|can|may|will|needs?|requires?|missing|invalid|not|too|has (?:to|no|not)|have (?:to|no|not)|does not)(?: |$|[:,.;])|(?:is|are|was|were|has been) (?:not|missing|required|empty|invalid|unset|too|set|expired|deprecated|ignored|no longer)\b)"
+    )
+    .is_match(text)
 }
 
 /// `Bearer <redacted>` for the value of an Authorization header.

@@ -76,6 +76,22 @@ fn what_a_registry_says_of_authorization_is_no_header() {
 }
 
 #[test]
+fn a_log_that_speaks_of_a_key_is_no_file_with_its_value() {
+    for said in [
+        "cookie_secret must be 16, 24, or 32 bytes to create an AES cipher, but is 5 bytes",
+        "client_secret is required",
+        "api_key missing: see the documentation",
+        "bearer_token should not be set beside basic_auth",
+    ] {
+        assert_eq!(mask_file(said), said);
+    }
+    for value in ["api_key s3cr3t", "client_secret mustard-s3cr3t", "db_password is-s3cr3t", "auth_token: must s3cr3t"]
+    {
+        assert!(!mask_file(value).contains("s3cr3t"), "{}", mask_file(value));
+    }
+}
+
+#[test]
 fn no_shape_of_a_secret_is_shown() {
     let mut wrong = Vec::new();
     for text in SECRETS {
