@@ -42,9 +42,17 @@ pub fn add(snap: &Snapshot, report: &mut Report) {
         // The last one before is the likeliest to matter.
         found.sort_by_key(|c| std::cmp::Reverse(c.at));
         found.truncate(SHOWN);
-        let root = group.root;
-        report.findings[root].changes = found.iter().map(|c| shown(snap, c, &seen)).collect();
+        let root = &mut report.findings[group.root];
+        let news = found.iter().filter(|c| !(is_told(root, c) && c.by.is_none()));
+        root.changes = news.map(|c| shown(snap, c, &seen, is_told(root, c))).collect();
     }
+}
+
+/// What differs in the revision stands in the root's own evidence: who made it is all that is left to say.
+fn is_told(root: &Finding, change: &changes::Change) -> bool {
+    let What::Template { revision, .. } = &change.what else { return false };
+    let source = changes::source(&change.resource, &format!("revision {revision}"));
+    root.evidence.iter().any(|e| e.source == source)
 }
 
 /// When a root was first seen, and what that time is.
@@ -145,7 +153,7 @@ fn is_near(snap: &Snapshot, change: &changes::Change, seen: Timestamp) -> bool {
     is_news && (-AFTER..=BEFORE).contains(&before)
 }
 
-fn shown(snap: &Snapshot, change: &changes::Change, seen: &Seen) -> Change {
+fn shown(snap: &Snapshot, change: &changes::Change, seen: &Seen, is_told: bool) -> Change {
     let minutes = (seen.at.as_second() - change.at.as_second()).max(0) / 60;
     let when = match minutes {
         0 => "less than a minute".to_owned(),
@@ -153,7 +161,11 @@ fn shown(snap: &Snapshot, change: &changes::Change, seen: &Seen) -> Change {
         m => format!("{} h", m / 60),
     };
     let by = change.by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
-    let text = mask(&format!("{when} {}: {}{by}", seen.what, what(change)));
+    let what = match &change.what {
+        What::Template { revision, .. } if is_told => format!("revision {revision} of {}", change.resource),
+        _ => what(change),
+    };
+    let text = mask(&format!("{when} {}: {what}{by}", seen.what));
     Change { at: change.at, subject: change.resource.clone(), text, evidence: evidence(snap, change) }
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::kubernetes::changes;
 use crate::domain::kubernetes::differs;
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::last_revision::{self, LastRevision, Ran};
@@ -143,7 +144,6 @@ pub(crate) fn evidence(last: &LastRevision) -> Option<Evidence> {
     let of = if last.revision.is_empty() { "pod " } else { "" };
     let value = format!("{of}made {}: {}", minute(last.at), difference(last));
     let show = "kubectl rollout history {{ target }} -n {{ namespace }}";
-    let source = format!("{}, {}", last.workload, revision(last));
-    let made = Evidence::new(source, value, show);
+    let made = Evidence::new(changes::source(&last.workload, &revision(last)), value, show);
     Some(made.with("target", last.workload.kubectl_name()).with("namespace", namespace))
 }

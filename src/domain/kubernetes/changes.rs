@@ -162,6 +162,11 @@ fn release(snap: &Snapshot, resource: &ResourceRef, meta: &Meta) -> Option<Chang
     Some(Change { resource: resource.clone(), at: newest.changed_at?, what, by: None })
 }
 
+/// Where a revision is told of: `Deployment m/web, revision 8`.
+pub(crate) fn source(workload: &ResourceRef, revision: &str) -> String {
+    format!("{workload}, {revision}")
+}
+
 /// When EKS last changed an add-on.
 fn addon(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
     let ResourceRef::Aws(aws) = resource else { return Vec::new() };
