@@ -32,8 +32,10 @@ enum Fix {
     Purge {
         namespace: String,
         release: String,
-        /// The labels by which its objects are found.
+        /// The labels by which its objects are found in their namespace.
         selector: String,
+        /// jq's filter for the names of those that the release annotated: others of its name, elsewhere, are not among them.
+        annotated: &'static str,
         stateful_sets: Vec<String>,
         daemon_sets: Vec<String>,
         /// Claims that wait.
@@ -46,8 +48,12 @@ enum Fix {
         config_maps: Vec<String>,
         validating: Vec<String>,
         mutating: Vec<String>,
-        /// A release of the same name in another namespace may own what is cluster-wide.
-        shared: bool,
+        /// The pattern of the names of Secrets that the Prometheus operator made for its StatefulSets; empty where none is left.
+        operator_secrets: String,
+        /// Services of the kubelets that its operator kept, and the label of their slices.
+        kubelet_services: Vec<String>,
+        kubelet_namespace: String,
+        kubelet_slices: String,
     },
     KubeletService {
         services: Vec<String>,
@@ -104,7 +110,7 @@ fn kubelets(snap: &Snapshot) -> Option<Finding> {
         .with("namespace", namespace),
     );
     Some(made.fix(Fix::KubeletService {
-        slices: format!("kubernetes.io/service-name in ({})", names.join(",")),
+        slices: slices_of(&names),
         services: names,
         service_namespace: namespace.clone(),
         kept,
@@ -210,12 +216,25 @@ fn finding(snap: &Snapshot, left: &Leftover<'_>) -> Option<Finding> {
     Some(made)
 }
 
-/// Another namespace has a release of this name: what bears it cluster-wide may be of that one.
-fn shares_its_name(snap: &Snapshot, left: &Leftover<'_>) -> bool {
-    let releases = snap.helm_releases.items().unwrap_or_default().iter();
-    releases
-        .into_iter()
-        .any(|r| r.name == left.name && r.metadata.namespace != left.namespace && r.status != "uninstalled")
+/// What the release annotated, and nothing of another one of its name.
+const ANNOTATED: &str = r#".items[].metadata | select(.annotations["meta.helm.sh/release-name"] == $release and .annotations["meta.helm.sh/release-namespace"] == $namespace) | .name"#;
+
+/// What the Prometheus operator calls the Secrets that it makes for a server, behind the name of its StatefulSet.
+const OPERATOR_SECRETS: &str =
+    "(-(generated|tls-assets(-[0-9]+)?|web-config|cluster-tls-config|thanos-prometheus-http-client-file))?$";
+
+/// `^secret/(prometheus-x|alertmanager-y)(-…)?$`.
+fn operator_secrets(left: &Leftover<'_>) -> String {
+    let sets = left.workloads.iter().filter(|w| w.kind == "StatefulSet").map(|w| &w.metadata);
+    let of_operator = sets
+        .filter(|m| m.label("managed-by").or(m.label("app.kubernetes.io/managed-by")) == Some("prometheus-operator"));
+    let names: Vec<&str> = of_operator.map(|m| m.name.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!("^secret/({}){OPERATOR_SECRETS}", names.join("|")) }
+}
+
+/// `kubernetes.io/service-name in (a,b)`.
+fn slices_of(services: &[String]) -> String {
+    format!("kubernetes.io/service-name in ({})", services.join(","))
 }
 
 /// `2 StatefulSets, 2 claims, 2 Released volumes, 2 webhook configurations`.
@@ -249,6 +268,11 @@ fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
     let all = left.claims.iter().copied();
     let (claims, bound): (Vec<&PersistentVolumeClaim>, Vec<&PersistentVolumeClaim>) =
         all.partition(|c| c.status.phase == "Pending");
+    // The operator keeps all of them in one namespace.
+    let kubelets = kubelet_services::of_gone(snap, &left.name);
+    let kubelet_namespace = kubelets.first().map(|s| s.metadata.namespace.clone()).unwrap_or_default();
+    let kubelets = kubelets.iter().filter(|s| s.metadata.namespace == kubelet_namespace);
+    let kubelet_services: Vec<String> = kubelets.map(|s| s.metadata.name.clone()).collect();
     Fix::Purge {
         namespace: left.namespace.clone(),
         release: left.name.clone(),
@@ -262,6 +286,10 @@ fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
         config_maps: left.config_maps.iter().map(|m| m.metadata.name.clone()).collect(),
         validating: named("ValidatingWebhookConfiguration"),
         mutating: named("MutatingWebhookConfiguration"),
-        shared: shares_its_name(snap, left),
+        annotated: ANNOTATED,
+        operator_secrets: operator_secrets(left),
+        kubelet_slices: slices_of(&kubelet_services),
+        kubelet_services,
+        kubelet_namespace,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::claims::template_of;
+use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::releases;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::kubernetes::webhooks::Hook;
@@ -52,6 +53,8 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Leftover<'_>> {
     for left in &mut all {
         left.claims = claims(snap, left);
         left.volumes = volumes(snap, left);
+        let rules = rule_files(snap, left);
+        left.config_maps.extend(rules);
     }
     all
 }
@@ -71,6 +74,23 @@ fn gone(snap: &Snapshot, meta: &Meta, home: &str) -> Option<(String, String)> {
     }
     let release = releases::of(snap, meta, home).filter(releases::Release::is_gone)?;
     Some((release.namespace.unwrap_or_else(|| home.to_owned()), release.name))
+}
+
+/// The ConfigMaps into which the Prometheus operator wrote the rules of a StatefulSet that is left.
+fn rule_files<'a>(snap: &'a Snapshot, left: &Leftover<'a>) -> Vec<&'a ConfigMap> {
+    let is_read = |map: &ConfigMap| {
+        left.workloads.iter().any(|w| {
+            let name = map.metadata.name.strip_prefix(w.metadata.name.as_str());
+            name.is_some_and(|rest| rest.starts_with("-rulefiles-")) && mounts::reads(w, map)
+        })
+    };
+    let maps = snap.config_maps.items().unwrap_or_default().iter();
+    let made = maps.filter(|m| {
+        let meta = &m.metadata;
+        let by_operator = meta.label("managed-by").or(meta.label("app.kubernetes.io/managed-by"));
+        by_operator == Some("prometheus-operator") && meta.deletion_timestamp.is_none() && meta.controller().is_none()
+    });
+    made.filter(|m| is_read(m)).collect()
 }
 
 fn claims<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVolumeClaim> {

@@ -69,6 +69,23 @@ pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
     scraped.filter(|l| l.targets > 0).collect()
 }
 
+/// Those that the operator of a release kept which is gone: they bear its name, and that of no other release. Empty where it is
+/// not known what the operators keep.
+pub(crate) fn of_gone<'a>(snap: &'a Snapshot, release: &str) -> Vec<&'a Service> {
+    if !snap.workloads.gaps().is_empty() || !snap.scope.gaps.is_empty() || !snap.helm_releases.is_whole() {
+        return Vec::new();
+    }
+    let kept = kept(snap);
+    let bears = |service: &Service, name: &str| {
+        service.metadata.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'))
+    };
+    let releases = snap.helm_releases.items().unwrap_or_default();
+    let of_another = |s: &Service| releases.iter().any(|r| r.status != "uninstalled" && bears(s, &r.name));
+    let services = snap.services.items().unwrap_or_default().iter();
+    let own = services.filter(|s| is_of_kubelets(s) && bears(s, release));
+    own.filter(|s| !kept.contains(&full_name(s)) && !of_another(s)).collect()
+}
+
 fn full_name(service: &Service) -> String {
     format!("{}/{}", service.metadata.namespace, service.metadata.name)
 }
