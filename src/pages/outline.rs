@@ -30,7 +30,8 @@ pub(super) enum Values {
 /// What a template becomes, by branch: where it is one choice and nothing else, each of its branches is a text of its own;
 /// of choices within a text the first branch is taken.
 pub(super) fn alternatives(template: &str, values: Values) -> Vec<String> {
-    let nodes = parse(template);
+    let template = without_sets(template);
+    let nodes = parse(&template);
     let mut parts = nodes.iter().filter(|n| !matches!(n, Node::Text(text) if text.trim().is_empty()));
     let texts = match (parts.next(), parts.next()) {
         (Some(Node::Choice(branches)), None) => branches.iter().flat_map(|b| branch(&b.nodes, values)).collect(),
@@ -56,6 +57,33 @@ fn branch(nodes: &[Node<'_>], values: Values) -> Vec<String> {
 /// The first text that a template becomes, on one line as it is written.
 pub(super) fn first(template: &str) -> String {
     tidy(&shown(&parse(template), Values::Plain))
+}
+
+/// The template with what `{% set name = … %}` gives in the place of each name: a text, or another value.
+fn without_sets(template: &str) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    let mut known: Vec<(String, String)> = Vec::new();
+    let filled = |text: &str, known: &[(String, String)]| {
+        known.iter().fold(text.to_owned(), |text, (name, given)| text.replace(&format!("{{{{ {name} }}}}"), given))
+    };
+    while let Some((before, after)) = rest.split_once("{% set ") {
+        let Some((set, after)) = after.split_once(" %}") else { break };
+        out.push_str(&filled(before, &known));
+        if let Some((name, given)) = set.split_once(" = ") {
+            let quoted = given.strip_prefix(['"', '\'']).and_then(|g| g.strip_suffix(['"', '\'']));
+            let given = match quoted {
+                Some(text) if text.contains([' ', '"', ';', '$']) => format!("'{text}'"),
+                Some(text) => text.to_owned(),
+                None => format!("{{{{ {given} }}}}"),
+            };
+            known.retain(|(known, _)| known != name);
+            known.push((name.to_owned(), given));
+        }
+        rest = after.strip_prefix('\n').unwrap_or(after);
+    }
+    out.push_str(&filled(rest, &known));
+    out
 }
 
 /// No blank lines at the ends, none that only a condition left.
@@ -174,6 +202,13 @@ mod tests {
             alternatives("get {% if a %}x{% else %}y{% endif %}{% if b %} -n {{ n }}{% endif %}", Values::Plain),
             ["get x -n <n>"]
         );
+    }
+
+    #[test]
+    fn what_is_set_stands_in_the_place_of_its_name() {
+        let template = "{% if a %}\n{% set file = \"x.txt\" %}\n{% set key = secret_key %}\ntest -s {{ file }} {{ key }}\n{% endif %}";
+        assert_eq!(alternatives(template, Values::Quoted), ["test -s x.txt '<secret-key>'"]);
+        assert_eq!(alternatives("{% set c = 'a=[\"b c\"]' %}\nrun {{ c }}", Values::Quoted), ["run 'a=[\"b c\"]'"]);
     }
 
     #[test]

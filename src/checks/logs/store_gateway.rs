@@ -242,11 +242,7 @@ impl<'a> Case<'a> {
     }
 
     fn change(&self) -> Configuration {
-        Configuration {
-            config_kind: if self.config_map.is_empty() { "" } else { "configmap" },
-            config_name: self.config_map.clone(),
-            managed_by: Target::of(self.snap, self.pod).managed_by,
-        }
+        Configuration::of_map(self.config_map.clone(), Target::of(self.snap, self.pod).managed_by)
     }
 
     fn way(&self) -> Way {

@@ -56,7 +56,6 @@ enum Way {
         key: String,
         /// The key holds a whole address, with user and password in it.
         whole: bool,
-        patch: String,
     },
     Rights {
         user: String,
@@ -317,8 +316,7 @@ fn way(
     match failing.why {
         Why::Login => {
             let (secret, key, whole) = login(container).unwrap_or_default();
-            let patch = format!("{{\"data\":{{\"{key}\":\"%s\"}}}}");
-            Way::Login { user, secret, key, whole, patch }
+            Way::Login { user, secret, key, whole }
         }
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
         Why::Collector => {

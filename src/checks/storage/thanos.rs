@@ -81,7 +81,6 @@ enum Way {
         secret: String,
         key: String,
         key_path: String,
-        patch: String,
     },
     Store,
     DiskFull,
@@ -91,6 +90,8 @@ enum Way {
         address: String,
         host: String,
         port: String,
+        /// The JSONPath of the arguments of the pod that has the address; empty where it is a name.
+        listens: String,
     },
     /// The sidecar asks its Prometheus wrongly.
     Prometheus {
@@ -350,7 +351,6 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
                 partition_suffix: if region.starts_with("cn-") { ".cn" } else { "" },
                 region,
                 key_path: path_of_key(&key),
-                patch: format!("{{\"data\":{{\"{key}\":\"%s\"}}}}"),
                 secret,
                 key,
             }
@@ -360,10 +360,16 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         Trouble::Stores if is_silent(failing) => {
             let address = address(&failing.text).unwrap_or("<address>:10901");
             let (host, port) = address.rsplit_once(':').unwrap_or((address, "10901"));
+            let host = host.trim_matches(['[', ']']);
+            let is_ip = host.parse::<std::net::IpAddr>().is_ok();
+            let of_pod = format!(
+                "{{range .items[?(@.status.podIP==\"{host}\")]}}{{.metadata.namespace}}/{{.metadata.name}}{{range .spec.containers[*]}}{{\"\\n\"}}{{.name}} {{.args}}{{end}}{{\"\\n\"}}{{end}}"
+            );
             Way::Silent {
                 address: address.to_owned(),
-                host: host.trim_matches(['[', ']']).to_owned(),
+                host: host.to_owned(),
                 port: port.to_owned(),
+                listens: if is_ip { of_pod } else { String::new() },
             }
         }
         Trouble::Stores => Way::Stores,

@@ -8,7 +8,7 @@ use crate::checks::support::configuration::Configuration;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::arguments;
-use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::owner::{Target, is_kind};
 use crate::model::Placeholder;
 
@@ -60,18 +60,13 @@ impl Case<'_> {
         let container = pod.spec.containers.iter().find(|c| Some(c.name.as_str()) == self.said.container());
         let file = container.and_then(|c| arguments::flag(c, "config.file"));
         let origin = container.zip(file).map(|(c, file)| mounts::origin(self.snap, pod, c, file));
-        let (config_kind, config_name) = match origin {
-            Some(Origin::ConfigMap { name, .. }) => ("configmap", name),
-            Some(Origin::Secret { name, .. }) => ("secret", name),
-            _ => ("", String::new()),
-        };
         let managed_by = Target::of(self.snap, pod).managed_by;
         self.plain(
             Fix::Endpoint {
                 of: self.of(),
                 asked,
                 region: Place::of(self.snap).region,
-                configuration: Configuration { config_kind, config_name, managed_by },
+                configuration: Configuration::of(origin, managed_by),
             },
             format!(
                 "gets no credentials: it asks another service{at} for them and not STS, as an SDK does that was given an address of its own for S3 (endpoint)"

@@ -43,7 +43,8 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Network {
-        pod: String,
+        /// Those that use it, as `pod/NAME`.
+        pods: Vec<String>,
         claim: String,
         size: String,
         /// A class of block devices, a claim of it, and the pod that copies the data there.
@@ -69,7 +70,13 @@ enum Way {
         repair: Box<Repair>,
     },
     /// It may be read only.
-    ReadOnly { claim: String, data: String, pod: String, pods: Vec<String> },
+    ReadOnly {
+        claim: String,
+        data: String,
+        pod: String,
+        /// Those that use the claim.
+        pods: Vec<String>,
+    },
     /// Nothing failed so far: writers only wait for each other.
     Waits {
         managed_by: String,
@@ -243,7 +250,7 @@ fn move_data(
         {"name": volume.map_or("storage", |v| v.name.as_str()), "persistentVolumeClaim": {"claimName": new_claim}}
     ]}}}});
     Way::Network {
-        pod: pod.metadata.name.clone(),
+        pods: users(snap, pod),
         claim: name.to_owned(),
         size: claim.and_then(|c| c.spec.resources.requests.get("storage")).cloned().unwrap_or_else(|| "10Gi".into()),
         block_class: Box::new(block_class(snap)),

@@ -36,7 +36,8 @@ pub(super) fn finding(snap: &Snapshot, log: &ContainerLog) -> Option<Finding> {
         ("its file is damaged", way)
     } else {
         let claim = claim_name(&origin).to_owned();
-        let way = Way::ReadOnly { claim, data: data.to_owned(), pod: meta.name.clone(), pods: users(snap, pod) };
+        let pods = if claim.is_empty() { Vec::new() } else { users(snap, pod) };
+        let way = Way::ReadOnly { claim, data: data.to_owned(), pod: meta.name.clone(), pods };
         ("it may not write its file", way)
     };
     let owner = snap.owner_ref(pod);

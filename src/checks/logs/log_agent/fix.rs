@@ -308,6 +308,7 @@ impl Case<'_> {
             config_kind: self.config.kind,
             config_name: self.config.name.clone(),
             managed_by: self.managed_by(),
+            ..Configuration::default()
         }
     }
 

@@ -321,13 +321,7 @@ impl<'a> Case<'a> {
             Trouble::Key => self.key(detail),
             Trouble::Gone => Way::Gone { program, detail },
             Trouble::Slow => Way::Slow { detail, config_path: config_path() },
-            Trouble::Flush => Way::Flush {
-                program,
-                detail,
-                config_path: self.path(if program == "Tempo" { "/status/config" } else { "/config" }),
-                on_claim: self.claim().is_some(),
-                configuration: self.change().configuration,
-            },
+            Trouble::Flush => self.flush(detail),
             Trouble::Blocks => Way::Blocks { detail },
             Trouble::Period => Way::Period { time: time_of(&failing.text), detail, change: change() },
             Trouble::IndexGateway => Way::IndexGateway { detail },
@@ -438,6 +432,19 @@ impl<'a> Case<'a> {
         }
     }
 
+    fn flush(&self, detail: String) -> Way {
+        let program = self.failing.store.name();
+        let on_claim = self.claim().is_some();
+        // What is on no claim is lost with a restart; Mimir has no such time.
+        let configuration = match program {
+            "Mimir" => Configuration::of(None, self.managed_by()),
+            _ if !on_claim => Configuration::of(None, self.managed_by()),
+            _ => self.change().configuration,
+        };
+        let config_path = self.path(if program == "Tempo" { "/status/config" } else { "/config" });
+        Way::Flush { program, detail, config_path, on_claim, configuration }
+    }
+
     fn ring(&self, detail: String) -> Way {
         let page = self.failing.store.ring_page();
         let address = self.pod.and_then(|p| p.status.pod_ip.as_deref()).unwrap_or("<pod-address>");
@@ -469,12 +476,8 @@ impl<'a> Case<'a> {
     fn change(&self) -> Change {
         let container = self.pod.zip(self.container);
         let file = |c: &'a Container| arguments::flag(c, "config.file").unwrap_or("/etc/loki/config/config.yaml");
-        let (config_kind, config_name) = match container.map(|(p, c)| mounts::origin(self.snap, p, c, file(c))) {
-            Some(Origin::ConfigMap { name, .. }) => ("configmap", name),
-            Some(Origin::Secret { name, .. }) => ("secret", name),
-            _ => ("", String::new()),
-        };
-        let configuration = Configuration { config_kind, config_name, managed_by: self.managed_by() };
+        let origin = container.map(|(p, c)| mounts::origin(self.snap, p, c, file(c)));
+        let configuration = Configuration::of(origin, self.managed_by());
         Change { program: self.failing.store.name(), configuration }
     }
 }

@@ -89,23 +89,25 @@ fn unknown(case: &Case<'_>) -> Way {
             }
             if let Some(address) = case.listens_to_itself() {
                 let collector = is_collector(&case.failing.container.image);
-                return Way::ProbeLocal { container, address, collector, pod, kept };
+                let config_map = if collector { config_map_of(case) } else { String::new() };
+                return Way::ProbeLocal { container, address, collector, config_map, pod, kept };
             }
             let node = case.snap.node_of(case.failing.pod);
             let of_cni = case.failing.container.image.contains("amazon-k8s-cni");
             let instance = node.filter(|_| of_cni).and_then(Node::shell_instance).map(str::to_owned);
             let elsewhere = case.listens_elsewhere();
+            let below = foundation::is_part(case.failing.pod);
             Way::Probe {
                 listens: elsewhere.as_ref().map(Elsewhere::ports).unwrap_or_default(),
                 asked: elsewhere.as_ref().map(|e| e.asked),
                 container,
                 is_prometheus,
-                below: foundation::is_part(case.failing.pod),
+                below,
                 instance,
                 commands: json!({"commands": ["tail -n 60 /var/log/aws-routed-eni/ipamd.log"]}).to_string(),
                 region: Place::of(case.snap).region,
                 pod,
-                kept,
+                kept: if below { Kept::default() } else { kept },
             }
         }
         Cause::Hook(_) => Way::Hook { container, pod, kept: Kept::of(&case.target) },
@@ -117,17 +119,14 @@ fn unknown(case: &Case<'_>) -> Way {
     }
 }
 
-/// The runtime of its node does not get it begun.
-fn runtime(case: &Case<'_>) -> Option<Way> {
-    let (_, known) = case.runtime()?;
-    let own = case.snap.node_of(case.failing.pod)?;
-    Some(Way::Runtime {
-        node: node(case),
-        pod: case.pod_name(),
-        elsewhere: nodes::can_move(case.snap, case.failing.pod),
-        filters: known == Known::Filters,
-        instance: Instance::of(case.snap, own),
-    })
+/// The ConfigMap that a collector reads its configuration from, where no operator makes it.
+fn config_map_of(case: &Case<'_>) -> String {
+    let (pod, container) = (case.failing.pod, case.failing.container);
+    let file = arguments::flag(container, "config");
+    let origin = file.map(|file| mounts::origin(case.snap, pod, container, file));
+    let map = origin.and_then(|o| mounts::config_map(case.snap, &pod.metadata.namespace, &o)).map(|(map, _)| map);
+    let own = map.filter(|m| m.metadata.controller().is_none());
+    own.map(|m| m.metadata.name.clone()).unwrap_or_default()
 }
 
 /// Its words are of the run before.

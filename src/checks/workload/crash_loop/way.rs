@@ -558,6 +558,8 @@ pub(super) enum Way {
         address: String,
         /// It is an OpenTelemetry Collector.
         collector: bool,
+        /// The ConfigMap with its configuration; empty where an operator makes it, or nobody knows it.
+        config_map: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,

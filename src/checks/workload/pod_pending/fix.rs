@@ -428,16 +428,32 @@ impl Asked<'_> {
         }
     }
 
+    /// Roles of nodes that the cluster admits, by their names; one of a node group is admitted as such, and cannot be one of
+    /// Auto Mode too.
+    fn admitted_node_roles(&self) -> Vec<String> {
+        let of_groups: Vec<&str> = self.snap.eks_nodegroups.iter().flatten().map(|g| g.node_role.as_str()).collect();
+        // They only fill in what is asked for.
+        let entries = journal::aside(|| self.snap.access_entries.as_deref().unwrap_or_default());
+        let is_node = |arn: &&String| {
+            let name = arn.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+            arn.contains(":role/") && !arn.contains("/aws-service-role/") && name.contains("node")
+        };
+        entries.iter().filter(is_node).filter(|arn| !of_groups.contains(&arn.as_str())).cloned().collect()
+    }
+
     /// Without a role for the nodes the API refuses the pools.
     fn no_pools(&self, place: Place) -> Way {
         let config = self.snap.eks_cluster.as_ref().ok().and_then(|c| c.compute_config.as_ref());
         let role = config.and_then(|c| c.node_role_arn.as_deref()).filter(|r| !r.is_empty());
-        let arn = role.unwrap_or("<node-role>");
-        let compute = json!({"enabled": true, "nodePools": ["general-purpose", "system"], "nodeRoleArn": arn});
+        let known = role.is_some();
+        let admitted = self.admitted_node_roles();
+        let offered = role.map_or(admitted, |r| vec![r.to_owned()]);
+        let role = Placeholder::new("node-role").how("aws iam list-roles --query 'Roles[].Arn'").candidates(offered);
+        let compute = json!({"enabled": true, "nodePools": ["general-purpose", "system"], "nodeRoleArn": role.shown()});
         Way::NoPools {
             compute: compute.to_string(),
-            role: Placeholder::new("node-role").how("aws iam list-roles --query 'Roles[].Arn'").candidates(role),
-            role_known: role.is_some(),
+            role,
+            role_known: known,
             cluster: place.cluster,
             region: place.region,
         }

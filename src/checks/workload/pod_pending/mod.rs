@@ -35,7 +35,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers, PartLogs, KubernetesVersion],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, AccessEntries, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers, PartLogs, KubernetesVersion],
         fix: Fix,
     }
 }
