@@ -124,6 +124,9 @@ class Cluster:
         found = {}
         for (version, plural), (_, answer) in zip(keys, self.pool.map(lambda key: self.call("GET", f"/{key[0]}/{key[1]}"), keys)):
             for item in answer.get("items") or []:
+                # The API server itself registers what definitions bring, some time after them.
+                if plural == "apiservices" and "kube-aggregator.kubernetes.io/automanaged" in item["metadata"].get("labels", {}):
+                    continue
                 found[(version, plural, item["metadata"].get("namespace", ""), item["metadata"]["name"])] = item
         return found
 

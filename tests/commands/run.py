@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True
 
 from cluster import Cluster, version_of
 
-NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor", "kubeseal", "skopeo"]
+NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor", "kubeseal", "skopeo", "vault"]
 # What kubelets, aggregated APIs and Services would answer.
 NOBODY_THERE = re.compile(
     r"error dialing backend|no such host|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
@@ -198,6 +198,8 @@ class Runner:
         if re.search(r'the path "[^"]*" does not exist|[Nn]o such file', text) or "test -s " in command:
             self.awaited = True
             return "needs a file of the user"
+        if "$(" in command and re.search(r"no name was specified|You must provide one or more resources", text):
+            return "an object of a kind that the recording lacks"
         if self.is_unrecorded(text) or re.search(r"no rollout history found|no last revision to roll back", text):
             return "an object of a kind that the recording lacks"
         if self.is_there(text):
