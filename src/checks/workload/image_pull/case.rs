@@ -6,7 +6,7 @@ use super::Failure;
 use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::image::{Image, Retired};
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::pull_error::Reason;
 use crate::domain::text::windows::RECENT;
 use crate::model::Evidence;
@@ -268,6 +268,14 @@ impl<'a> Case<'a> {
                 Image::parse(plain).map(|_| plain.to_owned())
             }
         }
+    }
+
+    /// The workload still names the image: a pod that is older than its template needs no way back.
+    pub(super) fn is_of_template(&self) -> bool {
+        let Some(workload) = owner::workload(self.snap, &self.target.owner) else { return true };
+        let spec = &workload.spec.template.spec;
+        let mut own = spec.init_containers.iter().chain(&spec.containers);
+        own.find(|c| c.name == self.container.name).is_none_or(|c| c.image == self.container.image)
     }
 
     /// The image that another, ready pod of the same owner runs.

@@ -45,7 +45,8 @@ impl Fix {
 
 impl Case<'_> {
     fn way(&self, cause: Cause, replaced: bool) -> Way {
-        let running = || self.running().filter(|_| self.target.in_place() && replaced).map(str::to_owned);
+        let back = self.target.in_place() && replaced && self.is_of_template();
+        let running = || self.running().filter(|_| back).map(str::to_owned);
         let current = || self.container.image.clone();
         let pod = || self.pod.metadata.name.clone();
         let rolls = self.target.settable != Settable::No;
@@ -190,8 +191,10 @@ impl Case<'_> {
 
     fn set_image(&self) -> SetImage {
         let image = self.wanted().unwrap_or_else(|| "<image>".to_owned());
+        let waits = self.target.stateful && self.target.in_place();
         SetImage {
             container: self.container.name.clone(),
+            waiting_pod: if waits { self.pod.metadata.name.clone() } else { String::new() },
             in_place: self.target.in_place(),
             custom: self.custom(),
             custom_name: self.custom_name(),

@@ -194,6 +194,8 @@ pub(super) struct SetImage {
     pub(super) container: String,
     pub(super) image: String,
     pub(super) in_place: bool,
+    /// The broken pod that its StatefulSet waits for, whatever its template says; else empty.
+    pub(super) waiting_pod: String,
     /// The operator's resource of which it is the main container.
     pub(super) custom: Option<&'static str>,
     pub(super) custom_name: Option<String>,
