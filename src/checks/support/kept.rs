@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::kubernetes::changes::meta_of;
-use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::managed::{managed_by, of_tiller, release};
 use crate::domain::kubernetes::owner::Target;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -35,7 +35,8 @@ const SYSTEM: &str = "kube-system";
 
 /// Who keeps an object as it is, where it was read and somebody does.
 pub(crate) fn keeper(snap: &Snapshot, resource: &ResourceRef) -> Option<String> {
-    let meta = meta_of(snap, resource)?;
+    // Nobody deploys a release of Helm 2 again.
+    let meta = meta_of(snap, resource).filter(|m| of_tiller(m).is_none())?;
     let keeper = managed_by(meta);
     // EKS makes its own parts of charts, too: they have labels of a chart, and no release.
     let of_eks = meta.namespace == SYSTEM && release(meta).is_none() && keeper.starts_with("Helm");
