@@ -106,6 +106,27 @@ mod tests {
 
     use super::*;
     use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::HelmRelease;
+
+    #[test]
+    fn the_service_that_is_left_bears_the_name_of_its_release_and_of_no_other() {
+        let service = |name: &str| json!({"metadata": {"namespace": "kube-system", "name": name, "labels": {"k8s-app": "kubelet"}}, "spec": {"ports": []}});
+        let operator = json!({"metadata": {"namespace": "monitoring", "name": "op"}, "spec": {"template": {"spec": {"containers": [
+            {"name": "op", "image": "quay.io/prometheus-operator/prometheus-operator:v0.80.0", "args": ["--kubelet-service=kube-system/stack-kept"]}]}}}});
+        let mut snap = snapshot(json!({
+            "services": [service("stack-kubelet"), service("stack-two-kubelet"), service("stack-kept"), service("stacks-kubelet")],
+            "workloads": [operator]}));
+        let names = |snap: &Snapshot| -> Vec<String> {
+            of_gone(snap, "stack").iter().map(|s| s.metadata.name.clone()).collect()
+        };
+        let release =
+            |status: &str| HelmRelease { name: "stack-two".into(), status: status.into(), ..HelmRelease::default() };
+        snap.helm_releases = Listing::cluster(vec![release("deployed")]);
+        assert_eq!(names(&snap), ["stack-kubelet"]);
+        snap.helm_releases = Listing::cluster(vec![release("uninstalled")]);
+        assert_eq!(names(&snap), ["stack-kubelet", "stack-two-kubelet"]);
+    }
 
     #[test]
     fn what_an_operator_keeps_is_not_left() {
