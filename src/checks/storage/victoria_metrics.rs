@@ -105,9 +105,7 @@ impl Check for VictoriaMetrics {
         let mut jobs: BTreeMap<(String, String, String), Vec<Unscraped<'_>>> = BTreeMap::new();
         for one in victoria::unscraped(snap)? {
             let owner = snap.owner_of_log(one.log).key();
-            jobs.entry((owner, one.job.clone(), reason(&one)))
-                .or_default()
-                .push(one);
+            jobs.entry((owner, one.job.clone(), reason(&one))).or_default().push(one);
         }
         let unscraped = jobs.values().map(|all| not_scraped(snap, all));
         Ok(Diagnosis::Findings(findings.chain(unscraped).collect()))
