@@ -157,7 +157,7 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
     };
     let mut made = Finding::new(VictoriaMetrics::META.id, Severity::Warning, owner.clone(), message)
         .key(format!("{} scrapes {} {reason}", owner.key(), one.job))
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &redact(one.line)))
+        .evidence(line_evidence(log, &redact(one.line)))
         .breaks(ResourceRef::ScrapeJob { job: one.job.clone() });
     // Who does not answer may have a reason of its own.
     if let Some(answering) = address.and_then(|a| snap.pod_by_ip(&a.host)) {
@@ -252,6 +252,7 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
 
     const IMAGE: &str = "victoriametrics/vmstorage:v1.102.1-cluster";
 

@@ -2,9 +2,10 @@
 
 use crate::domain::kubernetes::endpoints::probe_port;
 use crate::domain::kubernetes::image::{base_of, tag_of, version};
+use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::mounts::{File, Mounts};
 use crate::domain::kubernetes::service_port;
-use crate::domain::prometheus::joined::{Mesh, local_argument};
+use crate::domain::prometheus::joined::local_argument;
 use crate::domain::prometheus::targets;
 use crate::domain::text::listening;
 use crate::domain::text::log_line::is_within;

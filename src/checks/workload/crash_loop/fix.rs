@@ -129,6 +129,19 @@ fn config_map_of(case: &Case<'_>) -> String {
     own.map(|m| m.metadata.name.clone()).unwrap_or_default()
 }
 
+/// The runtime of its node does not get it begun.
+fn runtime(case: &Case<'_>) -> Option<Way> {
+    let (_, known) = case.runtime()?;
+    let own = case.snap.node_of(case.failing.pod)?;
+    Some(Way::Runtime {
+        node: node(case),
+        pod: case.pod_name(),
+        elsewhere: nodes::can_move(case.snap, case.failing.pod),
+        filters: known == Known::Filters,
+        instance: Instance::of(case.snap, own),
+    })
+}
+
 /// Its words are of the run before.
 fn is_previous(case: &Case<'_>) -> bool {
     case.failing.cause.said().is_none_or(|(_, previous)| previous)
