@@ -76,8 +76,9 @@ impl Refusal {
         if let Some(call) = webhook_call::read(message) {
             return Self::Webhook(call.webhook);
         }
-        // Credentials come from STS: who does not reach that has none.
-        if let Some((api, lost)) = ApiHost::lost(message).filter(|(api, _)| api.service != "sts") {
+        // Credentials come from STS: who does not reach that has none. Who answers in its place is told.
+        let told = |(api, lost): &(ApiHost, Lost)| api.service != "sts" || lost.is_stranger();
+        if let Some((api, lost)) = ApiHost::lost(message).filter(told) {
             return Self::Unreached(api, lost);
         }
         if has(&["AssumeRoleWithWebIdentity", "WebIdentityErr", "NoCredentialProviders", "no EC2 IMDS role found"])

@@ -9,10 +9,11 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         let error = ApiError::read(line)?;
         let kind = error.kind();
         let advice = match kind {
-            Kind::Denied => return None,
+            // What is not valid is told by its own words, and by what was changed.
+            Kind::Denied | Kind::Invalid | Kind::Other => return None,
             Kind::Limit => "A limit of the account is reached: remove what is not needed of that kind, or have the quota raised (Service Quotas).",
             Kind::Throttled => "AWS answers no more calls of this kind for a moment: it passes where fewer programs ask, and where they wait longer between two tries.",
-            Kind::Absent | Kind::Invalid | Kind::Other => "",
+            Kind::Absent => "",
         };
         let thing = error.thing().filter(|_| kind == Kind::Absent);
         let detail = thing.map_or(Detail::None, Detail::Absent);

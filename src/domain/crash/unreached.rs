@@ -42,13 +42,6 @@ fn why(text: &str) -> Option<&'static str> {
     if !connects {
         return None;
     }
-    if has(&["x509: ", "certificate_verify_failed", "certificate verify failed"]) {
-        let opened = has(&["unknown authority", "self-signed", "self signed", "unable to get local issuer"]);
-        return Some(match opened {
-            true => "shows a certificate of an authority that it does not know",
-            false => "shows a certificate that is not valid for it",
-        });
-    }
     if has(&["no such host", "could not resolve", "name or service not known", "could not translate host name"]) {
         return Some("is not found in the DNS");
     }
@@ -134,10 +127,6 @@ mod tests {
             ("curl: (6) Could not resolve host: grafana.com", Some("grafana.com is not found in the DNS")),
             ("level=info msg=\"dial tcp 10.0.3.4:5432: connection refused\"", None),
             ("panic: runtime error: index out of range", None),
-            (
-                "panic: Get \"https://vault.corp.example.com/v1/x\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                Some("vault.corp.example.com shows a certificate of an authority that it does not know"),
-            ),
             ("context deadline exceeded", None),
         ] {
             let found = read(&Line::parse(line)).map(|c| c.reason);

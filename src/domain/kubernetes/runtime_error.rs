@@ -137,8 +137,8 @@ mod tests {
         ] {
             assert_eq!(of_node(&format!("{runc}{text}")).map(|(_, known)| known), wanted, "{text}");
         }
-        let waiting = format!("{runc}unable to start container process: waiting: EOF: unknown");
-        let (said, _) = of_node(&waiting).expect("one");
+        let waits = format!("{runc}unable to start container process: waiting: EOF: unknown");
+        let (said, _) = of_node(&waits).expect("it is the node's");
         assert_eq!(said, "waiting: EOF");
         assert_eq!(of_node("failed to assign an IP address to container"), None);
     }

@@ -47,7 +47,10 @@ impl Check for CorednsFailing {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let logs: Vec<&ContainerLog> = snap.part_logs()?.iter().filter(|l| is_dns(l) && !l.previous).collect();
         if logs.is_empty() {
-            return unread(snap);
+            return match unready::finding(snap) {
+                Some(found) => Ok(Diagnosis::Findings(vec![found])),
+                None => unread(snap),
+            };
         }
         let mut seen: Vec<Seen<'_>> = Vec::new();
         for log in logs {

@@ -85,3 +85,43 @@ fn one_line_of_a_start_is_no_fault() {
     let watch = "W1121 00:20:49.826213       1 reflector.go:561] pkg/mod/k8s.io/client-go@v0.31.2/tools/cache/reflector.go:243: failed to list *v1.Service: Get \"https://172.20.0.1:443/api/v1/services\": dial tcp 172.20.0.1:443: connect: connection refused\n";
     assert!(findings(&CorednsFailing, &snap(["n1", "n2"], &watch.repeat(9))).is_empty(), "the API server was updated");
 }
+
+fn unready(corefile: Option<&str>, times: u32) -> Snapshot {
+    let probed = |name: &str| {
+        let mut one = pod(name, "n1");
+        one["metadata"]["creationTimestamp"] = json!("2026-11-20T00:00:00Z");
+        one["spec"]["volumes"] = json!([{"name": "config-volume", "configMap": {"name": "coredns"}}]);
+        one["spec"]["containers"][0]["readinessProbe"] = json!({"httpGet": {"path": "/ready", "port": 8181}});
+        one["status"]["conditions"][0]["status"] = json!("False");
+        one
+    };
+    let said = "Readiness probe failed: Get \"http://10.0.1.5:8181/ready\": dial tcp 10.0.1.5:8181: connect: connection refused";
+    let event = |name: &str| {
+        json!({"metadata": {"name": name, "namespace": "kube-system"}, "type": "Warning", "reason": "Unhealthy", "message": said,
+            "count": times, "involvedObject": {"kind": "Pod", "namespace": "kube-system", "name": name}})
+    };
+    let mut made = snap(["n1", "n1"], "CoreDNS-1.13.2\n");
+    let own =
+        snapshot(json!({"pods": [probed("coredns-1-a"), probed("coredns-1-b")], "events": [event("coredns-1-a")]}));
+    (made.pods, made.events) = (own.pods, own.events);
+    if let Some(text) = corefile {
+        let map = json!([{"metadata": {"name": "coredns", "namespace": "kube-system"}, "data": {"Corefile": text}}]);
+        made.config_maps = crate::snapshot::Listing::cluster(serde_json::from_value(map).expect("a ConfigMap"));
+    }
+    made
+}
+
+#[test]
+fn without_the_plugin_nobody_says_that_it_is_ready() {
+    let file = ".:53 {\n    errors\n    health\n    reload\n}\n";
+    let found = findings(&CorednsFailing, &unready(Some(file), 40));
+    assert_eq!((found.len(), found[0].variant), (1, "ready"));
+    assert!(!steps(&found[0]).contains("rollout restart"), "it reads its file again by itself");
+    let other = findings(&CorednsFailing, &unready(Some(&file.replace("    reload\n", "")), 40));
+    assert!(steps(&other[0]).contains("kubectl rollout restart"), "{}", steps(&other[0]));
+    // It has the plugin, it has just begun, or nobody has read its file.
+    let with = file.replace("health", "health\n    ready");
+    for quiet in [unready(Some(&with), 40), unready(Some(file), 1), unready(None, 40)] {
+        assert!(findings(&CorednsFailing, &quiet).is_empty());
+    }
+}

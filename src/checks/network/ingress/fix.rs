@@ -153,6 +153,8 @@ pub(super) enum Fix {
         names: Vec<String>,
         vpc: String,
         group: Placeholder,
+        /// The groups that it names besides, each after a comma.
+        others: String,
     },
     Address {
         #[serde(flatten)]

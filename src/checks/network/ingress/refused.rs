@@ -185,7 +185,7 @@ impl Told<'_> {
                     Object::Service(service) => service.spec.load_balancer_ip.as_deref().unwrap_or_default(),
                     Object::Ingress(_) => "",
                 };
-                let what = if asked.is_empty() { String::new() } else { format!(" ({asked})") };
+                let what = if asked.is_empty() { String::new() } else { format!(" {asked}") };
                 let why = format!(
                     "it asks for an address of its own (spec.loadBalancerIP{what}), which a load balancer of AWS does not take"
                 );
@@ -398,13 +398,17 @@ impl Told<'_> {
                 format!("; it looks for the tag Name, and {} has that as its group name alone", ids.join(", "))
             }
         };
-        let why = format!("its controller does not find {noun} {list} in VPC {own}{by_tag}");
+        let place = if own.is_empty() { String::new() } else { format!(" in VPC {own}") };
+        let why = format!("its controller does not find {noun} {list}{place}{by_tag}");
         let group = Placeholder::new("security-group-id")
             .how("the id of the group that the first step shows")
             .candidates(by_name.iter().map(|id| (*id).to_owned()));
         let annotation = self.object.annotation("security-groups");
+        let given = self.object.annotated("security-groups").unwrap_or_default().split(',').map(str::trim);
+        let others =
+            given.filter(|g| !g.is_empty() && !names.iter().any(|n| n == g)).map(|g| format!(",{g}")).collect();
         let of = self.object.kept(self.object.common(self.snap));
-        (Fix::NoSuchGroups { of, annotation, names: names.to_vec(), vpc: own, group }, why, None)
+        (Fix::NoSuchGroups { of, annotation, names: names.to_vec(), vpc: own, group, others }, why, None)
     }
 
     fn denied(&self) -> (Fix, String, Option<Cause>) {

@@ -4,6 +4,7 @@
 use super::fix::{Controller, Fix, Installed, Object};
 use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
+use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::ingress;
 use crate::domain::text::api_host::{ApiHost, Lost};
@@ -21,7 +22,7 @@ pub(super) fn explain(snap: &Snapshot, object: Object<'_>, api: &ApiHost, lost: 
     let given = api.region.as_deref().unwrap_or_default();
     let own = Identity::of(snap).region.unwrap_or_default();
     let unnamed = matches!(lost, Lost::NoName | Lost::Dns);
-    if unnamed && given != own && (api.is_misspelt() || own_region_is_given(snap, given)) {
+    if unnamed && given != own && (api.is_misspelt() || is_given(snap, given)) {
         let what = if api.is_misspelt() { "no region of AWS" } else { "another region" };
         let cluster = if own.is_empty() { String::new() } else { format!(", and the cluster lies in {own}") };
         let why = format!("its controller asks {} of {given}, which is {what}{cluster}", api.title());
@@ -50,7 +51,7 @@ pub(super) fn explain(snap: &Snapshot, object: Object<'_>, api: &ApiHost, lost: 
 }
 
 /// The controller's arguments name that region.
-fn own_region_is_given(snap: &Snapshot, region: &str) -> bool {
+fn is_given(snap: &Snapshot, region: &str) -> bool {
     let Some(controller) = ingress::controller(snap) else { return false };
     controller.spec.template.spec.containers.iter().any(|c| flag(c, "aws-region") == Some(region))
 }
@@ -60,7 +61,7 @@ pub(super) fn depends_on(snap: &Snapshot, api: &ApiHost) -> Vec<ResourceRef> {
     let region = Identity::of(snap).region.unwrap_or_default();
     let endpoint = ResourceRef::aws("ec2", "vpc-endpoint", endpoints::service_name(region, &api.service));
     let pods = ingress::controller(snap).map(|c| ingress::controller_pods(snap, c)).unwrap_or_default();
-    let place = crate::domain::aws::placement::Placement::new(snap);
+    let place = Placement::new(snap);
     let subnets = pods.into_iter().filter_map(|p| place.of_pod(p)).map(|s| ResourceRef::aws("ec2", "subnet", s));
     std::iter::once(endpoint).chain(subnets).collect()
 }

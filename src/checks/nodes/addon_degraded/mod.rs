@@ -16,7 +16,7 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::{Platform, Snapshot};
 use fix::Fix;
-use part::{Part, has_driver, lost_nodes, part_evidence, parts};
+use part::{Part, has_driver, lost_nodes, part_evidence, parts, unanswered};
 
 /// Seconds for which an add-on may be in the making or changing.
 const WORKING: i64 = 20 * 60;
@@ -126,7 +126,7 @@ impl Subject<'_> {
             },
             _ => self.short_of_pods()?,
         };
-        Some(self.finding(self.refused(verdict)))
+        Some(self.finding(self.unready(self.refused(verdict))))
     }
 
     /// Where pods are not even made, that is why they are not ready.
@@ -136,6 +136,19 @@ impl Subject<'_> {
         let said = shorten(said.lines().next().unwrap_or_default(), 250);
         let what = format!("{}; the API server makes no pods of {}: {said}", verdict.what, part.reference());
         Verdict { cause: Cause::Refused, what, ..verdict }
+    }
+
+    /// Where its pods run and a probe is not answered, that is why they do not count.
+    fn unready(&self, verdict: Verdict) -> Verdict {
+        let counted = verdict.cause == Cause::Replicas;
+        let mut pods = self.parts.iter().filter(|p| counted && p.missing() > 0).flat_map(|p| &p.unready);
+        let told = pods.find_map(|p| Some((p, unanswered(self.snap, p)?)));
+        let Some((pod, event)) = told else { return verdict };
+        let said = shorten(event.message.trim(), 250);
+        Verdict {
+            what: format!("{}; pod {} runs and is not ready: {said}", verdict.what, pod.metadata.name),
+            ..verdict
+        }
     }
 
     /// A workload of which pods are missing that nobody made, and what is said of it.
@@ -249,7 +262,7 @@ impl Subject<'_> {
             if part.missing() > 0 || (cause == Cause::Fargate && part.on_fargate > 0) {
                 finding = finding.breaks(part.reference());
             }
-            finding = finding.evidence(part_evidence(part));
+            finding = finding.evidence(part_evidence(self.snap, part));
         }
         if self.name == ebs::ADDON && (self.is_short() || severity == Severity::Error) {
             finding = finding.breaks(ResourceRef::csi_driver(ebs::DRIVER));

@@ -136,6 +136,7 @@ fn runtime(case: &Case<'_>) -> Option<Way> {
     Some(Way::Runtime {
         node: node(case),
         pod: case.pod_name(),
+        remade: case.failing.pod.metadata.controller().is_some(),
         elsewhere: nodes::can_move(case.snap, case.failing.pod),
         filters: known == Known::Filters,
         instance: Instance::of(case.snap, own),

@@ -476,6 +476,8 @@ pub(super) enum Way {
     Runtime {
         node: String,
         pod: String,
+        /// Somebody makes the pod again.
+        remade: bool,
         /// Another node can take it.
         elsewhere: bool,
         filters: bool,

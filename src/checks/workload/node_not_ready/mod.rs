@@ -437,6 +437,22 @@ mod tests {
     }
 
     #[test]
+    fn what_preceded_is_told() {
+        let told = |last: &str, kind: &str| {
+            let mut snap = with(ready("Unknown", "2026-11-21T11:50:00Z"), OLD, "ReplicaSet");
+            let event = json!([{"metadata": {"name": "e", "namespace": "default"}, "type": kind, "reason": "SystemOOM",
+                "message": "System OOM encountered, victim process: java, pid: 1443322", "count": 1,
+                "lastTimestamp": last, "involvedObject": {"kind": "Node", "name": "node-a"}}]);
+            snap.events = Listing::cluster(serde_json::from_value(event).expect("events"));
+            let found = testing::findings(&NodeNotReady, &snap);
+            (found[0].message.contains("before that: SystemOOM"), steps(&found[0]).contains("resources.limits.memory"))
+        };
+        assert_eq!(told("2026-11-21T11:48:00Z", "Warning"), (true, true));
+        assert_eq!(told("2026-11-21T10:48:00Z", "Warning"), (false, false), "an hour before is another matter");
+        assert_eq!(told("2026-11-21T11:55:00Z", "Warning"), (false, false), "it came after");
+    }
+
+    #[test]
     fn a_daemon_set_alone_is_worth_a_warning() {
         let found = findings(&NodeNotReady, &with(ready("False", OLD), OLD, "DaemonSet"));
         assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Warning, "not-ready"));
