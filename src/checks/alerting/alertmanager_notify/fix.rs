@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::case::Case;
+use super::template_error;
 use super::words::is_of_key;
 use crate::checks::support::amtool::Amtool;
 use crate::checks::support::services;
@@ -149,6 +150,8 @@ enum Way {
     Template {
         receiver: String,
         detail: String,
+        /// What the error means; empty where it is not known.
+        advice: String,
         /// The template that nothing defines.
         missing: Option<String>,
         /// The files beside the configuration that could define it.
@@ -260,6 +263,7 @@ impl Fix {
             way: Way::Template {
                 receiver: receiver.to_owned(),
                 detail: detail.to_owned(),
+                advice: String::new(),
                 missing: Some(name.to_owned()),
                 template_glob: template_glob(at.map(|(_, c)| c)),
                 config: Config::of(snap, at),
@@ -320,6 +324,7 @@ impl Case<'_> {
             Reason::Payload => Way::Payload { slack: self.is_slack(), receiver, detail, advice },
             Reason::Template => Way::Template {
                 receiver,
+                advice: template_error::advice(&sample.cause),
                 detail,
                 missing: None,
                 template_glob: template_glob(self.container),

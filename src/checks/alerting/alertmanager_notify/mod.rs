@@ -3,6 +3,7 @@
 mod case;
 mod finding;
 mod fix;
+mod template_error;
 mod templates;
 #[cfg(test)]
 mod tests;
