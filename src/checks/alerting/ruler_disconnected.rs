@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::helm::Release;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
+use crate::domain::alertmanager::old_api::{self, Posted};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
@@ -17,7 +18,7 @@ use crate::domain::prometheus::ruler_log::{Failing, Ruler, undelivered};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
 
@@ -27,7 +28,7 @@ check! {
         id: "ruler-disconnected", suite: Alerting, severity: Error,
         title: "a ruler beside Prometheus hands its alerts to no Alertmanager",
         requires: [PartLogs],
-        uses: [Pods, Services, Workloads, ConfigMaps],
+        uses: [Pods, Services, Workloads, ConfigMaps, ComponentLogs],
         fix: Fix,
     }
 }
@@ -74,6 +75,10 @@ enum Way {
         #[serde(flatten)]
         release: Release,
     },
+    /// Somebody does, and only Alertmanager says so.
+    Client {
+        port: u16,
+    },
     Server {
         host_port: String,
         am_namespace: String,
@@ -87,8 +92,9 @@ impl Check for RulerDisconnected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let posted = old_api::posted(snap);
         let pods = snap.pods()?.iter().filter(|p| !p.is_finished());
-        if !pods.flat_map(|p| &p.spec.containers).any(|c| Ruler::of_image(&c.image).is_some()) {
+        if posted.is_empty() && !pods.flat_map(|p| &p.spec.containers).any(|c| Ruler::of_image(&c.image).is_some()) {
             return Ok(Diagnosis::NotApplicable("no ruler beside Prometheus in the namespaces that were read".into()));
         }
         // Replicas say the same of one Alertmanager.
@@ -101,8 +107,47 @@ impl Check for RulerDisconnected {
             let times = all.iter().map(|f| f.times).sum();
             Some(Case::new(snap, all.last()?).finding(times))
         });
-        Ok(Diagnosis::Findings(findings.collect()))
+        let mut findings: Vec<Finding> = findings.collect();
+        // Who says so of itself is known.
+        let is_known = groups.values().flatten().any(|f| Case::new(snap, f).is_old_api()) || by_prometheus(snap);
+        if !is_known {
+            findings.extend(posted.iter().map(|p| of_unknown(snap, p)));
+        }
+        Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// Prometheus itself posts to version 1, and has a check of its own.
+fn by_prometheus(snap: &Snapshot) -> bool {
+    let logs = snap.logs_of(Program::Prometheus).unwrap_or_default();
+    logs.iter().any(|l| l.text.contains("/api/v1/alerts") && l.text.contains("410 Gone"))
+}
+
+/// Alertmanager alone says that somebody posts to version 1 of its API.
+fn of_unknown(snap: &Snapshot, posted: &Posted<'_>) -> Finding {
+    let Posted { log, line, times } = posted;
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let message = format!(
+        "somebody posts alerts to version 1 of the API of Alertmanager ({} in {}), which it has no more since 0.27: {times} times within 15 minutes, and each was thrown away",
+        owner.kubectl_name(),
+        log.namespace
+    );
+    let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == log.container));
+    let port = container.and_then(|c| c.ports.first()).map_or(9093, |p| p.container_port);
+    Finding::new(RulerDisconnected::META.id, Severity::Warning, owner.clone(), message)
+        .key(format!("{} old-api", owner.key()))
+        .breaks_nothing()
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+        .fix(Fix {
+            ruler: "the client",
+            owner: owner.kubectl_name(),
+            namespace: log.namespace.clone(),
+            pod: log.pod.clone(),
+            container: log.container.clone(),
+            detail: redact(line),
+            way: Way::Client { port },
+        })
 }
 
 /// Everything about one Alertmanager that a ruler cannot send to.

@@ -8,6 +8,7 @@ pub(crate) mod labels;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod notify_error;
+pub(crate) mod old_api;
 pub(crate) mod pods;
 pub(crate) mod repeat;
 pub(crate) mod templates;
