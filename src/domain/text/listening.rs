@@ -23,9 +23,15 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
     let address = pattern!(
         r#"(?:^|[\s="'/(,])(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]|\*|(?:\d{1,3}\.){3}\d{1,3}|)(?::| port )(\d{2,5})(?:[^\d.:]|$)"#
     );
+    // The host of a URL is where one may look, and says nothing of where else it listens.
+    let is_url = |at: usize| line[..at].ends_with("://") || line[..=at].ends_with("://");
     let all = address.captures_iter(line).filter_map(|found| {
+        let local = matches!(&found[1], "localhost" | "127.0.0.1" | "[::1]");
+        if local && is_url(found.get(0)?.start()) {
+            return None;
+        }
         let port = found[2].parse().ok()?;
-        Some(Bound { port, local: matches!(&found[1], "localhost" | "127.0.0.1" | "[::1]") })
+        Some(Bound { port, local })
     });
     all.collect()
 }
@@ -58,8 +64,8 @@ mod tests {
                 r#"msg="server listening on addresses" http=127.0.0.1:3100 grpc=[::]:9095"#,
                 vec![local(3100), open(9095)],
             ),
-            ("Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...", vec![local(8000), local(8000)]),
-            ("Server running at http://localhost:3000/", vec![local(3000)]),
+            ("Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...", vec![local(8000)]),
+            ("Server running at http://localhost:3000/", vec![]),
             (r#"msg="HTTP Server Listen" logger=http.server address=[::]:3000 protocol=http"#, vec![open(3000)]),
             ("dial tcp 127.0.0.1:9090: connect: connection refused, listening again", vec![]),
             (r#"msg="Starting HTTP server" failed to reach localhost:9090"#, vec![]),
