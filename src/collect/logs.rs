@@ -233,12 +233,12 @@ fn is_part(container: &Container) -> bool {
     PARTS.iter().any(|part| image.contains(part) || container.name == *part)
 }
 
-/// A pod of a Job of the stack that failed within a day: it is not started again.
+/// A pod of a Job of the stack or its parts that failed within a day: it is not started again.
 fn is_failed_job(pod: &Pod, snap: &Snapshot) -> bool {
     let of_job = pod.metadata.controller().is_some_and(|o| o.kind == "Job");
     of_job
         && pod.status.phase == "Failed"
-        && snap.scope.is_stack(&pod.metadata.namespace)
+        && snap.scope.is_judged(&pod.metadata.namespace)
         && pod.statuses().any(|s| s.ended_within(DAY, snap.collected_at))
 }
 

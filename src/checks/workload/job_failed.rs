@@ -18,7 +18,7 @@ check! {
         id: "job-failed", suite: Workload, severity: Warning,
         title: "a Job of the stack's namespace failed",
         requires: [Jobs],
-        uses: [Pods, CrashLogs, PrometheusAlerts],
+        uses: [Pods, CrashLogs, PrometheusAlerts, HelmReleases, GitOps],
         fix: Fix,
     }
 }
@@ -153,6 +153,7 @@ mod tests {
     use crate::checks::support::testing::findings;
     use crate::domain::testing::workload::snapshot;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::{HelmRelease, Meta};
     use serde_json::{Value, json};
 
     fn job(name: &str, created: &str, state: &str) -> Value {
@@ -166,6 +167,25 @@ mod tests {
         snap.jobs = Listing::cluster(serde_json::from_value(jobs).expect("jobs"));
         *snap.crash_logs = Ok(Vec::new());
         findings(&JobFailed, &snap)
+    }
+
+    #[test]
+    fn a_hook_is_told_where_no_release_tells_of_it() {
+        let hook = json!({"metadata": {"name": "mimir-make-buckets", "namespace": "monitoring",
+            "creationTimestamp": "2026-11-21T10:00:00Z", "annotations": {"helm.sh/hook": "post-install"}},
+            "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": "2026-11-21T10:00:00Z"}]}});
+        let of = |release: &str| {
+            let mut snap = snapshot(json!([]));
+            snap.jobs = Listing::cluster(serde_json::from_value(json!([hook])).expect("jobs"));
+            *snap.crash_logs = Ok(Vec::new());
+            let metadata = Meta { namespace: "monitoring".into(), ..Meta::default() };
+            let kept = HelmRelease { name: release.into(), metadata, revision: 1, ..HelmRelease::default() };
+            snap.helm_releases = Listing::cluster(vec![kept]);
+            snap.git_ops = Listing::cluster(Vec::new());
+            findings(&JobFailed, &snap).len()
+        };
+        assert_eq!(of("other"), 1);
+        assert_eq!(of("mimir"), 0, "its release failed with it");
     }
 
     #[test]

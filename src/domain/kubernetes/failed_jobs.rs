@@ -1,7 +1,8 @@
 //! Jobs that failed and that nothing has made good since: of a CronJob a later run may have.
 
+use crate::domain::kubernetes::releases;
 use crate::domain::text::windows::DAY;
-use crate::snapshot::kubernetes::{Condition, ContainerStatus, Job, Pod, annotation};
+use crate::snapshot::kubernetes::{Condition, ContainerStatus, Job, Meta, Pod, annotation};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
 use crate::snapshot::{Snapshot, journal};
 
@@ -23,19 +24,17 @@ pub(crate) struct Failed<'a> {
     pub(crate) alerted: bool,
 }
 
-/// Jobs of the stack's namespaces that failed within a day, the newest of each CronJob.
+/// Jobs of the stack's namespaces, and of those of its parts, that failed within a day, the newest of each CronJob.
 pub(crate) fn all(snap: &Snapshot) -> Vec<Failed<'_>> {
     let jobs = snap.jobs.items().unwrap_or_default();
-    jobs.iter().filter(|j| snap.scope.is_stack(&j.metadata.namespace)).filter_map(|j| failed(snap, jobs, j)).collect()
+    jobs.iter().filter(|j| snap.scope.is_judged(&j.metadata.namespace)).filter_map(|j| failed(snap, jobs, j)).collect()
 }
 
 fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Failed<'a>> {
     let meta = &job.metadata;
     let condition = job.status.conditions.iter().find(|c| c.kind == "Failed" && c.status == "True")?;
     let at = condition.last_transition_time;
-    let of_release =
-        meta.annotations.contains_key(annotation::HELM_HOOK) || OF_RELEASES.iter().any(|end| meta.name.ends_with(end));
-    if of_release || at.is_some_and(|t| snap.seconds_since(t) > DAY) {
+    if is_of_release(snap, meta) || at.is_some_and(|t| snap.seconds_since(t) > DAY) {
         return None;
     }
     let cron = cron_of(job);
@@ -56,6 +55,24 @@ fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Faile
     let about = |a: &FiringAlert| a.label("namespace") == meta.namespace && a.label("job_name") == meta.name;
     let alerted = alerts.iter().any(|a| a.state == "firing" && about(a));
     Some(Failed { job, condition, cron, pod, log, alerted })
+}
+
+/// What becomes of it is told of the release that ran it, or of what keeps that.
+fn is_of_release(snap: &Snapshot, meta: &Meta) -> bool {
+    if OF_RELEASES.iter().any(|end| meta.name.ends_with(end)) {
+        return true;
+    }
+    if !meta.annotations.contains_key(annotation::HELM_HOOK) {
+        return false;
+    }
+    // Who brings charts without keeping releases tells of hooks, too.
+    let by_others = releases::is_of_gitops(meta) || !snap.git_ops.items().is_ok_and(<[_]>::is_empty);
+    let kept = snap.helm_releases.items().unwrap_or_default().iter();
+    let mut own = kept.filter(|r| {
+        let by_name = || meta.name.strip_prefix(r.name.as_str()).is_some_and(|rest| rest.starts_with('-'));
+        r.metadata.namespace == meta.namespace && (releases::kin_label(meta) == Some(r.name.as_str()) || by_name())
+    });
+    by_others || !snap.helm_releases.is_whole() || own.next().is_some()
 }
 
 /// Seconds for which a pod may go on after what its Job is for has ended: side-cars that know of it end within them.

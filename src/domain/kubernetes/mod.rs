@@ -58,6 +58,7 @@ pub(crate) mod not_served;
 pub(crate) mod operated;
 pub(crate) mod operator_log;
 pub(crate) mod own_address;
+pub(crate) mod own_store;
 pub(crate) mod owner;
 pub(crate) mod parts;
 pub(crate) mod probes;

@@ -159,7 +159,7 @@ fn written(raw: &str, fields: &Value, now: Timestamp) -> Option<Timestamp> {
     let counted = || {
         let first = || raw.split('\t').next()?.parse::<f64>().ok();
         let seconds = fields.get("ts").and_then(Value::as_f64).or_else(first)?;
-        Timestamp::try_from(std::time::Duration::from_secs_f64(seconds.max(0.0))).ok()
+        Timestamp::from_millisecond((seconds * 1000.0) as i64).ok()
     };
     log_line::written_at(raw, now).or_else(counted)
 }

@@ -12,6 +12,7 @@ use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::probe_port;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::own_store;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::store::Store;
@@ -106,7 +107,13 @@ enum Way {
         too_large: bool,
     },
     Bucket {
+        program: &'static str,
         detail: String,
+        /// The Service of a store in the cluster; empty where it is another.
+        store: String,
+        store_namespace: String,
+        /// The Job that was to make the buckets, and failed.
+        job: String,
     },
     Endpoint {
         detail: String,
@@ -313,7 +320,7 @@ impl<'a> Case<'a> {
                 account_read: self.snap.service_accounts.find(&failing.namespace, self.account()).is_ok(),
                 managed_by: self.managed_by(),
             },
-            Trouble::Store(StoreFailure::Bucket) => Way::Bucket { detail },
+            Trouble::Store(StoreFailure::Bucket) => self.bucket(detail),
             Trouble::Store(StoreFailure::Endpoint) => Way::Endpoint { detail, change: change() },
             Trouble::Store(StoreFailure::Unreachable) => {
                 Way::Store { program, of_sts: is_of_sts(&failing.text), detail }
@@ -419,6 +426,18 @@ impl<'a> Case<'a> {
         let paths = container.volume_mounts.iter().map(|m| m.mount_path.as_str());
         let mut origins = paths.map(|path| mounts::origin(self.snap, pod, container, path));
         origins.find(|o| matches!(o, Origin::Claim { .. }))
+    }
+
+    fn bucket(&self, detail: String) -> Way {
+        let store = self.pod.zip(self.container).and_then(|(p, c)| own_store::of(self.snap, p, c));
+        let job = store.as_ref().and_then(|s| own_store::failed_maker(self.snap, s));
+        Way::Bucket {
+            program: self.failing.store.name(),
+            detail,
+            job: job.map(|j| j.metadata.name.clone()).unwrap_or_default(),
+            store_namespace: store.as_ref().map(|s| s.namespace.clone()).unwrap_or_default(),
+            store: store.map(|s| s.service).unwrap_or_default(),
+        }
     }
 
     fn disk_full(&self) -> Way {

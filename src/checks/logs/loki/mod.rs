@@ -26,7 +26,7 @@ check! {
         id: "loki", suite: Logs, severity: Error,
         title: "Loki (Mimir, Tempo) does not keep what it gets",
         requires: [Pods],
-        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts, ConfigMaps],
+        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts, ConfigMaps, Services, Jobs, Nodes],
         fix: Fix,
     }
 }
@@ -92,6 +92,12 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     let account = pod.map_or("default", |p| p.spec.account()).to_owned();
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied) | Trouble::Key) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
+    }
+    // Why it ends says the same, of the end.
+    let is_of_store = matches!(failing.trouble, Trouble::Store(_) | Trouble::Key);
+    let ends = |p: &Pod| p.statuses().any(|s| s.state.waiting.as_ref().is_some_and(|w| w.reason == "CrashLoopBackOff"));
+    if is_of_store && pod.is_some_and(ends) {
+        made = made.depends_on(owner.clone());
     }
     // Members, or caches, that do not run explain it, or a part of it.
     let of_store = |p: &Pod| p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store));

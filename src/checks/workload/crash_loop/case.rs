@@ -22,6 +22,7 @@ use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
+use crate::domain::kubernetes::own_store;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::runtime_error;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -284,6 +285,19 @@ impl<'a> Case<'a> {
             }
         }
         let Some(class) = self.failing.cause.class() else { return made };
+        if class == Class::Store
+            && let Some(store) = own_store::of(self.snap, self.failing.pod, self.failing.container)
+        {
+            made = made.depends_on(ResourceRef::service(&store.namespace, &store.service));
+            if let Some(job) = own_store::failed_maker(self.snap, &store) {
+                made = made.depends_on(ResourceRef::kubernetes(
+                    "batch",
+                    "Job",
+                    &job.metadata.namespace,
+                    &job.metadata.name,
+                ));
+            }
+        }
         if matches!(class, Class::Unreached | Class::Plugin | Class::Database) {
             made = self.unreached(made);
         }

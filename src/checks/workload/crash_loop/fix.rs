@@ -32,6 +32,7 @@ use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::nodes;
+use crate::domain::kubernetes::own_store;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::runtime_error::Known;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -495,7 +496,16 @@ fn store(case: &Case<'_>, crash: &Crash) -> Way {
     let (reason, pod) = (crash.reason.clone(), case.pod_name());
     let program = Store::of_image(&case.failing.container.image).map_or("It", Store::name);
     if crash.detail == Detail::Store(StoreFailure::Bucket) {
-        return Way::StoreBucket { program, reason, pod };
+        let store = own_store::of(case.snap, case.failing.pod, case.failing.container);
+        let job = store.as_ref().and_then(|s| own_store::failed_maker(case.snap, s));
+        return Way::StoreBucket {
+            program,
+            reason,
+            pod,
+            job: job.map(|j| j.metadata.name.clone()).unwrap_or_default(),
+            store_namespace: store.as_ref().map(|s| s.namespace.clone()).unwrap_or_default(),
+            store: store.map(|s| s.service).unwrap_or_default(),
+        };
     }
     let source = credentials::source(case.snap, case.failing.pod);
     Way::StoreDenied {

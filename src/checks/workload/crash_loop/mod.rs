@@ -16,8 +16,9 @@ use crate::checks::{Check, check};
 use crate::domain::aws::{scale_up, secret_makers};
 use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
+use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, external_dns, foundation, ingress, mounts, unschedulable, webhooks};
+use crate::domain::kubernetes::{coredns_log, external_dns, foundation, ingress, releases, unschedulable, webhooks};
 use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -33,7 +34,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, HelmReleases, SecretMakers, EksCluster, Crds, ComponentLogs],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, Jobs, HelmReleases, SecretMakers, EksCluster, Crds, ComponentLogs],
         fix: Fix,
     }
 }
@@ -61,8 +62,53 @@ impl Check for CrashLoop {
             let key = (snap.owner_ref(failing.pod), failing.container.name.clone(), failing.cause.key());
             groups.entry(key).or_default().push(failing);
         }
-        Ok(Diagnosis::Findings(groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect()))
+        let mut kin: BTreeMap<String, Vec<(ResourceRef, Vec<Failing<'_>>)>> = BTreeMap::new();
+        for ((owner, ..), all) in groups {
+            kin.entry(kin_key(snap, &owner, &all[0])).or_default().push((owner, all));
+        }
+        Ok(Diagnosis::Findings(kin.into_values().filter_map(|kin| of_kin(snap, kin)).collect()))
     }
+}
+
+/// What the parts of one installation that end for one and the same reason share: their configuration is read from the same
+/// place, or their object store says the same. Anybody else is alone.
+fn kin_key(snap: &Snapshot, owner: &ResourceRef, failing: &Failing<'_>) -> String {
+    let alone = || format!("{} {} {}", owner.key(), failing.container.name, failing.cause.key());
+    let (pod, meta) = (failing.pod, &failing.pod.metadata);
+    let (Cause::Said(crash, _), Some(label), false) = (&failing.cause, releases::kin_label(meta), failing.is_init)
+    else {
+        return alone();
+    };
+    let origin = match crash.class {
+        Class::Store => String::new(),
+        Class::Config => match Case::new(snap, failing).origin {
+            Origin::ConfigMap { name, key } | Origin::Secret { name, key } => format!("{name}/{key}"),
+            _ => return alone(),
+        },
+        _ => return alone(),
+    };
+    let account = pod.spec.account();
+    let Failing { container, .. } = failing;
+    format!("{} {label} {} {account} {origin} {:?} {}", meta.namespace, container.image, crash.class, crash.reason)
+}
+
+/// One finding of those that share a reason, about the first of them.
+fn of_kin(snap: &Snapshot, kin: Vec<(ResourceRef, Vec<Failing<'_>>)>) -> Option<Finding> {
+    let mut kin = kin.into_iter();
+    let (owner, all) = kin.next()?;
+    let mut made = finding(snap, owner, &all);
+    let mut names = Vec::new();
+    for (owner, all) in kin {
+        names.push(owner.kubectl_name());
+        made = made.also(owner.clone()).breaks(owner);
+        for failing in &all {
+            made = made.breaks(ResourceRef::pod(&failing.pod.metadata.namespace, &failing.pod.metadata.name));
+        }
+    }
+    if !names.is_empty() {
+        made.message.push_str(&format!("; so do {}", names.join(", ")));
+    }
+    Some(made)
 }
 
 /// What CoreDNS says of its own end has a check of its own; and where nothing is known of why a part that the stack stands on

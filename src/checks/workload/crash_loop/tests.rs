@@ -209,3 +209,67 @@ fn a_flag_that_only_a_new_image_does_not_know_has_two_ways() {
     let found = unknown(said, 0);
     assert!(found.remediation.options.is_empty(), "{:?}", found.remediation.options);
 }
+
+/// A container of this name that ends again and again.
+fn named(name: &str) -> Value {
+    let mut status = status(BACK_OFF, 6, false, 1, "Error", NOW);
+    status["name"] = json!(name);
+    status
+}
+
+/// Parts of one Mimir, by name, and what the log of each says last.
+fn parts(of: &[(&str, &str)]) -> Snapshot {
+    let mut snap = snapshot(status(BACK_OFF, 6, false, 1, "Error", NOW), "");
+    let pod = |name: &str| {
+        json!({"metadata": {"name": format!("{name}-0"), "namespace": "monitoring", "creationTimestamp": "2026-11-21T01:00:00Z",
+                "labels": {"app.kubernetes.io/instance": "mimir"},
+                "ownerReferences": [{"kind": "StatefulSet", "name": name, "controller": true}]},
+            "spec": {"containers": [{"name": "mimir", "image": "grafana/mimir:2.16.0"}]},
+            "status": {"phase": "Running", "containerStatuses": [named("mimir")]}})
+    };
+    let pods = of.iter().map(|(name, _)| serde_json::from_value(pod(name)).expect("is a pod")).collect();
+    snap.pods = crate::snapshot::Listing::cluster(pods);
+    let logs = of.iter().map(|(name, text)| ContainerLog {
+        namespace: "monitoring".into(),
+        pod: format!("{name}-0"),
+        container: "mimir".into(),
+        previous: true,
+        text: format!("level=error ts=2026-11-21T02:58:00Z caller=mimir.go:992 msg=\"module failed\" module=sanity-check err=\"{text}\"\n").into(),
+        ..ContainerLog::default()
+    });
+    *snap.crash_logs = Ok(logs.collect());
+    snap
+}
+
+#[test]
+fn parts_that_end_for_one_reason_are_one_finding() {
+    let bucket = "sanity check failed: object storage: blocks storage: The specified bucket does not exist";
+    let same = found(&parts(&[("compactor", bucket), ("ingester", bucket)]));
+    assert_eq!(same.len(), 1);
+    assert!(same[0].message.ends_with("; so do statefulset/ingester"), "{}", same[0].message);
+    let denied = "sanity check failed: object storage: blocks storage: Access Denied";
+    assert_eq!(found(&parts(&[("compactor", bucket), ("ingester", denied)])).len(), 2, "each has a reason of its own");
+}
+
+#[test]
+fn a_provisioning_file_is_traced_to_its_config_map() {
+    let said = r#"logger=provisioning t=2026-11-21T02:58:00Z level=error msg="Failed to provision alerting" error="failure to map file alerts.yaml: failure parsing rules: rule 'Blocked' failed to parse: empty duration string""#;
+    let mut snap = snapshot(status(BACK_OFF, 6, false, 1, "Error", NOW), said);
+    for log in snap.crash_logs.as_mut().expect("logs") {
+        log.container = "grafana".into();
+    }
+    let pod = json!({
+        "metadata": {"name": "prometheus-0", "namespace": "monitoring", "creationTimestamp": "2026-11-21T01:00:00Z"},
+        "spec": {"containers": [{"name": "grafana", "image": "grafana/grafana:12.1.0", "volumeMounts": [
+                {"name": "config", "mountPath": "/etc/grafana/provisioning/alerting/alerts.yaml", "subPath": "alerts.yaml"}]}],
+            "volumes": [{"name": "config", "configMap": {"name": "grafana"}}]},
+        "status": {"phase": "Running", "containerStatuses": [named("grafana")]}});
+    snap.pods = crate::snapshot::Listing::cluster(vec![serde_json::from_value(pod).expect("is a pod")]);
+    let map =
+        json!({"metadata": {"name": "grafana", "namespace": "monitoring"}, "data": {"alerts.yaml": "apiVersion: 1\n"}});
+    snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("is a ConfigMap")]);
+    let steps = crate::checks::support::testing::steps(&found(&snap)[0]);
+    assert!(steps.contains("is key alerts.yaml of ConfigMap grafana"), "{steps}");
+    assert!(steps.contains("kubectl edit configmap grafana -n monitoring"), "{steps}");
+    assert!(!steps.contains("grafana_datasource"), "{steps}");
+}

@@ -244,6 +244,11 @@ pub(super) enum Way {
         program: &'static str,
         reason: String,
         pod: String,
+        /// The Service of a store in the cluster; empty where it is another.
+        store: String,
+        store_namespace: String,
+        /// The Job that was to make the buckets, and failed.
+        job: String,
     },
     AgentAddress {
         cluster: String,
