@@ -22,7 +22,7 @@ check! {
         id: "resource-degraded", suite: Operator, severity: Error,
         title: "an operator does not make what its resource asks for",
         requires: [Operated],
-        uses: [Pods, Services, Workloads, PartLogs],
+        uses: [Pods, Services, Nodes, Workloads, PartLogs],
         fix: Fix,
     }
 }
@@ -235,7 +235,7 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
 
 /// The HTTP status that an error holds, in the words of Grafana's and Go's clients.
 fn status_of(error: &str) -> u16 {
-    let words = pattern!(r"(?i)\b(?:status(?: code)?:? |\[(?:GET|POST|PUT|DELETE) [^\]]*\]\[)([45]\d\d)\b");
+    let words = pattern!(r"(?i)(?:\bstatus(?: code)?:? |\[(?:GET|POST|PUT|DELETE) [^\]]*\]\[)([45]\d\d)\b");
     words.captures(error).and_then(|f| f[1].parse().ok()).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 //! klog, each with the fields that controller-runtime gives every line of a controller.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -159,7 +160,8 @@ fn written(raw: &str, fields: &Value, now: Timestamp) -> Option<Timestamp> {
     let counted = || {
         let first = || raw.split('\t').next()?.parse::<f64>().ok();
         let seconds = fields.get("ts").and_then(Value::as_f64).or_else(first)?;
-        Timestamp::from_millisecond((seconds * 1000.0) as i64).ok()
+        let since = Duration::try_from_secs_f64(seconds).ok()?;
+        Timestamp::try_from(UNIX_EPOCH.checked_add(since)?).ok()
     };
     log_line::written_at(raw, now).or_else(counted)
 }
