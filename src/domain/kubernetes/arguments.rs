@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_file_is_found_behind_any_flag() {
+        let custom = "--custom-resource-state-config-file=/etc/crs/config.yaml";
+        let said = "failed to parse Custom Resource State metrics: yaml: line 15: mapping values are not allowed";
+        assert_eq!(other_config_file(&container(&[], &["--port=8080", custom]), said), Some("/etc/crs/config.yaml"));
+        let both = container(&[], &["--web.config.file=/etc/web.yml", custom]);
+        assert_eq!(other_config_file(&both, said), Some("/etc/crs/config.yaml"));
+        assert_eq!(other_config_file(&both, "yaml: line 15: did not find expected key"), None, "one of two");
+        assert_eq!(other_config_file(&container(&[], &["--kubeconfig=/etc/kube/config"]), said), None);
+    }
+
+    #[test]
     fn quotes_of_an_argument_are_part_of_its_value() {
         let made = container(&["sh", "-c"], &["exec x --a=\"1\"", "--storage.tsdb.retention.time=\"15d\"", "--b=c"]);
         let found: Vec<_> = quoted(&made).collect();
