@@ -272,7 +272,8 @@ impl<'a> Case<'a> {
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_));
         let way = match right.filter(|_| is_wrong) {
             Some(right) => self.url(right),
-            None if self.is_old_api() => self.old_api(),
+            // Mimir speaks version 2 alone, and knows no such field.
+            None if self.is_old_api() && self.failing.ruler != Ruler::Mimir => self.old_api(),
             None => {
                 let (am_namespace, am_service) = self.named.clone().unwrap_or_default();
                 Way::Server { host_port: self.at(), am_namespace, am_service }
