@@ -15,6 +15,8 @@ pub(crate) fn of(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Se
     for file in Mounts::of_pod(snap, pod, container).files() {
         hosts.extend(named.captures_iter(file.text).map(|found| found[1].to_owned()));
     }
+    // Addresses are where receivers of Tempo listen.
+    hosts.retain(|h| h != "localhost" && h.parse::<std::net::IpAddr>().is_err());
     hosts.sort();
     hosts.dedup();
     let [host] = hosts.as_slice() else { return None };
