@@ -90,7 +90,12 @@ fn recreated(snap: &Snapshot, crd: &ObjectName) -> Option<Finding> {
     let plural = name.strip_suffix(GROUP)?.strip_suffix('.')?;
     let (_, kind) = OLD.iter().find(|(own, _)| *own == plural)?;
     let made = crd.metadata.creation_timestamp.filter(|_| crd.metadata.deletion_timestamp.is_none())?;
-    if snap.seconds_since(made) > DAY {
+    // With all of them the server would have gone, too: it is one among others that stayed.
+    let stayed = |c: &ObjectName| {
+        let own = c.metadata.name.ends_with(&format!(".{GROUP}"));
+        own && c.metadata.creation_timestamp.is_some_and(|at| made.as_second() - at.as_second() >= BEFORE)
+    };
+    if snap.seconds_since(made) > DAY || !snap.crds.items().unwrap_or_default().iter().any(stayed) {
         return None;
     }
     // Whether there is one decides nothing else.
@@ -139,8 +144,13 @@ mod tests {
     use serde_json::json;
 
     fn found(crd: &str, made: &str, server: &str) -> Vec<Finding> {
+        beside(crd, made, server, server)
+    }
+
+    fn beside(crd: &str, made: &str, server: &str, other: &str) -> Vec<Finding> {
         let mut snap = snapshot(json!({}));
-        let crds = json!([{"metadata": {"name": crd, "creationTimestamp": made}}]);
+        let crds = json!([{"metadata": {"name": crd, "creationTimestamp": made}},
+            {"metadata": {"name": "prometheuses.monitoring.coreos.com", "creationTimestamp": other}}]);
         snap.crds = Listing::cluster(serde_json::from_value(crds).expect("CRDs"));
         let own =
             json!({"metadata": {"namespace": "monitoring", "name": "k8s", "creationTimestamp": server}, "spec": {}});
@@ -158,6 +168,10 @@ mod tests {
         let anew = found(monitors, &at(1), &at(700));
         assert!(anew.len() == 1 && anew[0].message.contains("was made anew"), "{anew:?}");
         assert!(found(monitors, &at(1), &at(1)).is_empty(), "one installation");
+        assert!(
+            beside(monitors, &at(1), &at(700), &at(1)).is_empty(),
+            "all of them are young: it was brought from elsewhere"
+        );
         assert!(found(monitors, &at(700), &at(720)).is_empty(), "long ago");
         assert!(found("scrapeconfigs.monitoring.coreos.com", &at(1), &at(700)).is_empty(), "a kind that came later");
     }

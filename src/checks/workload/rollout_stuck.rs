@@ -11,6 +11,7 @@ use crate::checks::support::probes::readiness_path;
 use crate::checks::support::seen::{log_evidence, pod_evidence};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::complains::Complains;
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::last_revision::{LastRevision, Ran};
@@ -27,7 +28,7 @@ check! {
         id: "rollout-stuck", suite: Workload, severity: Warning,
         title: "the newest revision of a workload never became ready",
         requires: [Pods, Workloads],
-        uses: [ReplicaSets, Events, Services, Nodes, HelmReleases, MonitoringResources, EksAddons, ComponentLogs, PartLogs, CrashLogs],
+        uses: [ReplicaSets, Events, Services, Nodes, HelmReleases, MonitoringResources, EksAddons, ComponentLogs, PartLogs, CrashLogs, ConfigMaps],
         fix: Fix,
     }
 }
@@ -103,8 +104,10 @@ fn finding(snap: &Snapshot, last: &LastRevision, pods: &[&Pod]) -> Finding {
     let trouble = journal::aside(|| endpoints::trouble(snap, first));
     let container = endpoints::unready_container(first);
     let elsewhere = journal::aside(|| Elsewhere::of(snap, first, &container?.name, trouble.as_deref()?));
-    let listens = elsewhere.as_ref().map(|e| format!("; {}", e.words())).unwrap_or_default();
-    let trouble = trouble.map(|t| format!(" ({t}{listens})")).unwrap_or_default();
+    let complains = journal::aside(|| Complains::of(snap, first, container?));
+    let more = elsewhere.as_ref().map(Elsewhere::words).or(complains.map(|c| c.words()));
+    let told: Vec<String> = trouble.into_iter().chain(more).collect();
+    let trouble = if told.is_empty() { String::new() } else { format!(" ({})", told.join("; ")) };
     let message = format!("{who} not ready{trouble}; {}", back::words(last));
     let worst = if last.ran == Ran::Until { Severity::Error } else { Severity::Warning };
     let severity = severity_of(snap, first, worst);

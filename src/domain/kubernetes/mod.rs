@@ -12,6 +12,7 @@ pub(crate) mod cilium;
 pub(crate) mod claim_templates;
 pub(crate) mod claims;
 pub(crate) mod cluster_dns;
+pub(crate) mod complains;
 pub(crate) mod conntrack;
 pub(crate) mod coredns_log;
 pub(crate) mod denied;

@@ -10,6 +10,7 @@ use crate::checks::support::back;
 use crate::checks::support::scrape;
 use crate::checks::support::seen::{event_evidence, log_evidence, service_evidence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::complains::Complains;
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -172,8 +173,13 @@ impl Group<'_> {
         // It only adds to what the probe met.
         let pods = self.reason.pods();
         let elsewhere = journal::aside(|| pods.iter().find_map(|p| Some((*p, elsewhere(snap, p)?))));
-        let listens = elsewhere.as_ref().map(|(_, e)| format!("; {}", e.words())).unwrap_or_default();
-        let words = format!("{}{listens}{change}", self.reason.words(snap, first));
+        let complains = || {
+            let of = |p: &&Pod| Complains::of(snap, p, endpoints::unready_container(p)?);
+            journal::aside(|| pods.iter().find_map(of)).map(|c| c.words())
+        };
+        let more = elsewhere.as_ref().map(|(_, e)| e.words()).or_else(complains);
+        let more = more.map(|m| format!("; {m}")).unwrap_or_default();
+        let words = format!("{}{more}{change}", self.reason.words(snap, first));
         let message = match names.as_slice() {
             [one] => format!("Service {one} has no ready endpoint: {words}"),
             many => format!("Services {} have no ready endpoint: {words}", many.join(", ")),

@@ -12,7 +12,7 @@ use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::vpc_cni;
-use crate::domain::crash::{Class, Crash, Detail, is_usage, telling};
+use crate::domain::crash::{Class, Crash, Detail, is_usage, last_lines, telling};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::cluster_dns;
@@ -23,12 +23,14 @@ use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::own_store;
-use crate::domain::kubernetes::owner::{Target, workload};
+use crate::domain::kubernetes::owner::{Target, operator_resource, workload};
 use crate::domain::kubernetes::runtime_error;
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::starting::says_failure;
 use crate::domain::kubernetes::volumes;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator;
+use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
@@ -70,6 +72,8 @@ impl<'a> Case<'a> {
             name_instance(snap, pod, crash);
             name_service(snap, pod, crash);
             name_processor(snap, pod, crash);
+            name_operator(snap, pod, container, crash);
+            name_holder(snap, pod, container, crash);
         }
         let clue = Clue::of(snap, failing);
         Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected, clue }
@@ -148,8 +152,9 @@ impl<'a> Case<'a> {
                     "the kubelet ends it because it answers its probe on {address} only, which nobody outside the container reaches ({said})"
                 ),
                 None => {
-                    let listens = self.listens_elsewhere().map(|e| format!("; {}", e.words())).unwrap_or_default();
-                    format!("the kubelet ends it because {said}{listens}")
+                    let more = self.listens_elsewhere().map(|e| e.words()).or_else(|| self.last_words());
+                    let more = more.map(|m| format!("; {m}")).unwrap_or_default();
+                    format!("the kubelet ends it because {said}{more}")
                 }
             },
             (Cause::Hook(said), _) => format!("the kubelet ends it because its postStart hook fails: {said}"),
@@ -236,6 +241,13 @@ impl<'a> Case<'a> {
         let Cause::Probe(said) = &self.failing.cause else { return None };
         // It only adds to what the probe met.
         journal::aside(|| Elsewhere::of(self.snap, self.failing.pod, &self.failing.container.name, said))
+    }
+
+    /// What it complains of in the end, where its probe ends it: `its log ends with: …`.
+    fn last_words(&self) -> Option<String> {
+        let text = self.log().find(|text| !text.trim().is_empty())?;
+        let last = telling(&last_lines(text)).filter(|line| says_failure(line))?;
+        Some(format!("its log ends with: {last}"))
     }
 
     /// The port of its liveness probe, as a number where the container names it.
@@ -638,6 +650,71 @@ fn name_argument(crash: &mut Crash, container: &Container) {
     let Some(what) = crash.what.as_deref().filter(|w| !w.starts_with('-')) else { return };
     if let Some(argument) = argument_with(container, what).filter(|a| *a != what) {
         crash.reason = format!("{argument}: {}", crash.reason);
+    }
+}
+
+/// The operator that makes a container beside its server, where it is not the server itself; and whether it is known which one.
+pub(super) fn operator_beside<'a>(
+    snap: &'a Snapshot,
+    pod: &Pod,
+    container: &Container,
+) -> Option<Option<Operator<'a>>> {
+    operator_resource(snap, pod)?;
+    // Others stand in the resource itself, with their arguments.
+    if !["config-reloader", "configmap-reloader", "thanos-sidecar"].iter().any(|own| container.name.ends_with(own)) {
+        return None;
+    }
+    let all = operators(snap);
+    let mut own = all.into_iter().filter(|o| o.scope().holds(&pod.metadata.namespace));
+    let first = own.next();
+    Some(first.filter(|_| own.next().is_none()))
+}
+
+/// Says who else names a port that is taken: a pod in the network of its node, or another container of its own.
+fn name_holder(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) {
+    let port = crash.what.as_deref().and_then(|p| p.parse::<u16>().ok()).filter(|_| crash.class == Class::Port);
+    let Some(port) = port else { return };
+    let end = format!(":{port}");
+    let listens = |c: &Container| {
+        let declares = c.ports.iter().any(|p| p.container_port == port && p.protocol.as_deref() != Some("UDP"));
+        // An address of a flag: what is called at such a port mostly has a name.
+        let own = |a: &String| a.contains("listen") && a.ends_with(&end);
+        declares || c.args.iter().chain(&c.command).any(own)
+    };
+    // Others are only named: who holds it may be no pod at all.
+    let all = journal::aside(|| snap.pods.items().unwrap_or_default());
+    let near = |p: &&Pod| {
+        let other = p.metadata.name != pod.metadata.name || p.metadata.namespace != pod.metadata.namespace;
+        let runs = !p.is_finished() && p.metadata.deletion_timestamp.is_none();
+        let same = p.spec.node_name.is_some() && p.spec.node_name == pod.spec.node_name;
+        pod.spec.host_network && other && runs && same
+    };
+    let has = |p: &&Pod| {
+        let on_host = |c: &Container| c.ports.iter().any(|p| p.host_port == Some(port));
+        p.spec.containers.iter().any(|c| on_host(c) || p.spec.host_network && listens(c))
+    };
+    if let Some(other) = all.iter().filter(near).find(has) {
+        let (namespace, name) = (&other.metadata.namespace, &other.metadata.name);
+        crash.reason.push_str(&format!("; pod {namespace}/{name} on the same node names that port, too"));
+        return;
+    }
+    let beside = pod.spec.containers.iter().filter(|c| c.name != container.name).find(|c| listens(c));
+    if let Some(other) = beside {
+        crash.reason.push_str(&format!("; container {} of the same pod names that port, too", other.name));
+    }
+}
+
+/// Says whose arguments these are, where the operator writes them for another image than its own version has.
+fn name_operator(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) {
+    if crash.class != Class::Flag {
+        return;
+    }
+    if let Some(Some(operator)) = operator_beside(snap, pod, container) {
+        let (by, image) = (&operator.container.image, &container.image);
+        crash.reason = format!(
+            "{}; the operator ({by}) writes the arguments of this container, whose image is {image}",
+            crash.reason
+        );
     }
 }
 

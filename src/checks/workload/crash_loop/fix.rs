@@ -12,7 +12,7 @@ use crate::checks::support::kept::Kept;
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Repair, operator_up};
-use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
+use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_beside, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
@@ -575,15 +575,9 @@ fn remove_patch(case: &Case<'_>) -> String {
 
 /// What the operator puts beside a server has its arguments from the operator: the arguments of its resource are the server's.
 fn beside_server(case: &Case<'_>) -> Option<Way> {
-    let (kind, _) = case.target.custom?;
     let container = case.failing.container;
-    if container.name == kind || container.program().is_some() {
-        return None;
-    }
-    let all = deployment::operators(case.snap);
-    let watches = |o: &&deployment::Operator<'_>| o.scope().holds(case.namespace());
-    let mut own = all.iter().filter(watches);
-    let operator = own.next().filter(|_| own.next().is_none());
+    let operator = operator_beside(case.snap, case.failing.pod, container)?;
+    let operator = operator.as_ref();
     let meta = operator.map(|o| &o.workload.metadata);
     Some(Way::BesideServer {
         container: container.name.clone(),
@@ -644,8 +638,11 @@ fn flag(case: &Case<'_>, crash: &Crash) -> Way {
     let new = new_arg.as_deref().and_then(|a| a.trim_start_matches('-').split_once('='));
     let (arg_name, arg_value) = new.unwrap_or_default();
     let is_operated = !case.target.operator_kind().is_empty();
+    // A container that the resource itself names beside the server.
+    let beside = is_operated && case.failing.container.name != case.target.operator_kind();
     Way::Flag {
-        field: operator_field(arg_name).filter(|_| is_operated),
+        field: operator_field(arg_name).filter(|_| is_operated && !beside),
+        beside,
         field_value: arg_value.to_owned(),
         arg_name: arg_name.to_owned(),
         arg_value: arg_value.to_owned(),
@@ -681,8 +678,14 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
                 stale: old_arg.as_deref().and_then(|a| stale_address(case, a)),
                 node: node(case),
                 pod: case.pod_name(),
+                // All addresses may be taken by what it stands before.
+                advice: match &old_arg {
+                    Some(argument) if argument.contains("$(") => {
+                        "The address comes from a variable: see what it holds when the container starts.".to_owned()
+                    }
+                    _ => crash.advice.clone(),
+                },
                 old_arg,
-                advice: crash.advice.clone(),
                 kept,
             }
         }

@@ -196,6 +196,8 @@ pub(super) enum Way {
         /// Name and value of the new argument.
         arg_name: String,
         arg_value: String,
+        /// It is no argument of the operator's server, but of a container that its resource names beside that.
+        beside: bool,
         /// The field of the operator's resource from which it makes the argument, and its value.
         field: Option<&'static str>,
         field_value: String,
