@@ -640,6 +640,20 @@ mod tests {
     }
 
     #[test]
+    fn an_ingester_that_never_goes() {
+        let line = |minute: u32| {
+            format!(
+                "level=warn ts=2026-11-21T02:{minute}:00Z caller=logging.go:144 msg=\"POST /loki/api/v1/push (500) 1ms Response: \\\"rpc error: code = Unknown desc = Ingester is shutting down\\\\n\\\"\"\n"
+            )
+        };
+        let all: String = (44..=54).map(line).collect();
+        assert_eq!(read(&all), [Trouble::Stopping]);
+        assert!(read(&line(54).repeat(5)).is_empty(), "one moment of a roll-out");
+        let over: String = (41..=45).map(line).collect();
+        assert!(read(&over).is_empty(), "it is over");
+    }
+
+    #[test]
     fn one_line_and_old_lines_are_quiet() {
         let line = "level=error ts=2026-11-21T02:50:00Z msg=\"x\" err=\"empty ring\"\n";
         assert!(read(line).is_empty());

@@ -329,6 +329,25 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_is_gone_has_no_name_and_no_address_left() {
+        let gone = |name: &str, nodes: serde_json::Value| {
+            let target = target(json!({
+                "scrapeUrl": "https://10.0.9.9:10250/metrics", "health": "down",
+                "discoveredLabels": {"__address__": "10.0.9.9:10250", "__meta_kubernetes_node_name": name}
+            }));
+            let mut snap = snapshot(json!({}));
+            snap.nodes = crate::snapshot::Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
+            let address = Address::parse(&target.scrape_url).expect("a URL");
+            gone_node(&snap, &target, &address)
+        };
+        let node = |name: &str, address: &str| json!({"metadata": {"name": name}, "status": {"addresses": [{"type": "InternalIP", "address": address}]}});
+        assert_eq!(gone("b", json!([node("a", "10.0.1.1")])).as_deref(), Some("b"));
+        assert_eq!(gone("a", json!([node("a", "10.0.1.1")])), None, "it has another address, and is there");
+        assert_eq!(gone("b", json!([node("a", "10.0.9.9")])), None, "another one has the address");
+        assert_eq!(gone("b", json!([])), None, "nobody has seen the nodes");
+    }
+
+    #[test]
     fn a_redirect_is_told_by_the_url_of_the_error() {
         let of = |error: &str| {
             let target =
