@@ -82,6 +82,16 @@ fn an_upgrade_keeps_chart_version_and_values() {
 }
 
 #[test]
+fn commands_stand_apart() {
+    forbid("a command is glued to the one before it", |s| {
+        ["kubectl ", "aws "].iter().any(|program| {
+            let mut places = s.command.match_indices(program);
+            places.any(|(at, _)| s.command[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
+        })
+    });
+}
+
+#[test]
 fn a_copy_is_kept_in_a_file() {
     forbid("it is only printed", |s| {
         let says = ["Keep a copy", "Save the"].iter().any(|w| s.text.starts_with(w));
