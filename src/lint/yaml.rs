@@ -239,20 +239,14 @@ fn tab(text: &str, spans: &[Lines], last: usize) -> Option<Problem> {
     outside.into_iter().chain(inside).min().map(|place| Problem::new(place, "", message))
 }
 
-/// A tab within the indentation of a block text.
+/// A tab within the indentation of a block text, which begins where its first line that is not empty does.
 fn tab_of_block(lines: &[&str], span: &Lines) -> Option<Place> {
-    let mut indent = usize::MAX;
-    for (at, line) in lines.iter().enumerate().take(span.to).skip(span.from) {
+    let indent = span.column - 1;
+    lines.iter().enumerate().take(span.to).skip(span.from).find_map(|(at, line)| {
         let rest = line.trim_start_matches(' ');
         let spaces = line.len() - rest.len();
-        if rest.starts_with('\t') && spaces < indent {
-            return Some(Place { line: at + 1, column: spaces + 1 });
-        }
-        if indent == usize::MAX && !rest.is_empty() {
-            indent = spaces;
-        }
-    }
-    None
+        (rest.starts_with('\t') && spaces < indent).then_some(Place { line: at + 1, column: spaces + 1 })
+    })
 }
 
 fn read(text: &str, limit: usize, spans: &mut Vec<Lines>) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
@@ -478,6 +472,18 @@ mod tests {
         let items = found[1].get("b").and_then(Node::items).expect("a list");
         assert_eq!(items[1].place, Place { line: 5, column: 8 });
         assert!(items[2].is_null() && !items[1].is_null());
+    }
+
+    #[test]
+    fn a_tab_may_begin_a_line_of_a_block_text_and_not_its_indentation() {
+        for good in ["a: |\n  {\n    b\n  \tc\n  }\n", "a: >-\n\n  b\n  \tc\nd: e\n", "- |2\n   b\n  \tc\n"] {
+            assert!(documents(good).is_ok(), "{good:?}");
+        }
+        for (bad, at) in [("a: |\n  {\n \tb\n  }\n", (3, 2)), ("a: |\n  b\n\n\tc\n", (4, 1))] {
+            let (_, problem) = documents(bad).expect_err(bad);
+            assert!(problem.message.contains("tab character"), "{bad:?}: {problem:?}");
+            assert_eq!((problem.place.line, problem.place.column), at, "{bad:?}");
+        }
     }
 
     #[test]
