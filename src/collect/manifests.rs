@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use super::files;
 use super::source::Source;
-use crate::domain::manifests::content::{self, Content};
+use crate::domain::manifests::content::{Charts, Content};
 use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
@@ -431,12 +431,10 @@ pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
 
 /// What the files hold, and what of it is judged.
 fn count(files: &[ManifestFile], unread: usize) -> ManifestCount {
-    let folder =
-        |file: &ManifestFile| file.path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-    let charts: BTreeSet<String> = files.iter().filter(|f| f.path.ends_with("Chart.yaml")).map(folder).collect();
+    let charts = Charts::of(files);
     let mut count = ManifestCount { unread, ..ManifestCount::default() };
     for file in files {
-        match content::of(file, charts.contains(&folder(file))) {
+        match charts.content(file) {
             Content::Objects(objects) => count.objects += objects,
             Content::Configuration => count.configurations += 1,
             Content::Values => count.values += 1,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::skew;
+use crate::domain::manifests::content::{Charts, Content};
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::overlaid::Overlaid;
 use crate::domain::manifests::{requests, values};
@@ -49,7 +50,9 @@ impl Check for ManifestInvalid {
         snap.manifests()?;
         let parts = Parts::of(snap);
         let overlaid = Overlaid::of(snap);
-        let of_values = snap.manifests.items().unwrap_or_default().iter().flat_map(values_of).collect::<Vec<_>>();
+        let files = snap.manifests.items().unwrap_or_default();
+        let charts = Charts::of(files);
+        let of_values = files.iter().flat_map(|file| values_of(file, &charts)).collect::<Vec<_>>();
         let of_objects = written::each_object(snap, |file, object| {
             let part = parts.holds(file);
             let (mut found, so) = problems(snap, object, part);
@@ -86,10 +89,13 @@ const BY_OPERATOR: &str = ": the operator leaves it out";
 const BY_BALANCER: &str = ": the load balancer controller does not take it";
 
 /// What is wrong with Helm values: keys that come twice, and what the chart hands on as it is.
-fn values_of(file: &ManifestFile) -> Vec<Finding> {
+fn values_of(file: &ManifestFile, charts: &Charts<'_>) -> Vec<Finding> {
+    // What another program reads is judged as its configuration, or not at all.
+    let are_values = charts.content(file) == Content::Values;
     values::all(file)
         .filter_map(|values| {
-            let mut problems = if values.is_text { kubernetes::doubled(values.node, values.path) } else { Vec::new() };
+            let is_text = values.is_text && (values.object.is_some() || are_values);
+            let mut problems = if is_text { kubernetes::doubled(values.node, values.path) } else { Vec::new() };
             let twice = !problems.is_empty();
             let mut by_operator = false;
             for (spec, path) in values::server_specs(&values) {

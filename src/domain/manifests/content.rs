@@ -1,6 +1,8 @@
 //! What a file is, and whether something in it can be judged.
 
-use super::dialect::of_whole_file;
+use std::collections::BTreeSet;
+
+use super::dialect::{of_events, of_whole_file};
 use super::given::is_encrypted;
 use super::grafana;
 use crate::lint::charts;
@@ -22,8 +24,27 @@ pub(crate) enum Content {
     Nothing,
 }
 
+/// Folders that hold a `Chart.yaml`: what else lies in them are values.
+pub(crate) struct Charts<'a>(BTreeSet<&'a str>);
+
+impl<'a> Charts<'a> {
+    /// Of all files.
+    pub(crate) fn of(files: &'a [ManifestFile]) -> Self {
+        Self(files.iter().filter(|f| f.path.ends_with("Chart.yaml")).map(folder).collect())
+    }
+
+    /// What one of the files holds.
+    pub(crate) fn content(&self, file: &ManifestFile) -> Content {
+        of(file, self.0.contains(folder(file)))
+    }
+}
+
+fn folder(file: &ManifestFile) -> &str {
+    file.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// What a file holds; `beside_chart`: it lies where a `Chart.yaml` does.
-pub(crate) fn of(file: &ManifestFile, beside_chart: bool) -> Content {
+fn of(file: &ManifestFile, beside_chart: bool) -> Content {
     if !file.objects.is_empty() {
         return Content::Objects(file.objects.len());
     }
@@ -87,6 +108,8 @@ fn foreign(root: &Node) -> Option<&'static str> {
         "tests of rules: promtool test rules runs them"
     } else if has("type") && root.at(&["config", "bucket"]).is_some() {
         "an object store of Thanos"
+    } else if of_events(root) {
+        "the configuration of an exporter of Kubernetes' events"
     } else if children("services", &["image", "build"]) {
         "a file for Docker Compose"
     } else {
@@ -133,6 +156,7 @@ mod tests {
             ("t.yml", "rule_files: [a]\ntests: []\n", "promtool"),
             ("p.yaml", "apiVersion: 1\nproviders: []\n", "dashboards"),
             ("c.yaml", "apiVersion: 1\ncontactPoints: []\n", "alerting"),
+            ("e.yaml", "route: {routes: [{match: [{receiver: a}]}]}\nreceivers: [{name: a, stdout: {}}]\n", "events"),
             ("compose.yaml", "services: {a: {image: b}}\n", "Compose"),
             ("package.json", "{name: a, version: 1.0.0}", "known"),
             ("ci.yml", "stages: [a]\nbuild: {script: [x]}\n", "known"),

@@ -105,6 +105,9 @@ fn dialect_of(root: &Node) -> Option<Dialect> {
     }
     let items = |key: &str| root.get(key).and_then(Node::items);
     let is_receiver = |r: &Node| r.entries().is_some_and(|e| e.iter().any(|(k, _)| is_integration(k)));
+    if of_events(root) {
+        return None;
+    }
     let routes = root.get("route").is_some_and(|r| r.get("receiver").is_some() || r.get("routes").is_some());
     if routes && items("receivers").is_some() || items("receivers").is_some_and(|r| r.iter().any(is_receiver)) {
         return Some(Dialect::Alertmanager);
@@ -158,6 +161,22 @@ fn knows(section: &str, key: &Node) -> bool {
     key.as_str().is_some_and(|key| prometheus::knows(section, key))
 }
 
+/// The exporter of Kubernetes' events has routes and receivers, too: its routes drop and match by lists, where those of
+/// Alertmanager match by a mapping, and its receivers are of one kind each.
+pub(super) fn of_events(root: &Node) -> bool {
+    fn by_lists(route: &Node, depth: usize) -> bool {
+        let list = |key: &str| route.get(key).and_then(Node::items);
+        let below = || list("routes").unwrap_or_default().iter().any(|r| by_lists(r, depth + 1));
+        list("drop").is_some() || list("match").is_some() || (depth < ROUTES && below())
+    }
+    let receivers = root.get("receivers").and_then(Node::items).unwrap_or_default();
+    let of_alerts = receivers.iter().any(|r| entries(r).iter().any(|(key, _)| is_integration(key)));
+    !of_alerts && root.get("route").is_some_and(|route| by_lists(route, 0))
+}
+
+/// Depth of routes below routes at most.
+const ROUTES: usize = 16;
+
 fn is_integration(key: &Node) -> bool {
     key.as_str().is_some_and(|k| k.ends_with("_configs"))
 }
@@ -196,6 +215,20 @@ mod tests {
             "otlp: {grpc: {endpoint: x}}",
         ] {
             assert_eq!(of("x.yml", other), None, "{other}");
+        }
+        for events in [
+            "logLevel: error\nroute: {routes: [{match: [{receiver: dump}]}]}\nreceivers: [{name: dump, stdout: {}}]",
+            "route: {drop: [{type: Normal}], match: [{receiver: a}]}\nreceivers: [{name: a, webhook: {endpoint: x}}]",
+            "route: {routes: [{drop: [{reason: Pulled}]}]}\nreceivers: [{name: a}]",
+        ] {
+            assert_eq!(of("config.yaml", events), None, "{events}");
+        }
+        for alerts in [
+            "route: {receiver: a, routes: [{match: {severity: x}}]}\nreceivers: [{name: a, slack_config: {}}]",
+            "route: {receiver: a, routes: [{match: [{severity: x}]}]}\nreceivers: [{name: a, slack_configs: []}]",
+            "logLevel: debug\nroute: {receiver: a}\nreceivers: [{name: a}]",
+        ] {
+            assert_eq!(of("config.yaml", alerts), Some(Dialect::Alertmanager), "{alerts}");
         }
         assert_eq!(of("a/prometheus.yml", "global: {nonexistent_field: x}"), Some(Dialect::Prometheus));
         assert_eq!(of("a/prometheus.yml", "global: {imageRegistry: x}"), None);
