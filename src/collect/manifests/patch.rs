@@ -53,6 +53,8 @@ pub(super) fn part(operations: &Node, target: Option<&Node>) -> Result<Option<Ma
 fn api_of<'a>(kind: &str, text: &impl Fn(&str) -> Option<&'a str>) -> Option<String> {
     let known = KINDS.iter().find(|(_, kinds)| kinds.contains(&kind)).map(|(api, _)| (*api).to_owned());
     match (text("group"), text("version")) {
+        // The group of a Namespace has no name.
+        (Some(""), Some(version)) => Some(version.to_owned()),
         (Some(group), Some(version)) => Some(format!("{group}/{version}")),
         _ => known,
     }
@@ -143,6 +145,15 @@ mod tests {
             kubernetes::lint(&part.node, true).into_iter().map(|p| (p.place.line, p.path)).collect();
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().any(|(line, path)| *line == 3 && path.contains("replicas")), "{found:?}");
+    }
+
+    #[test]
+    fn the_group_without_a_name_is_one() {
+        let target = node("{group: \"\", version: v1, kind: Namespace}");
+        let patch = node("- {op: add, path: /metadata/labels, value: {a: b}}");
+        let part = part(&patch, Some(&target)).expect("is a patch").expect("has a target");
+        assert_eq!(part.api_version, "v1");
+        assert!(kubernetes::lint(&part.node, true).is_empty());
     }
 
     #[test]

@@ -34,13 +34,27 @@ fn schema() -> &'static Schema {
 pub(super) fn check(object: &Node, part: bool, problems: &mut Vec<Problem>) {
     twice(object, "", problems);
     if let Some(of) = schema().kinds.get(&kind(object)) {
-        let before = problems.len();
-        walk(object, of, "", problems);
         if part {
-            let whole: Vec<Problem> = problems.drain(before..).filter(|p| !p.message.ends_with(NOT_THERE)).collect();
-            problems.extend(whole);
+            let mut found = Vec::new();
+            walk(&without_nulls(object), of, "", &mut found);
+            problems.extend(found.into_iter().filter(|p| !p.message.ends_with(NOT_THERE)));
+        } else {
+            walk(object, of, "", problems);
         }
     }
+}
+
+/// What a patch leaves: a key whose value is null is taken away where it is laid over another manifest.
+fn without_nulls(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::Scalar { .. } => node.value.clone(),
+        Value::Sequence(items) => Value::Sequence(items.iter().map(without_nulls).collect()),
+        Value::Mapping(entries) => {
+            let left = entries.iter().filter(|(_, value)| !value.is_null());
+            Value::Mapping(left.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+        }
+    };
+    Node { place: node.place, value }
 }
 
 /// True for a built-in kind.
