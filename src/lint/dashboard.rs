@@ -57,6 +57,15 @@ pub(crate) fn lint(text: &str, provisioned: bool) -> Vec<Problem> {
     found
 }
 
+/// What stands beside a dashboard in a request to Grafana's API: a Job or a script sends it.
+const OF_REQUESTS: [&str; 4] = ["overwrite", "inputs", "folderUid", "folderId"];
+
+/// True for the body of a request to Grafana's API, in which the dashboard stands below a key.
+pub(crate) fn is_request(text: &str) -> bool {
+    let json: Option<Value> = serde_json::from_str(text).ok();
+    json.is_some_and(|json| !std::ptr::eq(inner(&json), &json) && OF_REQUESTS.iter().any(|key| json.get(key).is_some()))
+}
+
 /// The path of what is wrong with a query: the dashboard loads, and a panel shows an error.
 const QUERY: &str = "expr";
 
@@ -222,7 +231,9 @@ mod tests {
             wrapped,
             "1:2: the dashboard stands below \"dashboard\", as the API answers it: a file holds what is inside of it",
         );
-        assert!(lint(wrapped, false).is_empty());
+        assert!(lint(wrapped, false).is_empty() && !is_request(wrapped));
+        assert!(is_request(r#"{"dashboard": {"title": "a", "panels": []}, "overwrite": true, "inputs": []}"#));
+        assert!(!is_request(r#"{"title": "a", "panels": [], "overwrite": true}"#));
     }
 
     #[test]

@@ -253,7 +253,7 @@ impl Written<'_> {
                 rules::lint_node(node.clone().into_owned(), &self.file.text, of_rules(true))
             }
             (Body::Text { text, .. }, Dialect::Web) => web::lint(text),
-            (Body::Text { text, .. }, Dialect::Dashboard) => dashboard::lint(text, self.is_provisioned()),
+            (Body::Text { text, .. }, Dialect::Dashboard) => dashboard::lint(text, self.is_provisioned(text)),
             (Body::Part(node), Dialect::Web) => web::lint_node(node),
             // They are texts.
             (Body::Part(_), Dialect::Dashboard) => Vec::new(),
@@ -330,9 +330,15 @@ impl Written<'_> {
         found.iter().find(same).map(|w| w.problems(readers))
     }
 
-    /// Grafana reads it as a file. What is a file here may be meant for its API.
-    fn is_provisioned(&self) -> bool {
-        self.object.map_or(!self.field.is_empty(), |o| o.kind != "GrafanaDashboard")
+    /// Grafana reads it as a file. What is a file here may be meant for its API, as is a request in a ConfigMap that no
+    /// side-car looks for.
+    fn is_provisioned(&self, text: &str) -> bool {
+        let labelled = |object| labels_with(object, "dashboard").next().is_some();
+        match self.object {
+            None => !self.field.is_empty(),
+            Some(object) if object.kind == "ConfigMap" => labelled(object) || !dashboard::is_request(text),
+            Some(object) => object.kind != "GrafanaDashboard",
+        }
     }
 
     /// A secret that was blanked out, or a value that something fills in before the program reads it.
