@@ -17,7 +17,16 @@ pub(super) fn is_meant(word: &str, other: &str, same_name: bool) -> bool {
     typo(word, other, SLIP) || (same_name && is_slip(word, other, SLIP))
 }
 /// Kinds with a pod template.
-const WORKLOADS: [(&str, &str); 3] = [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet")];
+const WORKLOADS: [(&str, &str); 8] = [
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
+    ("", "ReplicationController"),
+    ("batch", "Job"),
+    ("argoproj.io", "Rollout"),
+    ("apps.openshift.io", "DeploymentConfig"),
+];
 
 /// What the objects of the files have that others refer to, found by label and by name.
 pub(crate) struct References<'a> {
@@ -103,6 +112,7 @@ impl<'a> References<'a> {
                 templates.add(object, template);
             }
         }
+        snap.manifest_objects("", "Pod").for_each(|(_, pod)| templates.add(pod, &pod.node));
         snap.manifest_objects("", "Service").for_each(|(_, service)| services.add(service, &service.node));
         let of_kind = |kind| (kind, snap.manifest_objects("", kind).map(|(_, o)| o).collect());
         Self { templates, services, maps: ["ConfigMap", "Secret"].map(of_kind).into() }
