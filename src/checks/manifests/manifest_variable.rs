@@ -9,6 +9,7 @@ use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::{self, Parts};
 use crate::domain::manifests::overlaid::Overlaid;
+use crate::domain::manifests::values::{self, Values};
 use crate::lint::yaml::{Node, Value, join};
 use crate::lint::{Place, Problem};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause};
@@ -31,7 +32,7 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Replace { file: String, variables: Vec<String>, list: String, piped: bool },
+    Replace { file: String, variables: Vec<String>, list: String, piped: bool, values: bool },
 }
 
 impl Check for ManifestVariable {
@@ -57,9 +58,13 @@ impl Check for ManifestVariable {
         };
         let left = Cell::new(None);
         let found = written::each_object(snap, |file, object| finding(&replaced, &left, file, object))?;
-        match (&found, left.take()) {
-            (Diagnosis::Findings(some), Some(gap)) if some.is_empty() => Err(gap),
-            _ => Ok(found),
+        let files = snap.manifests.items().unwrap_or_default().iter();
+        let of_values: Vec<Finding> = files.flat_map(|file| in_values(&replaced, file)).collect();
+        match (found, left.take()) {
+            (Diagnosis::Findings(some), Some(gap)) if some.is_empty() && of_values.is_empty() => Err(gap),
+            (Diagnosis::Findings(some), _) => Ok(Diagnosis::Findings(some.into_iter().chain(of_values).collect())),
+            (Diagnosis::NotApplicable(_), _) if values::any(snap) => Ok(Diagnosis::Findings(of_values)),
+            (other, _) => Ok(other),
         }
     }
 }
@@ -109,16 +114,65 @@ fn finding(
     }
     met.first()?;
     let problems: Vec<Problem> = met.iter().map(Met::problem).collect();
+    let so = ": it is applied as it stands";
+    Some(written::of_object(&ManifestVariable::META, file, object, &problems, so).fix(replace(file, met, false)))
+}
+
+/// Replacing what was met; `values`: in a file for Helm, and not for kubectl.
+fn replace(file: &ManifestFile, met: Vec<Met>, values: bool) -> Fix {
     let mut variables: Vec<String> = met.into_iter().map(|m| m.name).collect();
     variables.sort();
     variables.dedup();
-    let fix = Fix::Replace {
+    Fix::Replace {
         file: file.path.clone(),
         list: variables.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(" "),
         variables,
         piped: file.path == written::PIPED,
+        values,
+    }
+}
+
+/// Annotations that controllers of AWS read, whose values no chart changes and no program behind them replaces.
+const OF_AWS: &[&str] =
+    &["alb.ingress.kubernetes.io/", "service.beta.kubernetes.io/aws-load-balancer-", "eks.amazonaws.com/"];
+
+/// Of Helm values only these annotations can be told: what else stands in them may be for a shell or a program.
+fn in_values(replaced: &Replaced<'_>, file: &ManifestFile) -> Vec<Finding> {
+    if file.filled_in || replaced.by_flux {
+        return Vec::new();
+    }
+    let of_one = |values: Values<'_>| {
+        let mut met = Vec::new();
+        annotations(values.node, values.path, &mut met);
+        met.first()?;
+        let problems: Vec<Problem> = met.iter().map(Met::problem).collect();
+        let so = ": Helm hands it on as it stands";
+        let found = written::of_values(&ManifestVariable::META, file, &values, &problems, so);
+        Some(found.fix(replace(file, met, values.object.is_none())))
     };
-    Some(written::of_object(&ManifestVariable::META, file, object, &problems, ": it is applied as it stands").fix(fix))
+    values::all(file).filter_map(of_one).collect()
+}
+
+fn annotations(node: &Node, path: &str, met: &mut Vec<Met>) {
+    match &node.value {
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => {
+            for (at, item) in items.iter().enumerate() {
+                annotations(item, &format!("{path}[{at}]"), met);
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let Some(key) = key.as_str() else { continue };
+                let path = join(path, key);
+                if OF_AWS.iter().any(|prefix| key.starts_with(prefix)) {
+                    walk(value, &path, met);
+                } else {
+                    annotations(value, &path, met);
+                }
+            }
+        }
+    }
 }
 
 /// A template of OpenShift, whose parameters are filled in before it is applied; what has no name is no object of a cluster.
@@ -126,7 +180,8 @@ fn finding(
 fn is_filled_in(object: &Manifest) -> bool {
     let unnamed = object.name.is_empty() && object.node.at(&["metadata", "generateName"]).is_none();
     unnamed && !KUSTOMIZE.contains(&object.group())
-        || matches!((object.group(), object.kind.as_str()), ("template.openshift.io", "Template"))
+        // Its older form has no group.
+        || matches!((object.group(), object.kind.as_str()), ("template.openshift.io" | "", "Template"))
         || object.group() == "integreatly.org"
 }
 
@@ -147,6 +202,11 @@ fn names(text: &str) -> impl Iterator<Item = (String, bool)> {
         let name = c.get(1).or(c.get(2))?;
         Some((name.as_str().to_owned(), c.get(1).is_some()))
     })
+}
+
+/// Lines of which some are for a shell, which has variables of its own: manifests inside of another kind.
+fn holds_script(text: &str) -> bool {
+    text.contains('\n') && pattern!(r"(?m)^\s*#!|/bin/(?:ba|a|da)?sh\b").is_match(text)
 }
 
 /// Keys below which such words are for a shell, a template, a regular expression or another program.
@@ -190,6 +250,7 @@ const OF_TOOLS: &[&str] =
 
 fn walk(node: &Node, path: &str, met: &mut Vec<Met>) {
     match &node.value {
+        Value::Scalar { text, .. } if holds_script(text) => {}
         Value::Scalar { text, .. } => {
             met.extend(names(text).map(|(name, braced)| Met {
                 name,
