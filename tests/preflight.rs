@@ -270,6 +270,15 @@ fn variables_are_left_to_what_replaces_them() {
     let script =
         Folder::of(&[("ingress.yaml", ingress), ("deploy.sh", "envsubst < ingress.yaml | kubectl apply -f -\n")]);
     ends(&script.run(&["-f", "."]), 0);
+    // Of values only what a controller of AWS reads.
+    let values = "grafana:\n  env: {GF_SERVER_ROOT_URL: \"$ROOT_URL\"}\n  ingress:\n    annotations:\n      alb.ingress.kubernetes.io/certificate-arn: $CERT_ARN\n";
+    let folder = Folder::of(&[("values.yaml", values)]);
+    let (out, _) = ends(&folder.run(&["-f", "."]), 1);
+    assert!(out.contains("values.yaml line 5: the variable ${CERT_ARN} was not replaced, in Helm values"), "{out}");
+    assert!(!out.contains("ROOT_URL") && out.contains("helm upgrade"), "{out}");
+    let script =
+        Folder::of(&[("values.yaml", values), ("deploy.sh", "envsubst < values.yaml | helm upgrade a b -f -\n")]);
+    ends(&script.run(&["-f", "."]), 0);
 }
 
 #[test]
@@ -365,6 +374,35 @@ fn braces_in_the_values_of_a_release_make_no_template_of_it() {
 }
 
 #[test]
+fn what_other_programs_read_is_left_to_them() {
+    let script = "    - objectDefinition:\n        spec:\n          command:\n          - /bin/bash\n          - -c\n          - |\n            FIXED=${MAJOR}.$MINOR\n";
+    let policy = format!(
+        "apiVersion: policy.example.test/v1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  object-templates-raw: |\n{script}"
+    );
+    let events = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: events, namespace: obs}\ndata:\n  config.yaml: |\n    logLevel: error\n    route:\n      drop: [{type: Normal}]\n      routes:\n      - match: [{receiver: dump}]\n    receivers:\n    - name: dump\n      stdout: {}\n";
+    let template = "apiVersion: v1\nkind: Template\nmetadata: {name: t}\nobjects:\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: \"${NAME}\"}\nparameters: [{name: NAME}]\n";
+    let request = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: imported, namespace: obs}\ndata:\n  a.json: |\n    {\"overwrite\": true, \"dashboard\":\n    \t{\"title\": \"a\", \"schemaVersion\": 16, \"panels\": []}}\n";
+    let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n- target: {group: \"\", version: v1, kind: Namespace}\n  patch: |-\n    - op: add\n      path: /metadata/labels\n      value: {a: b}\n- path: patch.yaml\n";
+    let patch = "patches:\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
+    let folder = Folder::of(&[
+        ("policy.yaml", &policy),
+        ("events.yaml", events),
+        ("template.yaml", template),
+        ("request.yaml", request),
+        ("part/kustomization.yaml", component),
+        ("part/patch.yaml", patch),
+        ("ci.yaml", "stages: [a]\nstages: [b]\n"),
+    ]);
+    let (out, _) = ends(&folder.run(&["-f", ".", "--fail-on", "warning"]), 0);
+    assert!(out.contains("✓ no problem found"), "{out}");
+    // The same words where they are for the program of the stack.
+    let labelled = request.replace("namespace: obs}", "namespace: obs, labels: {grafana_dashboard: \"1\"}}");
+    let loud = Folder::of(&[("request.yaml", &labelled), ("values.yaml", "replicas: 1\nreplicas: 2\n")]);
+    let (out, _) = ends(&loud.run(&["-f", "."]), 1);
+    assert!(out.contains("stands below \"dashboard\"") && out.contains("Helm silently takes the last"), "{out}");
+}
+
+#[test]
 fn labels_that_only_resemble_each_other_are_no_slip() {
     let service = |name: &str, app: &str| {
         format!(
@@ -377,6 +415,31 @@ fn labels_that_only_resemble_each_other_are_no_slip() {
     let loud = Folder::of(&[("a.yaml", &service("s", "kube-schedulr")), ("m.yaml", monitor)]);
     let (out, _) = ends(&loud.run(&["-f", ".", "--fail-on", "warning"]), 1);
     assert!(out.contains("app=kube-scheduler selects nothing in the files"), "{out}");
+}
+
+#[test]
+fn pods_of_any_kind_may_have_the_port_of_a_service() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80, targetPort: web}]}\n";
+    let template = |port: &str| {
+        format!(
+            "template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: a, image: a, ports: [{{name: {port}, containerPort: 80}}]}}]}}}}"
+        )
+    };
+    let deployment = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: other}}\nspec: {{selector: {{matchLabels: {{app: a}}}}, {}}}\n",
+        template("api")
+    );
+    let controller = |port: &str| {
+        format!("apiVersion: v1\nkind: ReplicationController\nmetadata: {{name: a}}\nspec: {{{}}}\n", template(port))
+    };
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a}}\nspec: {containers: [{name: a, image: a, ports: [{name: web, containerPort: 80}]}]}\n";
+    for own in [controller("web"), pod.to_owned()] {
+        let quiet = Folder::of(&[("a.yaml", service), ("b.yaml", &deployment), ("c.yaml", &own)]);
+        ends(&quiet.run(&["-f", ".", "--fail-on", "warning"]), 0);
+    }
+    let loud = Folder::of(&[("a.yaml", service), ("c.yaml", &controller("wbe"))]);
+    let (out, _) = ends(&loud.run(&["-f", ".", "--fail-on", "warning"]), 1);
+    assert!(out.contains("no container of ReplicationController a has a port called \"web\""), "{out}");
 }
 
 #[test]
