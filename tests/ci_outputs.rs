@@ -2,11 +2,14 @@
 //! held against its official schema (`tests/schemas`); what code scanning and the others require stands here.
 
 mod support;
+#[path = "support/xsd.rs"]
+mod xsd;
 
 use std::process::Output;
 
 use serde_json::{Value, json};
 use support::kdoctor;
+use xsd::{Element, Schema};
 
 const FORMATS: [&str; 8] = ["table", "markdown", "html", "json", "sarif", "junit", "github", "gitlab"];
 
@@ -260,42 +263,42 @@ fn junit_counts_what_it_holds() {
     assert!(text.contains("name=\"manifest-invalid\" classname=\"kdoctor.manifests\""), "{text}");
 }
 
-/// Elements, the attributes that each must have and those that it may have, by the schema with which Jenkins' xUnit refuses files.
-const OF_JUNIT: [(&str, &[&str], &[&str]); 6] = [
-    ("testsuites", &[], &["name", "time", "tests", "failures", "errors"]),
-    (
-        "testsuite",
-        &["name", "tests", "failures", "errors"],
-        &["time", "skipped", "timestamp", "hostname", "id", "package"],
-    ),
-    ("testcase", &["name"], &["time", "classname", "group"]),
-    ("failure", &[], &["type", "message"]),
-    ("skipped", &[], &["type", "message"]),
-    ("system-out", &[], &[]),
-];
-
 #[test]
-fn junit_has_the_attributes_that_its_schema_has() {
+fn junit_fits_the_schema_by_which_jenkins_takes_files() {
+    let schema = Schema::read(include_str!("schemas/junit-10.xsd"));
     let folder = Folder::of(&[("wrong.yaml", WRONG), ("values.yaml", WEAK)]);
-    let text = folder.text("junit", &[]);
+    let of_cluster = |demo: &str| {
+        let output = kdoctor().args(["monitoring", "--demo", demo, "-o", "junit"]).output().expect("kdoctor runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
     let mut seen = Vec::new();
-    for tag in text.split('<').skip(2).filter(|t| !t.starts_with('/')) {
-        // A greater-than sign in a value is escaped.
-        let tag = tag.split('>').next().unwrap_or_default().trim_end_matches('/');
-        let name = tag.split_whitespace().next().unwrap_or_default();
-        let (_, must, may) = OF_JUNIT.iter().find(|(known, ..)| *known == name).unwrap_or_else(|| panic!("{name}"));
-        // Values have no quotes.
-        let own: Vec<&str> = tag[name.len()..]
-            .split('"')
-            .step_by(2)
-            .map(|a| a.trim().trim_end_matches('='))
-            .filter(|a| !a.is_empty())
-            .collect();
-        assert!(must.iter().all(|a| own.contains(a)), "{tag}");
-        assert!(own.iter().all(|a| must.contains(a) || may.contains(a)), "{tag}");
-        seen.push(name);
+    for text in [
+        folder.text("junit", &[]),
+        folder.text("junit", &["--fail-on", "warning"]),
+        Folder::of(&[("good.yaml", GOOD)]).text("junit", &[]),
+        Folder::of(&[("good.yaml", GOOD), ("broken.yaml", BROKEN), ("t.yaml", TEMPLATE)]).text("junit", &[]),
+        of_cluster("ebs-csi-missing"),
+    ] {
+        let document = Element::read(&text);
+        assert_eq!(schema.faults(&document), Vec::<String>::new(), "{text}");
+        seen.extend(document.names().into_iter().map(str::to_owned));
     }
-    assert!(OF_JUNIT.iter().all(|(name, ..)| seen.contains(name)), "{seen:?}");
+    for name in ["testsuites", "testsuite", "testcase", "failure", "skipped", "system-out"] {
+        assert!(seen.iter().any(|s| s == name), "{name}");
+    }
+    let good = "<testsuites><testsuite name='a' tests='1' failures='0' errors='0'><testcase name='a'/></testsuite></testsuites>";
+    assert_eq!(schema.faults(&Element::read(good)), Vec::<String>::new());
+    for (from, to, expected) in [
+        ("<testsuites>", "<testsuites skipped='0'>", "testsuites has no attribute skipped"),
+        (" tests='1'", "", "testsuites/testsuite lacks the attribute tests"),
+        ("failures='0'", "failures='0' time='soon'", "time may not be \"soon\""),
+        ("<testcase name='a'/>", "<case/>", "testsuites/testsuite may not hold case;"),
+        ("<testcase name='a'/>", "text", "testsuites/testsuite holds no text"),
+        ("<testcase name='a'/>", "<system-out a='b'/>", "testsuites/testsuite/system-out holds text alone"),
+    ] {
+        let faults = schema.faults(&Element::read(&good.replace(from, to)));
+        assert!(faults.iter().any(|f| f.contains(expected)), "{to}: {faults:?}");
+    }
 }
 
 #[test]
