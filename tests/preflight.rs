@@ -397,9 +397,12 @@ fn what_other_programs_read_is_left_to_them() {
     assert!(out.contains("✓ no problem found"), "{out}");
     // The same words where they are for the program of the stack.
     let labelled = request.replace("namespace: obs}", "namespace: obs, labels: {grafana_dashboard: \"1\"}}");
-    let loud = Folder::of(&[("request.yaml", &labelled), ("values.yaml", "replicas: 1\nreplicas: 2\n")]);
+    let sources = "apiVersion: 1\ndatasources:\n- name: a\n  type: loki\n  url: http://a:1\n  url: http://b:1\n";
+    let values = "replicas: 1\nreplicas: 2\n";
+    let loud = Folder::of(&[("request.yaml", &labelled), ("values.yaml", values), ("sources.yaml", sources)]);
     let (out, _) = ends(&loud.run(&["-f", "."]), 1);
     assert!(out.contains("stands below \"dashboard\"") && out.contains("Helm silently takes the last"), "{out}");
+    assert!(out.contains("sources.yaml line 6: the key \"url\" is there twice: Grafana takes the last"), "{out}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::domain::kubernetes::skew;
 use crate::domain::manifests::content::{Charts, Content};
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::overlaid::Overlaid;
-use crate::domain::manifests::{requests, values};
+use crate::domain::manifests::{grafana, requests, values};
 use crate::lint::operator::{self, Refused};
 use crate::lint::{Problem, kubernetes};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
@@ -94,7 +94,8 @@ fn values_of(file: &ManifestFile, charts: &Charts<'_>) -> Vec<Finding> {
     let are_values = charts.content(file) == Content::Values;
     values::all(file)
         .filter_map(|values| {
-            let is_text = values.is_text && (values.object.is_some() || are_values);
+            let of_grafana = values.object.is_none() && grafana::holds_datasources(values.node);
+            let is_text = values.is_text && (values.object.is_some() || are_values || of_grafana);
             let mut problems = if is_text { kubernetes::doubled(values.node, values.path) } else { Vec::new() };
             let twice = !problems.is_empty();
             let mut by_operator = false;
@@ -107,11 +108,16 @@ fn values_of(file: &ManifestFile, charts: &Charts<'_>) -> Vec<Finding> {
             problems.sort_by_key(|p| p.place);
             problems.first()?;
             let so = match (twice, by_operator) {
+                (true, _) if of_grafana => ": Grafana takes the last, or does not load the file",
                 (true, _) => ": Helm silently takes the last",
                 (_, true) => BY_OPERATOR,
                 _ => ": the API server refuses what the chart makes of it, or leaves it out",
             };
-            let found = written::of_values(&ManifestInvalid::META, file, &values, &problems, so);
+            let found = if of_grafana {
+                written::of_file(&ManifestInvalid::META, file, &problems, so)
+            } else {
+                written::of_values(&ManifestInvalid::META, file, &values, &problems, so)
+            };
             let lines = Corrected::new(file, values.path, &problems, "", &written::still_read(file));
             Some(found.fix(Fix::File { lines }))
         })
