@@ -162,7 +162,7 @@ fn knows(section: &str, key: &Node) -> bool {
 }
 
 /// The exporter of Kubernetes' events has routes and receivers, too: its routes drop and match by lists, where those of
-/// Alertmanager match by a mapping, and its receivers are of one kind each.
+/// Alertmanager match by a mapping and begin with a receiver, and its receivers are of one kind each.
 pub(super) fn of_events(root: &Node) -> bool {
     fn by_lists(route: &Node, depth: usize) -> bool {
         let list = |key: &str| route.get(key).and_then(Node::items);
@@ -171,7 +171,8 @@ pub(super) fn of_events(root: &Node) -> bool {
     }
     let receivers = root.get("receivers").and_then(Node::items).unwrap_or_default();
     let of_alerts = receivers.iter().any(|r| entries(r).iter().any(|(key, _)| is_integration(key)));
-    !of_alerts && root.get("route").is_some_and(|route| by_lists(route, 0))
+    let begins = |route: &Node| route.get("receiver").is_none() && by_lists(route, 0);
+    !of_alerts && root.get("route").is_some_and(begins)
 }
 
 /// Depth of routes below routes at most.
@@ -227,6 +228,7 @@ mod tests {
             "route: {receiver: a, routes: [{match: {severity: x}}]}\nreceivers: [{name: a, slack_config: {}}]",
             "route: {receiver: a, routes: [{match: [{severity: x}]}]}\nreceivers: [{name: a, slack_configs: []}]",
             "logLevel: debug\nroute: {receiver: a}\nreceivers: [{name: a}]",
+            "route: {receiver: a, routes: [{match: [{severity: x}], receiver: a}]}\nreceivers: [{name: a}]",
         ] {
             assert_eq!(of("config.yaml", alerts), Some(Dialect::Alertmanager), "{alerts}");
         }
