@@ -174,6 +174,17 @@ fn a_bundle_adds_the_conflicts_with_its_cluster() {
 const RULE: &str = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r, namespace: obs}\nspec:\n  groups:\n  - name: g\n    rules:\n    - alert: A\n      expr: sum(rate(x[5m]) > 1\n";
 
 #[test]
+fn what_is_wrong_in_the_cluster_anyway_counts_where_it_is_asked_for() {
+    let folder = Folder::of(&[("good.yaml", &service("a", 30090))]);
+    let cluster = fixture("cases/storage-class-missing-by-event");
+    let against = ["-f", "good.yaml", "--from", &cluster];
+    let (out, _) = ends(&folder.run(&against), 0);
+    assert!(!out.contains("storage-class-missing"), "{out}");
+    let (out, _) = ends(&folder.run(&[&against[..], &["--include-cluster"]].concat()), 1);
+    assert!(out.contains("error[storage-class-missing]"), "{out}");
+}
+
+#[test]
 fn configurations_are_judged_wherever_they_are_written() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p, namespace: obs}\ndata:\n  prometheus.yml: |\n    scrape_configs:\n    - job_name: a\n      scrape_intervall: 5s\n";
     for (name, file, expected) in [
