@@ -177,7 +177,7 @@ const RULE: &str = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\n
 fn what_is_wrong_in_the_cluster_anyway_counts_where_it_is_asked_for() {
     let folder = Folder::of(&[("good.yaml", &service("a", 30090))]);
     let cluster = fixture("cases/storage-class-missing-by-event");
-    let against = ["-f", "good.yaml", "--from", &cluster];
+    let against = ["-f", "good.yaml", "--from", cluster.as_str()];
     let (out, _) = ends(&folder.run(&against), 0);
     assert!(!out.contains("storage-class-missing"), "{out}");
     let (out, _) = ends(&folder.run(&[&against[..], &["--include-cluster"]].concat()), 1);
