@@ -138,7 +138,7 @@ fn of_unknown(snap: &Snapshot, posted: &Posted<'_>) -> Finding {
     Finding::new(RulerDisconnected::META.id, Severity::Warning, owner.clone(), message)
         .key(format!("{} old-api", owner.key()))
         .breaks_nothing()
-        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line))
+        .evidence(line_evidence(log, line))
         .fix(Fix {
             ruler: "the client",
             owner: owner.kubectl_name(),
