@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// An element of a document.
 #[derive(Debug, Default)]
-pub struct Element {
+pub(crate) struct Element {
     /// Its name.
     pub name: String,
     attributes: BTreeMap<String, String>,
@@ -20,7 +20,7 @@ pub struct Element {
 
 impl Element {
     /// The outermost element of a document that has to be well-formed.
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut reader = Reader::from_str(text);
         let mut open = vec![Self::default()];
         loop {
@@ -63,18 +63,18 @@ impl Element {
     }
 
     /// Names of the elements of a document, each as often as it is there.
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         let below = self.children.iter().flat_map(Self::names);
         std::iter::once(self.name.as_str()).chain(below).collect()
     }
 }
 
 /// A schema.
-pub struct Schema(Element);
+pub(crate) struct Schema(Element);
 
 impl Schema {
     /// Reads one.
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let root = Element::read(text);
         assert_eq!(root.name, "xs:schema");
         for name in root.names() {
@@ -87,7 +87,7 @@ impl Schema {
     }
 
     /// What a document has that the schema does not allow, or lacks.
-    pub fn faults(&self, document: &Element) -> Vec<String> {
+    pub(crate) fn faults(&self, document: &Element) -> Vec<String> {
         let mut faults = Vec::new();
         match self.global("xs:element", &document.name) {
             Some(declared) => self.element(document, declared, &document.name, &mut faults),
