@@ -29,32 +29,7 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Purge {
-        namespace: String,
-        release: String,
-        /// The labels by which its objects are found in their namespace.
-        selector: String,
-        /// jq's filter for the names of those that the release annotated: others of its name, elsewhere, are not among them.
-        annotated: &'static str,
-        stateful_sets: Vec<String>,
-        daemon_sets: Vec<String>,
-        /// Claims that wait.
-        claims: Vec<String>,
-        /// Claims that have or had a volume, and so data.
-        bound: Vec<String>,
-        /// Their volumes.
-        held: Vec<String>,
-        volumes: Vec<String>,
-        config_maps: Vec<String>,
-        validating: Vec<String>,
-        mutating: Vec<String>,
-        /// The pattern of the names of Secrets that the Prometheus operator made for its StatefulSets; empty where none is left.
-        operator_secrets: String,
-        /// Services of the kubelets that its operator kept, and the label of their slices.
-        kubelet_services: Vec<String>,
-        kubelet_namespace: String,
-        kubelet_slices: String,
-    },
+    Purge(Box<Purge>),
     KubeletService {
         services: Vec<String>,
         service_namespace: String,
@@ -62,6 +37,35 @@ enum Fix {
         slices: String,
         kept: Vec<String>,
     },
+}
+
+/// All that is left of a release.
+#[derive(Serialize, JsonSchema)]
+struct Purge {
+    namespace: String,
+    release: String,
+    /// The labels by which its objects are found in their namespace.
+    selector: String,
+    /// jq's filter for the names of those that the release annotated: others of its name, elsewhere, are not among them.
+    annotated: &'static str,
+    stateful_sets: Vec<String>,
+    daemon_sets: Vec<String>,
+    /// Claims that wait.
+    claims: Vec<String>,
+    /// Claims that have or had a volume, and so data.
+    bound: Vec<String>,
+    /// Their volumes.
+    held: Vec<String>,
+    volumes: Vec<String>,
+    config_maps: Vec<String>,
+    validating: Vec<String>,
+    mutating: Vec<String>,
+    /// The pattern of the names of Secrets that the Prometheus operator made for its StatefulSets; empty where none is left.
+    operator_secrets: String,
+    /// Services of the kubelets that its operator kept, and the label of their slices.
+    kubelet_services: Vec<String>,
+    kubelet_namespace: String,
+    kubelet_slices: String,
 }
 
 impl Check for HelmLeftover {
@@ -127,14 +131,17 @@ struct Harm {
 }
 
 fn harm(snap: &Snapshot, left: &Leftover<'_>) -> Harm {
-    let mut harm = Harm::default();
+    let mut harm = Harm { refused: refused(snap, left), ..Harm::default() };
+    // What serves somebody is kept for a reason, whoever keeps it.
+    if left.workloads.iter().any(|w| w.ready() > 0) {
+        return harm;
+    }
     for workload in left.workloads.iter().filter(|w| w.desired() > 0 && w.ready() < w.desired()) {
         harm.stuck.push(workload.reference().to_string());
     }
     for claim in left.claims.iter().filter(|c| c.status.phase == "Pending") {
         harm.stuck.push(format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name));
     }
-    harm.refused = refused(snap, left);
     harm
 }
 
@@ -273,7 +280,7 @@ fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
     let kubelet_namespace = kubelets.first().map(|s| s.metadata.namespace.clone()).unwrap_or_default();
     let kubelets = kubelets.iter().filter(|s| s.metadata.namespace == kubelet_namespace);
     let kubelet_services: Vec<String> = kubelets.map(|s| s.metadata.name.clone()).collect();
-    Fix::Purge {
+    Fix::Purge(Box::new(Purge {
         namespace: left.namespace.clone(),
         release: left.name.clone(),
         selector: format!("app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance={}", left.name),
@@ -291,5 +298,5 @@ fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
         kubelet_slices: slices_of(&kubelet_services),
         kubelet_services,
         kubelet_namespace,
-    }
+    }))
 }

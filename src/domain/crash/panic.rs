@@ -141,11 +141,7 @@ mod tests {
         let log = "Fluent Bit v1.8.3\n* https://fluentbit.io\n\n[2026/11/21 02:51:55] [ info] [engine] started (pid=1)\n[2026/11/21 02:51:55] [ info] [sp] stream processor started\n";
         let crash = by_signal(log, 136).expect("a crash");
         assert!(crash.reason.contains("SIGFPE") && crash.reason.ends_with("without a complaint"), "{}", crash.reason);
-        assert!(
-            crash.said.contains("stream processor started") && !crash.said.contains("fluentbit.io"),
-            "{}",
-            crash.said
-        );
+        assert!(crash.said.ends_with("stream processor started"), "{}", crash.said);
         for code in [0, 1, 137, 143] {
             assert!(by_signal(log, code).is_none(), "{code}");
         }

@@ -92,7 +92,7 @@ fn others() -> [&'static Regex; 11] {
     [
         // nginx
         pattern!(
-            r#"\(\d+: [^)]*\) while connecting to upstream.*upstream: "[a-z]+://\[?([0-9a-fA-F:.]+|[\w.-]+?)\]?(?::(\d+))?[/"]"#
+            r#"\(\d+: [^)]*\) while connecting to upstream.*upstream: "[a-z]+://\[?([\w.-]+|[0-9a-fA-F:]+)\]?(?::(\d+))?[/"]"#
         ),
         // urllib3: `HTTPConnectionPool(host='h', port=80): Max retries exceeded … (Caused by NewConnectionError(…`
         pattern!(

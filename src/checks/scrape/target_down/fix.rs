@@ -97,7 +97,10 @@ impl Site<'_> {
                 edit: self.edit(),
             },
             Kind::NotMetrics => Way::NotMetrics { answer: self.answer() },
-            Kind::Protobuf => Way::Protobuf { error, logged: self.logged(), edit: self.edit() },
+            Kind::Protobuf => {
+                let Logged { namespace, workload, .. } = self.logged();
+                Way::Protobuf { error, job: self.family.job.to_owned(), namespace, workload, change: self.change }
+            }
             Kind::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
             Kind::Redirect => self.redirect(),
             Kind::Refused => self.refused(),

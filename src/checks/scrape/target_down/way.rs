@@ -92,10 +92,12 @@ pub(super) enum Way {
     },
     Protobuf {
         error: String,
+        job: String,
+        namespace: Option<String>,
+        /// What answers.
+        workload: Option<String>,
         #[serde(flatten)]
-        logged: Logged,
-        #[serde(flatten)]
-        edit: Edit,
+        change: ChangeJob,
     },
     NoRoute {
         host: Option<String>,

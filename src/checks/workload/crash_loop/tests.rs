@@ -268,7 +268,8 @@ fn a_provisioning_file_is_traced_to_its_config_map() {
     let map =
         json!({"metadata": {"name": "grafana", "namespace": "monitoring"}, "data": {"alerts.yaml": "apiVersion: 1\n"}});
     snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("is a ConfigMap")]);
-    let steps = crate::checks::support::testing::steps(&found(&snap)[0]);
+    let all = crate::checks::support::testing::findings(&CrashLoop, &snap);
+    let steps = crate::checks::support::testing::steps(&all[0]);
     assert!(steps.contains("is key alerts.yaml of ConfigMap grafana"), "{steps}");
     assert!(steps.contains("kubectl edit configmap grafana -n monitoring"), "{steps}");
     assert!(!steps.contains("grafana_datasource"), "{steps}");
