@@ -69,8 +69,14 @@ impl Check for ListensOnLoopback {
         snap.services()?;
         snap.pods()?;
         let mut owners: BTreeMap<ResourceRef, Vec<Deaf<'_>>> = BTreeMap::new();
-        // Some name the host from which they are to be looked at, wherever they listen: it counts where a client is refused.
-        let counts = |d: &Deaf<'_>| !matches!(d.how, How::Said { .. }) || loopback::refused(snap, d).is_some();
+        // Some name the host from which they are to be looked at, wherever they listen; and an argument without a port may be
+        // about another port, or about a host that the program itself asks. Both count where a client is refused.
+        let is_sure = |d: &Deaf<'_>| match d.how {
+            How::Argument(argument) => argument.ends_with(&format!(":{}", d.port)),
+            How::Receiver { .. } => true,
+            How::Said { .. } => false,
+        };
+        let counts = |d: &Deaf<'_>| is_sure(d) || loopback::refused(snap, d).is_some();
         for deaf in loopback::all(snap).into_iter().filter(counts) {
             owners.entry(snap.owner_ref(deaf.pod)).or_default().push(deaf);
         }
@@ -94,9 +100,10 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
         None => String::new(),
     };
     let message = format!(
-        "{} in {} listens at port {} on its own loopback alone: whoever comes through Service {} is refused{refused}",
+        "{} in {} listens on port{} {} of its loopback address only: whoever comes through Service {} is refused{refused}",
         owner.kubectl_name(),
         meta.namespace,
+        if listed.len() == 1 { "" } else { "s" },
         listed.join(" and "),
         services.join(", "),
     );
@@ -238,6 +245,20 @@ mod tests {
         assert!(told.contains("endpoint: 0.0.0.0:4318") && told.matches("otlp:").count() == 1, "{told}");
         let argument = findings(&ListensOnLoopback, &with("a/b:1", &["--listen=127.0.0.1:4317"], "", ""));
         assert!(steps(&argument[0]).contains("--listen=0.0.0.0:4317"), "{}", steps(&argument[0]));
+        let bare = |args: &[&str], refused: &str| {
+            let mut snap = with("a/b:1", args, "", "");
+            for log in snap.part_logs.as_mut().expect("logs").iter_mut().filter(|l| l.pod == "client") {
+                log.text = log.text.replace(":4317", refused).into();
+            }
+            findings(&ListensOnLoopback, &snap).len()
+        };
+        assert_eq!(
+            bare(&["--host=127.0.0.1", "--db-host=localhost"], ":9999"),
+            0,
+            "nobody says which port it is about"
+        );
+        assert_eq!(bare(&["--host=127.0.0.1"], ":4317"), 1, "a client is refused");
+        assert_eq!(bare(&["--advertise-address=127.0.0.1:4317"], ":9999"), 0, "where others are to look for it");
         let said = findings(&ListensOnLoopback, &with("a/b:1", &[], "", "Listening on localhost:4317\n"));
         assert!(steps(&said[0]).contains("Listening on localhost:4317"), "{}", steps(&said[0]));
         let other = with("a/b:1", &[], "", "Listening on localhost:4318\n");

@@ -106,7 +106,10 @@ pub(crate) fn local_argument(container: &Container, port: u16) -> Option<&str> {
     let words = container.command.iter().chain(&container.args).map(String::as_str);
     words.into_iter().find(|argument| {
         let Some((name, value)) = argument.split_once('=') else { return false };
-        let binds = ["bind", "listen", "addr", "host"].iter().any(|w| name.contains(w));
+        // Where it asks others, or where others are to look for it, is no place where it listens.
+        let of_others = ["advertise", "external", "upstream", "remote", "peer", "join", "backend", "target"];
+        let binds = ["bind", "listen", "addr", "host"].iter().any(|w| name.contains(w))
+            && !of_others.iter().any(|w| name.contains(w));
         let local = ["127.0.0.1", "localhost", "[::1]"];
         let rest = local.iter().find_map(|l| value.trim_start_matches("http://").strip_prefix(l));
         let fits = rest.is_some_and(|r| r.is_empty() || r.strip_prefix(':') == Some(port.to_string().as_str()));
