@@ -22,7 +22,9 @@ pub(super) fn explain(snap: &Snapshot, object: Object<'_>, api: &ApiHost, lost: 
     let given = api.region.as_deref().unwrap_or_default();
     let own = Identity::of(snap).region.unwrap_or_default();
     let unnamed = matches!(lost, Lost::NoName | Lost::Dns);
-    if unnamed && given != own && (api.is_misspelt() || is_given(snap, given)) {
+    // Where the cluster's region was not read, only one that does not exist is a wrong one.
+    let is_other = !own.is_empty() && given != own && is_given(snap, given);
+    if unnamed && (api.is_misspelt() || is_other) {
         let what = if api.is_misspelt() { "no region of AWS" } else { "another region" };
         let cluster = if own.is_empty() { String::new() } else { format!(", and the cluster lies in {own}") };
         let why = format!("its controller asks {} of {given}, which is {what}{cluster}", api.title());
