@@ -46,7 +46,10 @@ fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     }
     let declared = declared(pod);
     let only = if declared.len() == 1 && !declared.contains(&port) { declared.first().copied() } else { None };
-    let right = listens.or(only);
+    // Where another container is to answer there, as one that asks who comes, it is to be mended, and not passed by.
+    let is_of_other =
+        pod.spec.containers.iter().any(|c| c.program().is_none() && c.ports.iter().any(|p| p.container_port == port));
+    let right = listens.filter(|_| !is_of_other).or(only);
     let object = Object::Ingress(ingress);
     let Meta { namespace, name, .. } = &service.metadata;
     let elsewhere = right.map(|right| format!("; its pod listens on {right}")).unwrap_or_default();

@@ -197,6 +197,18 @@ fn a_port_at_which_nothing_listens_is_led_to_the_right_one() {
     );
     let patch = r#"[{"op":"test","path":"/spec/ports/0/port","value":80},{"op":"add","path":"/spec/ports/0/targetPort","value":8080}]"#;
     assert!(steps(&by_probe).contains(patch), "{}", steps(&by_probe));
+    let beside = json!([{"metadata": {"name": "grafana-0", "namespace": "monitoring", "labels": {"app": "grafana"}},
+        "spec": {"containers": [
+            {"name": "proxy", "image": "quay.io/oauth2-proxy/oauth2-proxy:v7.8.1", "ports": [{"containerPort": 3000}]},
+            {"name": "grafana", "image": "grafana/grafana:12.0.0", "readinessProbe": {"httpGet": {"path": "/api/health", "port": 8080}}}]},
+        "status": {"phase": "Running", "podIP": "10.0.1.5", "conditions": [{"type": "Ready", "status": "True"}]}}]);
+    snap.pods = Listing::cluster(serde_json::from_value(beside).expect("a pod"));
+    let guarded = one(&snap);
+    assert!(
+        !guarded.message.contains("its pod listens on"),
+        "who comes is not led past the proxy: {}",
+        guarded.message
+    );
     let by_list = with(&mut snap, json!(null), json!([{"containerPort": 9000}]));
     assert!(steps(&by_list).contains("\"value\":9000"), "{}", steps(&by_list));
     let unknown = with(&mut snap, json!(null), json!([]));
