@@ -278,9 +278,10 @@ fn before<'a>(snap: &'a Snapshot, node: &Node, ready: &Condition) -> Vec<&'a Eve
     all
 }
 
-/// The kernel ended a process for want of memory.
+/// The kernel ended a process because the node had no memory left: at the limit of a container, the node has.
 fn is_of_memory(event: &Event) -> bool {
-    matches!(event.reason.as_str(), "SystemOOM" | "OOMKilling")
+    let at_limit = || ["Memory cgroup", "constraint=CONSTRAINT_MEMCG"].iter().any(|w| event.message.contains(w));
+    matches!(event.reason.as_str(), "SystemOOM" | "OOMKilling") && !at_limit()
 }
 
 /// A managed group or Karpenter takes a stopped instance for lost, and replaces it.
