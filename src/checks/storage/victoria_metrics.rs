@@ -145,7 +145,7 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
         Some(limit) => {
             let made_by = owner::workload(snap, &owner).and_then(|w| w.metadata.controller());
             let vmagent = made_by.filter(|o| o.kind == "VMAgent").map(|o| o.name.clone()).unwrap_or_default();
-            Way::ScrapeSize { detail, job, url, limit, raised: limit * 4, vmagent }
+            Way::ScrapeSize { detail, job, url, limit, raised: limit.saturating_mul(4), vmagent }
         }
         None => Way::Scrape {
             detail,
@@ -305,10 +305,12 @@ mod tests {
                 "8080",
             ),
         ] {
-            let line = format!(
-                "2026-11-21T01:58:00.1Z\terror\tx.go:1\terror when scraping \"http://10.0.1.5:8080/metrics\" from job \"ksm\" with labels {{a=\"b\"}}: {error}\n"
-            );
-            let mut snap = with(&line);
+            let line = |minute: u32| {
+                format!(
+                    "2026-11-21T01:{minute}:00.1Z\terror\tx.go:1\terror when scraping \"http://10.0.1.5:8080/metrics\" from job \"ksm\" with labels {{a=\"b\"}}: {error}\n"
+                )
+            };
+            let mut snap = with(&[54, 56, 58].map(line).concat());
             *snap.part_logs = snap
                 .part_logs
                 .as_ref()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::Lasting;
 use crate::domain::text::log_line::{self, written_at};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -78,8 +79,8 @@ pub(crate) struct Unscraped<'a> {
     pub(crate) job: String,
     pub(crate) url: String,
     pub(crate) error: String,
-    pub(crate) times: usize,
     pub(crate) line: &'a str,
+    said: Lasting,
 }
 
 /// What scrapes by the configuration of Prometheus.
@@ -87,30 +88,32 @@ pub(crate) fn scrapes(image: &str) -> bool {
     matches!(base_of(image), "vmagent" | "victoria-metrics")
 }
 
-/// The targets that are not scraped now, one entry for each job, target and log.
+/// The targets that are not scraped now, one entry for each job, target and log. One whose pod was replaced is told of for a
+/// moment, until discovery drops it.
 ///
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn unscraped(snap: &Snapshot) -> Result<Vec<Unscraped<'_>>, Gap> {
     let mut found: BTreeMap<(&str, &str, String, String), Unscraped<'_>> = BTreeMap::new();
     for log in snap.part_logs()?.iter().filter(|l| !l.previous && scrapes(&l.image)) {
-        for line in log.text.lines().filter(|l| log_line::is_within(l, snap.collected_at, RECENT)) {
+        for line in log.text.lines() {
             let Some((url, job, error)) = scrape_error(line) else { continue };
+            let Some(age) = log_line::age(line, snap.collected_at).filter(|age| *age <= RECENT) else { continue };
             let key = (log.namespace.as_str(), log.pod.as_str(), job.to_owned(), url.to_owned());
             let one = found.entry(key).or_insert_with(|| Unscraped {
                 log,
                 job: job.to_owned(),
                 url: url.to_owned(),
                 error: String::new(),
-                times: 0,
                 line,
+                said: Lasting::before(age),
             });
-            one.times += 1;
+            one.said.add(age);
             one.line = line;
             error.clone_into(&mut one.error);
         }
     }
-    Ok(found.into_values().filter(|u| u.times >= SEVERAL).collect())
+    Ok(found.into_values().filter(|u| u.said.goes_on()).collect())
 }
 
 /// URL, job and reason: `error when scraping "http://a:8080/metrics" from job "x" with labels {…}: reason`, in newer versions
@@ -203,14 +206,17 @@ mod tests {
             assert_eq!(scrape_size(error), Some(16_777_216), "{error}");
         }
         assert_eq!(scrape_size("connection refused"), None);
-        let of = |times: usize, image: &str| {
+        let of = |times: &[&str]| {
             let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
-            let text = format!("{old}\n").repeat(times);
-            *snap.part_logs =
-                Ok(vec![ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() }]);
+            let text: String = times.iter().map(|at| format!("{}\n", old.replace("02:50:00", at))).collect();
+            let image = "victoriametrics/vmagent:v1.126.0".into();
+            *snap.part_logs = Ok(vec![ContainerLog { image, text: text.into(), ..ContainerLog::default() }]);
             unscraped(&snap).expect("a log").len()
         };
-        assert_eq!((of(3, "victoriametrics/vmagent:v1.126.0"), of(2, "victoriametrics/vmagent:v1.126.0")), (1, 0));
+        assert_eq!(of(&["02:50:00", "02:52:00", "02:54:00"]), 1);
+        assert_eq!(of(&["02:50:00", "02:54:00"]), 0, "twice");
+        assert_eq!(of(&["02:53:50", "02:54:00", "02:54:10"]), 0, "its pod was replaced");
+        assert_eq!(of(&["02:42:00", "02:44:00", "02:46:00"]), 0, "it is over");
     }
 
     #[test]
