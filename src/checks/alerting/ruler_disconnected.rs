@@ -126,10 +126,10 @@ fn by_prometheus(snap: &Snapshot) -> bool {
 /// Alertmanager alone says that somebody posts to version 1 of its API.
 fn of_unknown(snap: &Snapshot, posted: &Posted<'_>) -> Finding {
     let Posted { log, line, times } = posted;
-    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let pod = snap.pod_of_log(log);
+    let owner = snap.owner_of_log(log);
     let message = format!(
-        "somebody posts alerts to version 1 of the API of Alertmanager ({} in {}), which it has no more since 0.27: {times} times within 15 minutes, and each was thrown away",
+        "somebody posts alerts to version 1 of the API of Alertmanager ({} in {}), which was removed in 0.27: {times} times within 15 minutes, and each was thrown away",
         owner.kubectl_name(),
         log.namespace
     );
@@ -217,7 +217,7 @@ impl<'a> Case<'a> {
             return why;
         }
         if self.is_old_api() {
-            return "it posts to version 1 of the API, which Alertmanager has no more since 0.27 (410 Gone)".into();
+            return "it posts to version 1 of the API, which Alertmanager removed in 0.27 (410 Gone)".into();
         }
         let or_root = |prefix: String| if prefix.is_empty() { "/".to_owned() } else { prefix };
         match (&self.failing.failure, self.other_prefix()) {
