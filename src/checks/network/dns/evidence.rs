@@ -8,10 +8,12 @@ use crate::domain::alertmanager::log::recent_failures;
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets;
-use crate::domain::text::log_line::is_now;
+use crate::domain::text::lasting::Lasting;
+use crate::domain::text::log_line::{age, is_now};
 use crate::model::{Evidence, Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::probe::{Trial, Verdict};
 use crate::text::pattern::pattern;
 
@@ -104,10 +106,10 @@ fn notifications(snap: &Snapshot) -> Vec<Failure<'_>> {
 }
 
 fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
-    let logs =
-        [&snap.component_logs, &snap.crash_logs, &snap.part_logs].into_iter().flat_map(|logs| logs.iter().flatten());
+    let logs = [(&snap.component_logs, false), (&snap.crash_logs, false), (&snap.part_logs, true)];
+    let logs = logs.into_iter().flat_map(|(logs, of_part)| logs.iter().flatten().map(move |log| (log, of_part)));
     let mut all = Vec::new();
-    for log in logs.filter(|l| !resolves(snap, &l.namespace, &l.pod)) {
+    for (log, of_part) in logs.filter(|(l, _)| !resolves(snap, &l.namespace, &l.pod)) {
         let pod = snap.pod_of_log(log);
         // On the host's network, names are asked of the node's own resolver.
         if pod.is_some_and(|p| p.spec.host_network) {
@@ -119,11 +121,25 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
                 continue;
             }
             let Some(said) = read(line).filter(|s| is_clusters(snap, s)) else { continue };
+            // Agents on every node lose a packet now and then, and ask again.
+            if of_part && !goes_on(snap, log, &said.host) {
+                continue;
+            }
             let seen = line_evidence(log, line);
             all.push(Failure { pod, host: said.host, how: said.how, once: !log.previous, seen });
         }
     }
     all
+}
+
+/// A log says for minutes, and still, that a name cannot be looked up.
+fn goes_on(snap: &Snapshot, log: &ContainerLog, host: &str) -> bool {
+    let mut all: Option<Lasting> = None;
+    for line in log.text.lines().filter(|l| read(l).is_some_and(|said| said.host == host)) {
+        let Some(age) = age(line, snap.collected_at).filter(|age| *age <= NOW) else { continue };
+        all.get_or_insert_with(|| Lasting::before(age)).add(age);
+    }
+    all.is_some_and(Lasting::goes_on)
 }
 
 fn probed(snap: &Snapshot) -> Vec<Failure<'_>> {

@@ -146,3 +146,28 @@ fn servers_are_not_restarted_for_a_pod_that_a_policy_keeps_in() {
     assert!(kept_in.contains("kubectl get networkpolicies egress -n monitoring -o yaml"), "{kept_in}");
     assert!(!kept_in.contains(RESTART), "{kept_in}");
 }
+
+#[test]
+fn an_agent_that_loses_an_answer_now_and_then_is_no_fault() {
+    let with = |ages: &[i64]| {
+        let mut snap = two_groups(json!([up("web", URL)]), "True", json!([]));
+        let line = |age: &i64| {
+            let at = jiff::Timestamp::from_second(snap.collected_at.as_second() - age).expect("a time");
+            format!(
+                "time=\"{at}\" level=error msg=\"getaddrinfo(host='web.shop', err=12): Timeout while contacting DNS servers\"\n"
+            )
+        };
+        let text: String = ages.iter().map(line).collect();
+        *snap.part_logs = Ok(vec![crate::snapshot::monitoring::ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "prometheus-0".into(),
+            container: "agent".into(),
+            text: text.into(),
+            ..crate::snapshot::monitoring::ContainerLog::default()
+        }]);
+        findings(&Dns, &snap).len()
+    };
+    assert_eq!(with(&[300, 180, 60]), 1);
+    assert_eq!(with(&[300, 60]), 0, "twice in five minutes");
+    assert_eq!(with(&[900, 780, 660]), 0, "it is over");
+}
