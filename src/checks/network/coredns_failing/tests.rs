@@ -121,7 +121,8 @@ fn without_the_plugin_nobody_says_that_it_is_ready() {
     assert!(steps(&other[0]).contains("kubectl rollout restart"), "{}", steps(&other[0]));
     // It has the plugin, it has just begun, or nobody has read its file.
     let with = file.replace("health", "health\n    ready");
-    for quiet in [unready(Some(&with), 40), unready(Some(file), 1), unready(None, 40)] {
+    let imports = file.replace("health", "health\n    import custom/*.override");
+    for quiet in [unready(Some(&with), 40), unready(Some(&imports), 40), unready(Some(file), 1), unready(None, 40)] {
         assert!(findings(&CorednsFailing, &quiet).is_empty());
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
     // Without its file nobody knows.
     let map = journal::aside(|| corefile(snap, first))?;
     let text = map.data.get("Corefile")?;
-    if has_plugin(text, "ready") {
+    // What it imports may have it.
+    if has_plugin(text, "ready") || has_plugin(text, "import") {
         return None;
     }
     let workload = snap.owner_ref(first);
