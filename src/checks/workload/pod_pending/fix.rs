@@ -428,15 +428,19 @@ impl Asked<'_> {
         }
     }
 
-    /// Roles of nodes that the cluster admits, by their names; one of a node group is admitted as such, and cannot be one of
-    /// Auto Mode too.
+    /// Roles that the cluster admits and that are called after Auto Mode. One of other nodes (a node group's, Karpenter's) is
+    /// admitted as such, and cannot be one of Auto Mode too.
     fn admitted_node_roles(&self) -> Vec<String> {
-        let of_groups: Vec<&str> = self.snap.eks_nodegroups.iter().flatten().map(|g| g.node_role.as_str()).collect();
+        let Ok(groups) = journal::aside(|| self.snap.eks_nodegroups.as_ref()) else { return Vec::new() };
+        let of_groups: Vec<&str> = groups.iter().map(|g| g.node_role.as_str()).collect();
         // They only fill in what is asked for.
         let entries = journal::aside(|| self.snap.access_entries.as_deref().unwrap_or_default());
         let is_node = |arn: &&String| {
             let name = arn.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-            arn.contains(":role/") && !arn.contains("/aws-service-role/") && name.contains("node")
+            arn.contains(":role/")
+                && !arn.contains("/aws-service-role/")
+                && name.contains("auto")
+                && !name.contains("autoscal")
         };
         entries.iter().filter(is_node).filter(|arn| !of_groups.contains(&arn.as_str())).cloned().collect()
     }
