@@ -11,7 +11,7 @@ use crate::domain::kubernetes::operator_log::{self, Unmade, Wants};
 use crate::domain::kubernetes::{selector, service_host};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Operated;
 use crate::text::pattern::pattern;
@@ -193,6 +193,7 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
     let severity = if is_whole(kind) { Severity::Error } else { Severity::Warning };
     let subject = ResourceRef::kubernetes(&unmade.group, kind, namespace, name);
     let wants = Wants::read(&unmade.said);
+    let status = status_of(&unmade.said);
     let mut made = Finding::new(ResourceDegraded::META.id, severity, subject, message).evidence(log_evidence(
         &log.namespace,
         &log.pod,
@@ -200,6 +201,17 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
         false,
         unmade.line,
     ));
+    // Who does not answer, or knows nobody, does so for all of them.
+    if matches!(status, 401 | 403 | 500..) || status == 0 && wants.host.is_some() {
+        let last = unmade.said.rsplit(": ").next().unwrap_or_default();
+        let key =
+            format!("{}/{} {} {status} {last}", log.namespace, log.pod, wants.host.as_deref().unwrap_or_default());
+        let about = format!(
+            "the operator in pod {}/{} fails at several resources for one reason: {said}",
+            log.namespace, log.pod
+        );
+        made = made.cause(Cause::keyed(key, about));
+    }
     if let Some(secret) = &wants.secret {
         made = made.depends_on(ResourceRef::secret(namespace, secret));
     }
@@ -224,7 +236,7 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
         operator_container: log.container.clone(),
         way: Way::Log {
             grafana: unmade.group == group("Grafana"),
-            status: status_of(&unmade.said),
+            status,
             secret: wants.secret.unwrap_or_default(),
             config_map: wants.config_map.unwrap_or_default(),
         },
@@ -373,9 +385,27 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("3 times within the hour"), "{}", found[0].message);
         assert!(steps(&found[0]).contains("jsonData"), "{}", steps(&found[0]));
+        assert!(found[0].cause.is_none(), "what one of them holds is its own fault");
         assert!(with_log(&[("GrafanaDatasource", source("other", json!({})))]).is_empty(), "it is gone");
         let told = json!({"conditions": [{"type": "DatasourceSynchronized", "status": "False", "message": "bad"}]});
         assert_eq!(with_log(&[("GrafanaDatasource", source("prometheus", told))]).len(), 1, "told once");
+    }
+
+    #[test]
+    fn who_does_not_answer_is_one_cause_of_all() {
+        let line = |name: &str, minute: u32| {
+            format!(
+                r#"{{"level":"error","ts":"2026-11-21T02:{minute}:00Z","msg":"Reconciler error","controllerGroup":"grafana.integreatly.org","controllerKind":"GrafanaDashboard","namespace":"monitoring","name":"{name}","error":"Get \"http://grafana.monitoring:3000/api/dashboards/uid/{name}\": dial tcp 172.20.0.9:3000: connect: connection refused"}}"#
+            )
+        };
+        let mut snap = with(&[]);
+        let text =
+            [40, 45, 50].iter().flat_map(|m| [line("a", *m), line("b", *m)]).collect::<Vec<_>>().join("\n").into();
+        *snap.part_logs = Ok(vec![ContainerLog { text, ..ContainerLog::default() }]);
+        let found = findings(&ResourceDegraded, &snap);
+        assert_eq!(found.len(), 2);
+        let keys: Vec<_> = found.iter().filter_map(|f| f.cause.as_ref().map(|c| &c.key)).collect();
+        assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
     }
 
     #[test]

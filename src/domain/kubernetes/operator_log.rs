@@ -27,6 +27,9 @@ const SLACK: i64 = 60;
 /// Seconds beyond which nothing is taken for one that is still tried.
 const OLD: i64 = 3600;
 
+/// Groups of objects whose status other checks read.
+const TOLD_OF: &[&str] = &["toolkit.fluxcd.io", "argoproj.io", "external-secrets.io"];
+
 /// An object of an API group of its own that its operator fails at.
 #[derive(Debug, Clone)]
 pub(crate) struct Unmade<'a> {
@@ -150,6 +153,7 @@ impl Said {
             && !self.group.ends_with(".k8s.io")
             && !self.group.ends_with(".k8s.aws")
             && !self.group.starts_with("karpenter")
+            && !TOLD_OF.iter().any(|g| self.group.ends_with(g))
             && !passes.iter().any(|w| self.error.contains(w))
             && forbidden::denied(&self.error).is_none()
     }
