@@ -10,6 +10,7 @@ use crate::checks::support::volume::Larger;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts;
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::Address;
@@ -17,7 +18,7 @@ use crate::domain::prometheus::victoria::{self, Failing, Trouble, Unscraped};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::minute;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -139,6 +140,17 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
     let message =
         format!("{} in {} does not scrape job {} ({targets}): {reason}", owner.kubectl_name(), log.namespace, one.job);
     let address = Address::parse(&one.url);
+    // The kubelet is scraped by several jobs, and every name is asked of one DNS.
+    let is_of_many = ScrapeFailure::classify(&one.error) == ScrapeFailure::Dns
+        || address.as_ref().is_some_and(|a| a.port == KUBELET_PORT);
+    let shared = is_of_many.then(|| {
+        let who = format!("{} in {}", owner.kubectl_name(), log.namespace);
+        let place = address.as_ref().filter(|a| a.port == KUBELET_PORT).map(|_| " of the kubelets").unwrap_or_default();
+        Cause::keyed(
+            format!("{}{place} {reason}", owner.key()),
+            format!("{who} does not scrape several jobs{place} for one reason: {reason}"),
+        )
+    });
     let detail = shorten(&redact(&one.error), 300);
     let (job, url) = (one.job.clone(), one.url.clone());
     let way = match victoria::scrape_size(&one.error) {
@@ -159,6 +171,9 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
         .key(format!("{} scrapes {} {reason}", owner.key(), one.job))
         .evidence(line_evidence(log, &redact(one.line)))
         .breaks(ResourceRef::ScrapeJob { job: one.job.clone() });
+    if let Some(shared) = shared {
+        made = made.cause(shared);
+    }
     // Who does not answer may have a reason of its own.
     if let Some(answering) = address.and_then(|a| snap.pod_by_ip(&a.host)) {
         let meta = &answering.metadata;

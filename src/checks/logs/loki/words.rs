@@ -37,7 +37,7 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Trouble::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
         Trouble::Ring => "ingesters are missing from its ring",
         Trouble::Stopping => {
-            "one of its ingesters refuses all that it is sent: it is shutting down, and its pod goes on running"
+            "one of its ingesters refuses everything that it is sent: it is shutting down, but its pod keeps running"
         }
         Trouble::Generator => "its metrics generator, which is to make metrics of the spans, is not in its ring",
         Trouble::Message => "a message from one of its members to another is larger than is taken",
@@ -47,7 +47,7 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         }
         Trouble::Compactor => "its compactor fails",
         Trouble::Compactors => {
-            "blocks that it compacts are gone before it is done: another compactor works on the same"
+            "blocks that it compacts are gone before it is done: another compactor is working on the same blocks"
         }
         Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
         Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
