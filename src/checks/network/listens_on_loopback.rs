@@ -76,7 +76,9 @@ impl Check for ListensOnLoopback {
             How::Receiver { .. } => true,
             How::Said { .. } => false,
         };
-        let counts = |d: &Deaf<'_>| is_sure(d) || loopback::refused(snap, d).is_some();
+        // What nobody of the stack asks is the matter of those whose namespace it is.
+        let is_own = |d: &Deaf<'_>| snap.scope.is_judged(&d.service.metadata.namespace);
+        let counts = |d: &Deaf<'_>| is_own(d) && is_sure(d) || loopback::refused(snap, d).is_some();
         for deaf in loopback::all(snap).into_iter().filter(counts) {
             owners.entry(snap.owner_ref(deaf.pod)).or_default().push(deaf);
         }
@@ -245,13 +247,17 @@ mod tests {
         assert!(told.contains("endpoint: 0.0.0.0:4318") && told.matches("otlp:").count() == 1, "{told}");
         let argument = findings(&ListensOnLoopback, &with("a/b:1", &["--listen=127.0.0.1:4317"], "", ""));
         assert!(steps(&argument[0]).contains("--listen=0.0.0.0:4317"), "{}", steps(&argument[0]));
-        let bare = |args: &[&str], refused: &str| {
+        let within = |namespace: &str, args: &[&str], refused: &str| {
             let mut snap = with("a/b:1", args, "", "");
+            snap.scope.stack = vec![namespace.into()];
             for log in snap.part_logs.as_mut().expect("logs").iter_mut().filter(|l| l.pod == "client") {
                 log.text = log.text.replace(":4317", refused).into();
             }
             findings(&ListensOnLoopback, &snap).len()
         };
+        let bare = |args: &[&str], refused: &str| within("t", args, refused);
+        assert_eq!(bare(&["--listen=127.0.0.1:4317"], ":9999"), 1, "it says which port it is about");
+        assert_eq!(within("other", &["--listen=127.0.0.1:4317"], ":9999"), 0, "nobody of the stack asks");
         assert_eq!(
             bare(&["--host=127.0.0.1", "--db-host=localhost"], ":9999"),
             0,
