@@ -219,7 +219,7 @@ enum Way {
         detail: String,
         /// The page of its ring, through the API server; none where its port is not known.
         ring_path: Option<String>,
-        /// Its pods are of a workload that can be rolled.
+        /// It is the ingesters' own workload, and can be rolled.
         rolls: bool,
     },
     Traces {
@@ -286,6 +286,13 @@ impl<'a> Case<'a> {
         Some(proxy::of_pod(&pod.metadata.namespace, "http", &pod.metadata.name, port, path))
     }
 
+    /// Ingesters run in it, too; who only passes on what they answer gains nothing by a new start.
+    fn is_ingester(&self) -> bool {
+        let targets = self.container.and_then(|c| arguments::flag(c, "target"));
+        targets
+            .is_none_or(|t| t.split(',').any(|t| matches!(t, "all" | "write" | "ingester" | "scalable-single-binary")))
+    }
+
     /// A pod that nobody makes again.
     fn is_bare(&self) -> bool {
         self.pod.is_none_or(|p| p.metadata.controller().is_none())
@@ -346,7 +353,9 @@ impl<'a> Case<'a> {
             Trouble::DiskFull => self.disk_full(),
             Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
             Trouble::Ring => self.ring(detail),
-            Trouble::Stopping => Way::Stopping { detail, ring_path: self.ring_path(), rolls: !self.is_bare() },
+            Trouble::Stopping => {
+                Way::Stopping { detail, ring_path: self.ring_path(), rolls: !self.is_bare() && self.is_ingester() }
+            }
             Trouble::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
             Trouble::Message => {
                 let size = message_size::sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
