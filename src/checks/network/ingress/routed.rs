@@ -12,7 +12,7 @@ use crate::domain::traffic::router_log::{self, Failing, Trouble};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::annotation::{NGINX_BODY, NGINX_BUFFER, NGINX_WAIT};
-use crate::snapshot::kubernetes::{Ingress, Meta, Pod, Service, ServicePort};
+use crate::snapshot::kubernetes::{Container, Ingress, Meta, Pod, Service, ServicePort};
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     router_log::failing(snap).into_iter().filter_map(|failing| of(snap, &failing)).collect()
@@ -34,6 +34,13 @@ fn led<'a>(
     })
 }
 
+/// One program is in the pod, and nobody beside it through whom requests are meant to go: past a proxy that asks for a login the
+/// Service must not be led.
+fn is_alone(pod: &Pod) -> bool {
+    let helps = |c: &Container| ["reload", "sidecar"].iter().any(|w| c.image.contains(w) || c.name.contains(w));
+    pod.spec.containers.iter().filter(|c| !helps(c)).count() == 1
+}
+
 /// The Service leads to a port of a ready pod at which nothing listens.
 fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     let Failing { ingress, host, said, line, log, .. } = failing;
@@ -46,13 +53,11 @@ fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     }
     let declared = declared(pod);
     let only = if declared.len() == 1 && !declared.contains(&port) { declared.first().copied() } else { None };
-    // Where another container is to answer there, as one that asks who comes, it is to be mended, and not passed by.
-    let is_of_other =
-        pod.spec.containers.iter().any(|c| c.program().is_none() && c.ports.iter().any(|p| p.container_port == port));
-    let right = listens.filter(|_| !is_of_other).or(only);
+    let right = listens.or(only).filter(|_| is_alone(pod));
     let object = Object::Ingress(ingress);
     let Meta { namespace, name, .. } = &service.metadata;
-    let elsewhere = right.map(|right| format!("; its pod listens on {right}")).unwrap_or_default();
+    let does = if listens.is_some() { "listens on" } else { "declares" };
+    let elsewhere = right.map(|right| format!("; its pod {does} {right}")).unwrap_or_default();
     let message = format!(
         "{}: nginx answers {host} with 502: nothing listens on port {port}, to which port {} of Service {namespace}/{name} leads{elsewhere}, {} times in the last hour",
         object.words(),
