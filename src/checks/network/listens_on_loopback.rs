@@ -12,6 +12,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::traffic::loopback::{self, Deaf, How};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Meta;
 
 check! {
     /// See the check's page.
@@ -19,7 +20,7 @@ check! {
         id: "listens-on-loopback", suite: Network, severity: Error,
         title: "a program listens on its own loopback, where a Service leads to it",
         requires: [Services, Pods],
-        uses: [PartLogs, ComponentLogs, ConfigMaps, Workloads, PrometheusTargets],
+        uses: [PartLogs, ComponentLogs, ConfigMaps, Workloads, PrometheusTargets, MonitoringResources, EksAddons],
         fix: Fix,
     }
 }
@@ -31,8 +32,9 @@ struct Fix {
     owner: String,
     pod: String,
     container: String,
+    /// A Service that leads there, and its port.
     service: String,
-    ports: Vec<u16>,
+    port: u16,
     managed: String,
     #[serde(flatten)]
     way: Way,
@@ -127,10 +129,25 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
         pod: meta.name.clone(),
         container: deaf.container.name.clone(),
         service: deaf.service.metadata.name.clone(),
-        ports,
-        managed: target.managed_by,
+        port: deaf.service_port,
+        managed: keeper(&target),
         way: way(found),
     })
+}
+
+/// Kinds that Kubernetes itself has: their objects are changed where they are.
+const PLAIN: &[&str] = &["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Node"];
+
+/// The resource that an operator made an object from, and would make it from again.
+fn maker(meta: &Meta) -> Option<String> {
+    let own = meta.controller().filter(|o| !PLAIN.contains(&o.kind.as_str()))?;
+    Some(format!("the {} resource {}", own.kind, own.name))
+}
+
+/// Who would undo a change of the workload.
+fn keeper(target: &Target<'_>) -> String {
+    let of_operator = target.custom.map(|(kind, name)| format!("the {kind} resource {name}"));
+    of_operator.or_else(|| maker(target.meta)).unwrap_or_else(|| target.managed_by.clone())
 }
 
 fn evidence(deaf: &Deaf<'_>) -> Evidence {
@@ -176,7 +193,7 @@ fn way(found: &[Deaf<'_>]) -> Way {
                 key: file.key.to_owned(),
                 lines: lines(receivers),
                 tempo: deaf.container.image.contains("tempo"),
-                map_managed: managed_by(&file.map.metadata),
+                map_managed: maker(&file.map.metadata).unwrap_or_else(|| managed_by(&file.map.metadata)),
             }
         }
         How::Said { line, .. } => Way::Said { line: line.trim().to_owned() },

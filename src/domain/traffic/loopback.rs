@@ -53,8 +53,9 @@ pub(crate) struct Deaf<'a> {
     pub(crate) service: &'a Service,
     pub(crate) pod: &'a Pod,
     pub(crate) container: &'a Container,
-    /// The port in the pod.
+    /// The port in the pod, and that of the Service.
     pub(crate) port: u16,
+    pub(crate) service_port: u16,
     pub(crate) how: How<'a>,
 }
 
@@ -70,7 +71,7 @@ fn of_service<'a>(snap: &'a Snapshot, service: &'a Service) -> Vec<Deaf<'a>> {
         let port = service_port::target(offered, pod)?;
         let container = serving(pod, offered, port)?;
         let how = (!is_reached(snap, pod, port)).then(|| how(snap, pod, container, port)).flatten()?;
-        Some(Deaf { service, pod, container, port, how })
+        Some(Deaf { service, pod, container, port, service_port: offered.port, how })
     };
     service_port::tcp(service).filter_map(of_port).collect()
 }
