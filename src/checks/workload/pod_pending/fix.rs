@@ -428,8 +428,8 @@ impl Asked<'_> {
         }
     }
 
-    /// Roles that the cluster admits and that are called after Auto Mode. One of other nodes (a node group's, Karpenter's) is
-    /// admitted as such, and cannot be one of Auto Mode too.
+    /// Roles of Auto Mode's nodes that the cluster admits, by their names. One of a node group or of Karpenter is admitted as
+    /// such and cannot be one of Auto Mode too, and the role cannot be changed later: in doubt none is offered.
     fn admitted_node_roles(&self) -> Vec<String> {
         let Ok(groups) = journal::aside(|| self.snap.eks_nodegroups.as_ref()) else { return Vec::new() };
         let of_groups: Vec<&str> = groups.iter().map(|g| g.node_role.as_str()).collect();
@@ -437,10 +437,8 @@ impl Asked<'_> {
         let entries = journal::aside(|| self.snap.access_entries.as_deref().unwrap_or_default());
         let is_node = |arn: &&String| {
             let name = arn.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-            arn.contains(":role/")
-                && !arn.contains("/aws-service-role/")
-                && name.contains("auto")
-                && !name.contains("autoscal")
+            let is_auto = name.contains("auto") && name.contains("node") && !name.contains("karpenter");
+            arn.contains(":role/") && !arn.contains("/aws-service-role/") && is_auto
         };
         entries.iter().filter(is_node).filter(|arn| !of_groups.contains(&arn.as_str())).cloned().collect()
     }
