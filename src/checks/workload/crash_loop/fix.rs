@@ -90,7 +90,7 @@ fn unknown(case: &Case<'_>) -> Way {
             }
             if let Some(address) = case.listens_to_itself() {
                 let collector = is_collector(&case.failing.container.image);
-                let config_map = if collector { config_map_of(case) } else { String::new() };
+                let config_map = if collector && case.target.has_rollout { config_map_of(case) } else { String::new() };
                 return Way::ProbeLocal { container, address, collector, config_map, pod, kept };
             }
             let node = case.snap.node_of(case.failing.pod);
