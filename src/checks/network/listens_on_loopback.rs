@@ -34,7 +34,7 @@ struct Fix {
     container: String,
     /// A Service that leads there, and its port.
     service: String,
-    port: u16,
+    at: u16,
     managed: String,
     #[serde(flatten)]
     way: Way,
@@ -71,16 +71,9 @@ impl Check for ListensOnLoopback {
         snap.services()?;
         snap.pods()?;
         let mut owners: BTreeMap<ResourceRef, Vec<Deaf<'_>>> = BTreeMap::new();
-        // Some name the host from which they are to be looked at, wherever they listen; and an argument without a port may be
-        // about another port, or about a host that the program itself asks. Both count where a client is refused.
-        let is_sure = |d: &Deaf<'_>| match d.how {
-            How::Argument(argument) => argument.ends_with(&format!(":{}", d.port)),
-            How::Receiver { .. } => true,
-            How::Said { .. } => false,
-        };
         // What nobody of the stack asks is the matter of those whose namespace it is.
         let is_own = |d: &Deaf<'_>| snap.scope.is_judged(&d.service.metadata.namespace);
-        let counts = |d: &Deaf<'_>| is_own(d) && is_sure(d) || loopback::refused(snap, d).is_some();
+        let counts = |d: &Deaf<'_>| is_own(d) && d.is_sure() || loopback::refused(snap, d).is_some();
         for deaf in loopback::all(snap).into_iter().filter(counts) {
             owners.entry(snap.owner_ref(deaf.pod)).or_default().push(deaf);
         }
@@ -111,7 +104,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
         listed.join(" and "),
         services.join(", "),
     );
-    // Nobody may use the port.
+    // Perhaps nobody uses the port.
     let severity = if client.is_some() { Severity::Error } else { Severity::Warning };
     let key = owner.key();
     let mut made = Finding::new(ListensOnLoopback::META.id, severity, owner.clone(), message).key(key);
@@ -129,7 +122,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
         pod: meta.name.clone(),
         container: deaf.container.name.clone(),
         service: deaf.service.metadata.name.clone(),
-        port: deaf.service_port,
+        at: deaf.offered,
         managed: keeper(&target),
         way: way(found),
     })

@@ -116,7 +116,10 @@ impl Refusal {
             let what = if found[1].starts_with("load") { Taken::Balancer } else { Taken::TargetGroup };
             return Self::NameTaken(what, found[2].to_owned());
         }
-        if has(&["couldn't find all securityGroups", "InvalidGroup.NotFound", "InvalidSecurityGroup"]) {
+        // The second is said of groups of another VPC, and of other faults, too.
+        if has(&["couldn't find all securityGroups", "InvalidGroup.NotFound"])
+            || has(&["InvalidSecurityGroup"]) && has(&["does not exist"])
+        {
             return Self::NoSuchGroups(lacking(message));
         }
         if has(&["LoadBalancerIP cannot be specified"]) {

@@ -1,11 +1,12 @@
 //! A program that ends over what an API of AWS answers: what it names is not there, or a limit of the account is reached.
 
-use crate::domain::crash::{Class, Crash, Detail, last_lines};
+use crate::domain::crash::{Class, Crash, Detail, is_consequence, last_lines};
 use crate::domain::text::api_error::{ApiError, Kind};
 
-/// Reads a whole log. What AWS denies, and credentials, are told of by the account that lacks them.
+/// Reads a whole log. What AWS denies, and credentials, are told of by the account that lacks them. What was answered on the way
+/// did not end it.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    last_lines(text).iter().rev().find_map(|line| {
+    last_lines(text).iter().rev().filter(|line| !is_consequence(line)).take(2).find_map(|line| {
         let error = ApiError::read(line)?;
         let kind = error.kind();
         let advice = match kind {
@@ -35,5 +36,9 @@ mod tests {
         assert!(crash.reason.starts_with("AWS (SQS) answers GetQueueUrl with "), "{}", crash.reason);
         let denied = "panic: operation error SQS: GetQueueUrl, https response error StatusCode: 403, RequestID: 1, api error AccessDenied: no\n";
         assert!(read(denied).is_none() && read("panic: no queue\n").is_none());
+        let slow = "error: operation error EC2: DescribeInstances, https response error StatusCode: 503, RequestID: 1, api error RequestLimitExceeded: no\n";
+        assert!(read(slow).is_some());
+        let other = format!("{slow}error: reading the catalog\npanic: assignment to entry in nil map\n");
+        assert!(read(&other).is_none(), "it ended over something else");
     }
 }

@@ -30,7 +30,7 @@ const MENDED: &[(&str, (u32, u32, u32), &str)] = &[
 /// Functions that read what lies on the volume of Prometheus as it starts, and what becomes of it: no version is at fault where
 /// such a file is damaged.
 const AT_FAULT: &[(&str, &str)] = &[(
-    "ctiveQuer",
+    "NewActiveQueryTracker",
     "It reads queries.active in its data folder, the list of queries that ran when it was ended last, and that file is damaged. It holds nothing else, and is written anew: with the pod stopped, move it away on the volume. Later versions read a damaged one, too.",
 )];
 
@@ -73,7 +73,8 @@ const SIGNALS: &[(i32, &str, &str)] = &[
 pub(crate) fn by_signal(text: &str, code: i32) -> Option<Crash> {
     let (_, signal, meaning) = SIGNALS.iter().find(|(of, ..)| *of == code)?;
     let lines = super::last_lines(text);
-    let reason = format!("a bug of the program, or a library that does not fit: it ends by {signal} ({meaning})");
+    let reason =
+        format!("a bug of the program, or a library or a processor that does not fit it: {signal} ends it ({meaning})");
     let reason = match super::telling(&lines) {
         // Who gives up says why.
         Some(line) if says_failure(&line) && signal == &"SIGABRT" => return None,

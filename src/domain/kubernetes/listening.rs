@@ -1,5 +1,6 @@
 //! The ports at which a program says in its log that it listens, beside the one at which a probe asks it.
 
+use crate::domain::text::listening;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::text::pattern::pattern;
@@ -20,9 +21,7 @@ impl Elsewhere {
     pub(crate) fn of(snap: &Snapshot, pod: &Pod, container: &str, met: &str) -> Option<Self> {
         let asked = refused_port(met)?;
         let logs = [snap.component_logs(), snap.part_logs(), snap.crash_logs()].into_iter().flatten().flatten();
-        let own = logs.filter(|l| {
-            l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container
-        });
+        let own = logs.filter(|l| l.is_of(&pod.metadata) && l.container == container);
         let lines: Vec<(Vec<u16>, String)> = own.flat_map(|l| lines(&l.text)).collect();
         let mut listens: Vec<u16> = Vec::new();
         for port in lines.iter().flat_map(|(ports, _)| ports) {
@@ -31,7 +30,11 @@ impl Elsewhere {
             }
         }
         let line = lines.into_iter().next().map(|(_, line)| line)?;
-        (!listens.contains(&asked)).then_some(Self { asked, listens, line })
+        // A program that listens where its container says so has other ports beside them, of which it may say nothing.
+        let declared: Vec<u16> =
+            pod.all_containers().filter(|c| c.name == container).flat_map(|c| &c.ports).map(|p| p.container_port).collect();
+        let as_meant = listens.iter().all(|port| declared.contains(port));
+        (!as_meant && !listens.contains(&asked)).then_some(Self { asked, listens, line })
     }
 
     /// `3200 and 9095`.
@@ -53,22 +56,11 @@ fn refused_port(met: &str) -> Option<u16> {
 
 /// The lines of a log that tell of ports at which its program listens.
 fn lines(text: &str) -> Vec<(Vec<u16>, String)> {
-    let tells = pattern!(
-        r"(?i)\b(?:listen(?:ing|s)?|serving|server started|started server|starting (?:http |grpc |https )?server)\b"
-    );
-    // It speaks of another program, or of what did not come about.
-    let other = pattern!(
-        r"(?i)error|fail|refused|cannot|unable|shut|stop|clos|connect(?:ing|ed) to|forward|upstream|remote|peer"
-    );
-    let place = pattern!(
-        r#"(?:localhost|\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]*\]|(?:^|[\s"'=(,])\*?):(\d{2,5})\b|\bport[ =:"]+(\d{2,5})\b"#
-    );
-    let told = text.lines().filter(|l| tells.is_match(l) && !other.is_match(l));
-    let ports = |line: &str| -> Vec<u16> {
-        let found = place.captures_iter(line).filter_map(|c| c.get(1).or(c.get(2))?.as_str().parse().ok());
-        found.filter(|port| *port >= 80).collect()
-    };
-    told.map(|line| (ports(line), line.trim().to_owned())).filter(|(ports, _)| !ports.is_empty()).collect()
+    let told = text.lines().map(|line| {
+        let ports = listening::addresses(line).into_iter().map(|bound| bound.port).filter(|port| *port >= 80).collect();
+        (ports, line.trim().to_owned())
+    });
+    told.filter(|(ports, _): &(Vec<u16>, String)| !ports.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -128,5 +120,12 @@ mod tests {
         assert_eq!(Elsewhere::of(&snap, &pod, "c", &met(3200)), None, "it is not ready yet");
         assert_eq!(Elsewhere::of(&snap, &pod, "c", "HTTP probe failed with statuscode: 503"), None);
         assert_eq!(Elsewhere::of(&snap, &pod, "other", &met(3100)), None);
+        let declares = |port: u16| -> Pod {
+            serde_json::from_value(json!({"metadata": {"namespace": "n", "name": "p"},
+                "spec": {"containers": [{"name": "c", "ports": [{"containerPort": port}]}]}}))
+            .expect("a pod")
+        };
+        assert!(Elsewhere::of(&snap, &declares(3100), "c", &met(3100)).is_some());
+        assert_eq!(Elsewhere::of(&snap, &declares(3200), "c", &met(8081)), None, "it says nothing of its other port");
     }
 }

@@ -24,6 +24,8 @@ const OF_POD: &[&str] = &[
     "operation not permitted",
     "OOM-killed",
     "memory limit too low",
+    // The kernel ends its first process where the limit of memory is lower than that needs.
+    "init-p: ",
     "mounting",
     "mount ",
     "mountpoint",
@@ -134,6 +136,10 @@ mod tests {
                 None,
             ),
             ("unable to start container process: container init was OOM-killed (memory limit too low?): unknown", None),
+            (
+                "unable to start container process: waiting for init preliminary setup: read init-p: connection reset by peer: unknown",
+                None,
+            ),
         ] {
             assert_eq!(of_node(&format!("{runc}{text}")).map(|(_, known)| known), wanted, "{text}");
         }

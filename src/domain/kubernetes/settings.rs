@@ -167,11 +167,12 @@ fn holds(text: &str, value: &str) -> bool {
     })
 }
 
-/// An argument without the login that a URL in it may hold.
+/// An argument without the login that a URL or a database's address in it may hold.
 fn without_login(argument: &str) -> String {
-    match argument.split_once('=') {
-        Some((name, value)) if value.contains("://") && value.contains('@') => name.to_owned(),
-        _ => argument.to_owned(),
+    let Some((login, place)) = argument.rsplit_once('@') else { return argument.to_owned() };
+    match login.split_once('=') {
+        Some((name, _)) if name.starts_with('-') => name.to_owned(),
+        _ => format!("…@{place}"),
     }
 }
 
@@ -365,6 +366,9 @@ mod tests {
         };
         assert_eq!(places("ap-northeast2"), ["argument --aws-region=ap-northeast2"]);
         assert_eq!(places("pg.n.svc"), ["argument --db"], "no login is told");
+        assert_eq!(without_login("postgres://u:x@pg/db?a=b"), "…@pg/db?a=b");
+        assert_eq!(without_login("--dsn=u:x@tcp(pg:3306)/db"), "--dsn");
+        assert_eq!(without_login("--region=eu-west-1"), "--region=eu-west-1");
         assert_eq!(places("prod-queue"), ["variable INTERRUPTION_QUEUE of its pod template"]);
         assert_eq!(places("db.n.svc"), ["db.n.svc (line 2 of c.yaml in ConfigMap conf)"], "a longer name is another");
         assert_eq!(places("queue"), Vec::<String>::new(), "too short to mean one thing");

@@ -46,7 +46,8 @@ const THINGS: &[(&[&str], Thing)] = &[
     (&["secretsmanager", "getsecretvalue"], thing("secret", &["secret"])),
     (&["parameternotfound", "getparameter"], thing("parameter", &["parameter"])),
     (&["topic"], thing("topic", &["topic"])),
-    (&["table", "requestedresourcenotfound"], thing("table", &["table"])),
+    // Other tables are of routes, and parts of other words.
+    (&["requestedresourcenotfound", "describetable", "dynamodbtable", "nonexistenttable"], thing("table", &["table"])),
     (&["noclusterfound", "describecluster"], thing("cluster", &["cluster"])),
 ];
 
@@ -125,7 +126,7 @@ impl ApiError {
 /// `AWS.SimpleQueueService.NonExistentQueue: …` and `ResourceNotFoundException: …`, as the first SDK of Go writes them: a word with a
 /// colon, which means an answer only beside what else AWS answers.
 fn bare(text: &str) -> Option<regex::Captures<'_>> {
-    let told = ["AWS.", "status code: ", "request id: ", "aws-error-code", "amazonaws.com"];
+    let told = ["AWS.", "request id: ", "aws-error-code", "amazonaws.com"];
     if !told.iter().any(|t| text.contains(t)) {
         return None;
     }
@@ -165,6 +166,14 @@ mod tests {
                 "ResourceNotFoundException",
                 Kind::Absent,
                 Some("cluster"),
+            ),
+            (
+                "operation error EC2: DescribeRouteTables, https response error StatusCode: 400, RequestID: 5, api error InvalidRouteTableID.NotFound: The routeTable ID 'rtb-1' does not exist",
+                Some("EC2"),
+                Some("DescribeRouteTables"),
+                "InvalidRouteTableID.NotFound",
+                Kind::Absent,
+                None,
             ),
             (
                 "botocore.errorfactory.ResourceNotFoundException: An error occurred (ResourceNotFoundException) when calling the GetSecretValue operation: Secrets Manager can't find the specified secret.",
@@ -214,6 +223,7 @@ mod tests {
             "java.io.FileNotFoundException: /etc/x (No such file or directory)",
             "operation error EC2: DescribeInstances, request send failed, Post \"https://ec2.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
             "error: the queue does not exist",
+            "unexpected status code: 404: ApiNotFoundException: no such dashboard",
         ] {
             assert_eq!(ApiError::read(text), None, "{text}");
         }

@@ -40,7 +40,7 @@ impl Lost {
             Self::Dns => "is not resolved: the DNS gives no answer".to_owned(),
             Self::Silent => "gives no answer".to_owned(),
             Self::Stranger(names) => format!("answers with the certificate of {names}: it is somebody else who answers"),
-            Self::Opened => "answers with a certificate of an authority that it does not know: a proxy or a firewall on the way opens TLS".to_owned(),
+            Self::Opened => "answers with a certificate of an authority that it does not know: a proxy or a firewall on the way opens TLS, or the authorities of its image are missing".to_owned(),
         }
     }
 }

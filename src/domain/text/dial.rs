@@ -30,7 +30,8 @@ pub(crate) struct Dial<'a> {
 impl<'a> Dial<'a> {
     /// The connection that a text tells of.
     pub(crate) fn read(text: &'a str) -> Option<Self> {
-        let outcome = outcome(text)?;
+        // It is the proxy that was not reached, and the host behind it that is named.
+        let outcome = outcome(text).filter(|_| !text.contains("ProxyError"))?;
         if let Some(found) = go().captures(text) {
             let outcome = if found.get(3).is_some() { Outcome::Refused } else { Outcome::Silent };
             return Some(Self { host: found.get(1)?.as_str(), port: found[2].parse().ok(), outcome });
@@ -106,10 +107,10 @@ fn others() -> [&'static Regex; 11] {
         pattern!(r"Connect to (?:https?://)?\[?([\w.:-]*\w)\]?:(\d+) (?:\[[^\]]*\] )?failed: (?:[Cc]onnect|.*refused)"),
         // Netty: `Connection refused: h/10.0.0.1:80`
         pattern!(
-            r"[Cc]onnection (?:timed out|refused): (?:no further information: )?[\w.-]*/\[?([0-9a-fA-F.:]+?)\]?:(\d+)"
+            r"[Cc]onnection (?:timed out|refused): (?:no further information: )?[\w.-]*/\[?([0-9a-fA-F.:]+)\]?:(\d+)"
         ),
         // Node
-        pattern!(r"connect E(?:TIMEDOUT|CONNREFUSED) \[?([0-9a-fA-F.:]+?)\]?:(\d+)\b"),
+        pattern!(r"connect E(?:TIMEDOUT|CONNREFUSED) \[?([0-9a-fA-F.:]+)\]?:(\d+)\b"),
         // Ruby
         pattern!(
             r"open TCP connection to \[?([\w.:-]*\w)\]?:(\d+) \((?:execution expired|Connection|Operation timed out)"
@@ -191,6 +192,7 @@ mod tests {
             ),
             ("java.net.ConnectException: Connection refused: es/172.20.9.9:9200", "172.20.9.9", Some(9200), Refused),
             ("Error: connect ETIMEDOUT 10.0.2.3:9200", "10.0.2.3", Some(9200), Silent),
+            ("Error: connect ECONNREFUSED ::1:5432", "::1", Some(5432), Refused),
             (
                 "Failed to open TCP connection to es.logs:9200 (Connection refused - connect(2) for \"es.logs\" port 9200)",
                 "es.logs",
@@ -233,6 +235,7 @@ mod tests {
             "HTTPConnectionPool(host='prometheus', port=9090): Read timed out. (read timeout=30)",
             "Get \"http://prometheus:9090/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
             "query timed out in expression evaluation",
+            "HTTPSConnectionPool(host='a.example', port=443): Max retries exceeded with url: / (Caused by ProxyError('Cannot connect to proxy.', NewConnectionError('Connection refused')))",
             "java.net.SocketTimeoutException: Read timed out",
             "[2026/11/21 02:50:00] [ info] [output:loki:loki.0] worker #0 started",
         ] {

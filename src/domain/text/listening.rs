@@ -1,4 +1,4 @@
-//! Where a program says that it listens: addresses in the lines of its start.
+//! Where a program says that it listens: addresses and ports in the lines of its start.
 
 use crate::text::pattern::pattern;
 
@@ -15,7 +15,7 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
         r"(?i)\blisten(?:ing|s)?\b|\bserving\b|\bstarting (?:[\w-]+ ){0,2}server\b|\bserver (?:is )?(?:started|running)\b"
     );
     let other = pattern!(
-        r"(?i)\bdial |\blookup |refused|\bfail|\berror\b|cannot|unable|connect|upstream|forward|proxying|redirect"
+        r"(?i)\bdial |\blookup |refused|\bfail|\berror\b|cannot|unable|connect|upstream|forward|proxying|redirect|\bshut|\bstop|\bclos|\bremote\b|\bpeer"
     );
     if !tells.is_match(line) || other.is_match(line) {
         return Vec::new();
@@ -23,6 +23,8 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
     let address = pattern!(
         r#"(?:^|[\s="'/(,])(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]|\*|(?:\d{1,3}\.){3}\d{1,3}|)(?::| port )(\d{2,5})(?:[^\d.:]|$)"#
     );
+    // Without a host it is not told who gets there: `Serving metrics on port 8081`
+    let port_alone = pattern!(r#"\bport[ =:"]+(\d{2,5})\b"#);
     // The host of a URL is where one may look, and says nothing of where else it listens.
     let is_url = |at: usize| line[..at].ends_with("://") || line[..=at].ends_with("://");
     let all = address.captures_iter(line).filter_map(|found| {
@@ -33,7 +35,12 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
         let port = found[2].parse().ok()?;
         Some(Bound { port, local })
     });
-    all.collect()
+    let mut all: Vec<Bound> = all.collect();
+    if all.is_empty() && !line.contains("://") {
+        let ports = port_alone.captures_iter(line).filter_map(|found| found[1].parse().ok());
+        all.extend(ports.map(|port| Bound { port, local: false }));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -60,6 +67,9 @@ mod tests {
             (r#"ts=x msg="Listening on" address=127.0.0.1:9115"#, vec![local(9115)]),
             (r#"ts=x msg="Listening on" address=[::]:9100"#, vec![open(9100)]),
             ("Listening on :8080", vec![open(8080)]),
+            ("Serving metrics on port 8081", vec![open(8081)]),
+            ("serving requests since 02:53:46", vec![]),
+            ("listen tcp 0.0.0.0:8889: bind: address already in use, error", vec![]),
             (
                 r#"msg="server listening on addresses" http=127.0.0.1:3100 grpc=[::]:9095"#,
                 vec![local(3100), open(9095)],

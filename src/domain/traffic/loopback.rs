@@ -4,7 +4,8 @@ use crate::domain::kubernetes::endpoints::probe_port;
 use crate::domain::kubernetes::image::{base_of, tag_of, version};
 use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::mounts::{File, Mounts};
-use crate::domain::kubernetes::service_port;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::service_port::{self, is_headless};
 use crate::domain::prometheus::joined::local_argument;
 use crate::domain::prometheus::targets;
 use crate::domain::text::listening;
@@ -13,6 +14,7 @@ use crate::lint::yaml::{self, Node};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Service, ServicePort};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 use serde_json::Value;
 
 /// Seconds for which what a client says is of now.
@@ -55,8 +57,21 @@ pub(crate) struct Deaf<'a> {
     pub(crate) container: &'a Container,
     /// The port in the pod, and that of the Service.
     pub(crate) port: u16,
-    pub(crate) service_port: u16,
+    /// The port of the Service that leads there.
+    pub(crate) offered: u16,
     pub(crate) how: How<'a>,
+}
+
+impl Deaf<'_> {
+    /// It is sure without a client that is refused. Some say in their logs from which host they are to be looked at, wherever
+    /// they listen; and an argument without a port may be about another one, or about whom the program asks.
+    pub(crate) fn is_sure(&self) -> bool {
+        match self.how {
+            How::Receiver { .. } => true,
+            How::Argument(argument) => argument.ends_with(&format!(":{}", self.port)),
+            How::Said { .. } => false,
+        }
+    }
 }
 
 /// One for each port of a Service. A port that anybody reaches, as a probe or Prometheus does, is none.
@@ -71,7 +86,7 @@ fn of_service<'a>(snap: &'a Snapshot, service: &'a Service) -> Vec<Deaf<'a>> {
         let port = service_port::target(offered, pod)?;
         let container = serving(pod, offered, port)?;
         let how = (!is_reached(snap, pod, port)).then(|| how(snap, pod, container, port)).flatten()?;
-        Some(Deaf { service, pod, container, port, service_port: offered.port, how })
+        Some(Deaf { service, pod, container, port, offered: offered.port, how })
     };
     service_port::tcp(service).filter_map(of_port).collect()
 }
@@ -141,10 +156,7 @@ fn said<'a>(
     port: u16,
 ) -> Option<(&'a ContainerLog, &'a str, bool)> {
     let logs = snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter();
-    let meta = &pod.metadata;
-    let mut own = logs.filter(|l| {
-        !l.previous && l.namespace == meta.namespace && l.pod == meta.name && l.container == container.name
-    });
+    let mut own = logs.filter(|l| !l.previous && l.is_of(&pod.metadata) && l.container == container.name);
     own.find_map(|log| {
         let told = log.text.lines().flat_map(|line| {
             listening::addresses(line).into_iter().filter(|b| b.port == port).map(move |b| (line, b.local))
@@ -164,9 +176,10 @@ fn receiver<'a>(snap: &'a Snapshot, pod: &'a Pod, container: &'a Container, port
         }
         _ => return None,
     };
-    // The feature gate could be switched off for some versions.
+    // Collectors that somebody else builds may count versions of their own. The feature gate could be switched off for some.
     let is_gated = container.args.iter().chain(&container.command).any(|a| a.contains("UseLocalHostAsDefaultHost"));
-    let by_default = !is_gated && tag_of(&container.image).and_then(version).is_some_and(|v| v >= since);
+    let by_default =
+        !is_gated && tag_of(&container.image).and_then(version).is_some_and(|v| v >= since && v.0 == since.0);
     for file in Mounts::of_pod(snap, pod, container).files() {
         let Some(document) = yaml::document(file.text).ok().flatten() else { continue };
         let Some(receivers) = document.at(root) else { continue };
@@ -192,25 +205,34 @@ fn is_deaf(receivers: &Node, receiver: &Receiver, port: u16, by_default: bool) -
 
 /// A client that is refused at such a port now: its log, and the line.
 pub(crate) fn refused<'a>(snap: &'a Snapshot, deaf: &Deaf<'_>) -> Option<(&'a ContainerLog, &'a str)> {
-    let meta = &deaf.service.metadata;
-    let ports: Vec<u16> = service_port::tcp(deaf.service)
-        .filter(|(_, p)| service_port::target(p, deaf.pod) == Some(deaf.port))
-        .map(|(_, p)| p.port)
-        .collect();
-    let hosts = [deaf.service.spec.cluster_ip.clone(), deaf.pod.status.pod_ip.clone(), Some(meta.name.clone())];
-    let hosts: Vec<String> = hosts.into_iter().flatten().filter(|h| !h.is_empty() && h != "None").collect();
-    let asks = |line: &str| {
-        ports.iter().chain([&deaf.port]).any(|port| {
-            hosts.iter().any(|host| {
-                let at = format!("{host}:{port}");
-                line.contains(&at) || line.contains(&format!(":{port}")) && line.contains(&format!("{host}."))
-            })
-        })
-    };
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten()).filter(|l| !l.previous);
     logs.into_iter().find_map(|log| {
-        let is_it = |l: &&str| l.contains("refused") && asks(l) && is_within(l, snap.collected_at, NOW);
+        let is_it =
+            |l: &&str| l.contains("refused") && asks(snap, deaf, log, l) && is_within(l, snap.collected_at, NOW);
         log.text.lines().rev().find(is_it).map(|line| (log, line))
+    })
+}
+
+/// A line names the port by the Service, as the pod that wrote it resolves its name, or by the address of either.
+fn asks(snap: &Snapshot, deaf: &Deaf<'_>, log: &ContainerLog, line: &str) -> bool {
+    let (meta, ip) = (&deaf.service.metadata, deaf.service.spec.cluster_ip.as_deref());
+    let own = deaf.pod.status.pod_ip.as_deref();
+    let offers = |port: u16| {
+        let mut all = service_port::tcp(deaf.service);
+        all.any(|(_, p)| p.port == port && service_port::target(p, deaf.pod) == Some(deaf.port))
+    };
+    let place = pattern!(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9][A-Za-z0-9.-]*)):(\d{2,5})(?:[^\w.]|\.?$|\.[^\w])");
+    place.captures_iter(line).any(|found| {
+        let host = found.get(1).or(found.get(2)).map_or("", |m| m.as_str());
+        let Ok(port) = found[3].parse::<u16>() else { return false };
+        if own == Some(host) {
+            return port == deaf.port;
+        }
+        let is_service = || {
+            in_cluster(snap, host, &log.namespace)
+                .is_some_and(|s| s.service == meta.name && s.namespace == meta.namespace)
+        };
+        (ip == Some(host) || is_service()) && (offers(port) || is_headless(deaf.service) && port == deaf.port)
     })
 }
 
@@ -274,6 +296,17 @@ mod tests {
         *snap.part_logs = Ok(vec![log]);
         let found = all(&snap);
         assert!(refused(&snap, &found[0]).is_some());
+        let mut says = |namespace: &str, said: &str| {
+            let text = format!("2026-11-21T01:58:00Z error {said}\n").into();
+            *snap.part_logs = Ok(vec![ContainerLog { namespace: namespace.into(), text, ..ContainerLog::default() }]);
+            let found = all(&snap);
+            refused(&snap, &found[0]).is_some()
+        };
+        assert!(says("o", "ipv4:172.20.1.1:4317: Failed to connect to remote host: Connection refused"));
+        assert!(says("t", "http://tempo:4317/v1/traces: connection refused"));
+        assert!(says("o", "connect tempo.t.svc.cluster.local:4317: connection refused"));
+        assert!(!says("o", "http://tempo:4317/v1/traces: connection refused"), "one of its own namespace");
+        assert!(!says("t", "http://my-tempo:4317/v1/traces: connection refused"));
         *snap.part_logs = Ok(Vec::new());
         let found = all(&snap);
         assert!(refused(&snap, &found[0]).is_none());
