@@ -31,8 +31,12 @@ impl Elsewhere {
         }
         let line = lines.into_iter().next().map(|(_, line)| line)?;
         // A program that listens where its container says so has other ports beside them, of which it may say nothing.
-        let declared: Vec<u16> =
-            pod.all_containers().filter(|c| c.name == container).flat_map(|c| &c.ports).map(|p| p.container_port).collect();
+        let declared: Vec<u16> = pod
+            .all_containers()
+            .filter(|c| c.name == container)
+            .flat_map(|c| &c.ports)
+            .map(|p| p.container_port)
+            .collect();
         let as_meant = listens.iter().all(|port| declared.contains(port));
         (!as_meant && !listens.contains(&asked)).then_some(Self { asked, listens, line })
     }

@@ -100,7 +100,7 @@ pub(crate) fn holding(snap: &Snapshot, pod: &Pod, container: &Container, value: 
         return Vec::new();
     }
     let arguments = container.command.iter().chain(&container.args).filter(|a| holds(a, value));
-    let mut all: Vec<Setting> = arguments.map(|a| Setting::Argument { argument: without_login(a) }).collect();
+    let mut all: Vec<Setting> = arguments.map(|a| Setting::Argument { argument: without_secret(a) }).collect();
     let text = |e: &EnvVar| match variable(e) {
         Setting::Variable { source: Source::Template, .. } => e.value.clone(),
         Setting::Variable { source: Source::ConfigMap { name, key }, .. } => {
@@ -142,7 +142,7 @@ pub(crate) fn about(container: &Container, words: &[&str]) -> Option<(Setting, O
     let variables = container.env.iter().filter(|e| is_meant(&e.name)).map(|e| (variable(e), value(e)));
     let arguments = container.command.iter().chain(&container.args).filter_map(|a| {
         let (name, value) = a.strip_prefix('-')?.trim_start_matches('-').split_once('=')?;
-        is_meant(name).then(|| (Setting::Argument { argument: without_login(a) }, shown(name, value)))
+        is_meant(name).then(|| (Setting::Argument { argument: without_secret(a) }, shown(name, value)))
     });
     let mut all = variables.chain(arguments);
     let one = all.next()?;
@@ -167,8 +167,11 @@ fn holds(text: &str, value: &str) -> bool {
     })
 }
 
-/// An argument without the login that a URL or a database's address in it may hold.
-fn without_login(argument: &str) -> String {
+/// An argument without what is secret by its name, and without the login that a URL or a database's address in it may hold.
+fn without_secret(argument: &str) -> String {
+    if let Some((name, _)) = argument.split_once('=').filter(|(name, _)| is_credential(name.trim_start_matches('-'))) {
+        return name.to_owned();
+    }
     let Some((login, place)) = argument.rsplit_once('@') else { return argument.to_owned() };
     match login.split_once('=') {
         Some((name, _)) if name.starts_with('-') => name.to_owned(),
@@ -236,7 +239,7 @@ fn argument(container: &Container, word: &str) -> Option<Setting> {
     let all = container.command.iter().chain(&container.args);
     let name = |argument: &str| bare(argument.trim_start_matches('-').split('=').next().unwrap_or_default());
     let mut same = all.filter(|a| a.starts_with('-') && name(a) == bare(word));
-    Some(Setting::Argument { argument: same.next()?.clone() })
+    Some(Setting::Argument { argument: without_secret(same.next()?) })
 }
 
 /// The one variable that ends in a word: `cookie_secret` is OAUTH2_PROXY_COOKIE_SECRET.
@@ -366,9 +369,10 @@ mod tests {
         };
         assert_eq!(places("ap-northeast2"), ["argument --aws-region=ap-northeast2"]);
         assert_eq!(places("pg.n.svc"), ["argument --db"], "no login is told");
-        assert_eq!(without_login("postgres://u:x@pg/db?a=b"), "…@pg/db?a=b");
-        assert_eq!(without_login("--dsn=u:x@tcp(pg:3306)/db"), "--dsn");
-        assert_eq!(without_login("--region=eu-west-1"), "--region=eu-west-1");
+        assert_eq!(without_secret("postgres://u:x@pg/db?a=b"), "…@pg/db?a=b");
+        assert_eq!(without_secret("--dsn=u:x@tcp(pg:3306)/db"), "--dsn");
+        assert_eq!(without_secret("--region=eu-west-1"), "--region=eu-west-1");
+        assert_eq!(without_secret("--cookie-secret=abc"), "--cookie-secret");
         assert_eq!(places("prod-queue"), ["variable INTERRUPTION_QUEUE of its pod template"]);
         assert_eq!(places("db.n.svc"), ["db.n.svc (line 2 of c.yaml in ConfigMap conf)"], "a longer name is another");
         assert_eq!(places("queue"), Vec::<String>::new(), "too short to mean one thing");

@@ -121,10 +121,10 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container. Values of proxy, AWS credential-source and VPC CNI variables, of those that name a host, a region, a
-/// queue, a bucket or the cluster in one word, where Grafana is served, what it
-/// installs and which ConfigMaps its side-cars load, and where a mesh's control plane answers; those of others may be secret, and are dropped: the name alone tells that it is set. Of
-/// variables from a ConfigMap or Secret, the reference.
+/// `env[]` of a container. Kept are the values of proxy, AWS credential-source and VPC CNI variables, of those that name a host, a
+/// region, a queue, a bucket or the cluster in one word, where Grafana is served, what it installs and which ConfigMaps its
+/// side-cars load, and where a mesh's control plane answers; those of others may be secret, and are dropped: the name alone tells
+/// that it is set. Of variables from a ConfigMap or Secret, the reference.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
