@@ -250,7 +250,9 @@ mod tests {
     #[test]
     fn each_way_has_its_fix() {
         let config = "receivers:\n  otlp:\n    protocols:\n      grpc: {}\n      http: {}\n";
-        let collector = findings(&ListensOnLoopback, &with("otel/opentelemetry-collector:0.117.0", &[], config, ""));
+        let mut snap = with("otel/opentelemetry-collector:0.117.0", &[], config, "");
+        snap.scope.stack = vec!["t".into()];
+        let collector = findings(&ListensOnLoopback, &snap);
         assert_eq!((collector.len(), collector[0].severity), (1, Severity::Error));
         assert!(collector[0].message.contains("4317 and 4318"), "{}", collector[0].message);
         let told = steps(&collector[0]);

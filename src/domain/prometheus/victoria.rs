@@ -16,9 +16,6 @@ use crate::text::pattern::pattern;
 const RECENT: i64 = 900;
 /// Queries from which on it is not one person's mistake.
 const SEVERAL: usize = 3;
-/// Seconds for which a target is not scraped before it is told, and those after which it counts as scraped again.
-const LASTS: i64 = 120;
-const STILL: i64 = 300;
 
 /// What it fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
