@@ -7,6 +7,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -585,6 +586,9 @@ fn a_window_that_becomes_smaller_is_written_in_as_it_is_then() {
     let terminal = std::fs::read_to_string(scene.path("tty")).expect("it was written");
     let set = Command::new("stty").args(["-F", terminal.trim(), "cols", "80", "rows", "40"]).status();
     assert!(set.is_ok_and(|status| status.success()));
+    // Nobody types in the moment in which a window changes: of both at once the terminal library hears the change, and the key
+    // with the next one.
+    std::thread::sleep(Duration::from_millis(500));
     for part in ["evidence", "page"] {
         talk.send(&format!("{part}\r"));
         talk.see(&format!("· 1. ebs-csi-addon-missing: {part}"));
