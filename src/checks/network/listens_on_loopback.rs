@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::Target;
@@ -110,7 +110,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
     let mut made = Finding::new(ListensOnLoopback::META.id, severity, owner.clone(), message).key(key);
     made = found.iter().map(evidence).fold(made, Finding::evidence);
     if let Some((log, line)) = client {
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line.trim()));
+        made = made.evidence(line_evidence(log, line.trim()));
     }
     for service in services {
         made = made.breaks(ResourceRef::service(&meta.namespace, service));
@@ -165,7 +165,7 @@ fn evidence(deaf: &Deaf<'_>) -> Evidence {
                 .with("namespace", &map.namespace)
                 .with("name", &map.name)
         }
-        How::Said { log, line } => log_evidence(&log.namespace, &log.pod, &log.container, false, line.trim()),
+        How::Said { log, line } => line_evidence(log, line.trim()),
     }
 }
 

@@ -123,7 +123,7 @@ fn recreated(snap: &Snapshot, crd: &ObjectName) -> Option<Finding> {
         .evidence(seen.with("name", name))
         .fix(Fix::Recreated { crd: name.clone(), kind, made: made.to_string() });
     // What is there works.
-    Some(Finding { breaks: Some(Vec::new()), ..made_anew })
+    Some(made_anew.breaks_nothing())
 }
 
 /// The file of one definition, of the operator's version.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::operated::{self, Failing, How};
@@ -194,13 +194,8 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
     let subject = ResourceRef::kubernetes(&unmade.group, kind, namespace, name);
     let wants = Wants::read(&unmade.said);
     let status = status_of(&unmade.said);
-    let mut made = Finding::new(ResourceDegraded::META.id, severity, subject, message).evidence(log_evidence(
-        &log.namespace,
-        &log.pod,
-        &log.container,
-        false,
-        unmade.line,
-    ));
+    let mut made =
+        Finding::new(ResourceDegraded::META.id, severity, subject, message).evidence(line_evidence(log, unmade.line));
     // Who does not answer, or knows nobody, does so for all of them.
     if matches!(status, 401 | 403 | 500..) || status == 0 && wants.host.is_some() {
         let last = unmade.said.rsplit(": ").next().unwrap_or_default();

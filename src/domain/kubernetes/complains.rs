@@ -32,8 +32,7 @@ pub(crate) struct Complains {
 impl Complains {
     /// Of a container that is not ready, by its log.
     pub(crate) fn of(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Self> {
-        let logs = [snap.component_logs(), snap.part_logs(), snap.crash_logs()].into_iter().flatten().flatten();
-        let own = logs.filter(|l| !l.previous && l.is_of(&pod.metadata) && l.container == container.name);
+        let own = snap.logs_of_container(pod, &container.name).filter(|l| !l.previous);
         let since = pod.condition("Ready").filter(|c| c.status == "False").and_then(|c| c.last_transition_time);
         let all = own.flat_map(|l| groups(&l.text, snap.collected_at));
         let said = all.filter(|g| is_of_now(snap, g, since)).max_by_key(|g| (g.is_error, g.last, g.count))?;

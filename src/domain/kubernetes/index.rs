@@ -75,6 +75,12 @@ impl Snapshot {
         self.pods.find(&log.namespace, &log.pod).ok().flatten()
     }
 
+    /// What a container writes and wrote, in all logs that were read.
+    pub fn logs_of_container<'a>(&'a self, pod: &'a Pod, container: &'a str) -> impl Iterator<Item = &'a ContainerLog> {
+        let all = [self.component_logs(), self.part_logs(), self.crash_logs()].into_iter().flatten().flatten();
+        all.filter(move |log| log.is_of(&pod.metadata) && log.container == container)
+    }
+
     /// What owns that pod; the pod itself where nothing is known of it.
     pub fn owner_of_log(&self, log: &ContainerLog) -> ResourceRef {
         self.pod_of_log(log).map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |pod| self.owner_ref(pod))

@@ -20,9 +20,8 @@ impl Elsewhere {
     /// Of a container, by what its probe met: `dial tcp 10.0.0.1:3100: connect: connection refused`.
     pub(crate) fn of(snap: &Snapshot, pod: &Pod, container: &str, met: &str) -> Option<Self> {
         let asked = refused_port(met)?;
-        let logs = [snap.component_logs(), snap.part_logs(), snap.crash_logs()].into_iter().flatten().flatten();
-        let own = logs.filter(|l| l.is_of(&pod.metadata) && l.container == container);
-        let lines: Vec<(Vec<u16>, String)> = own.flat_map(|l| lines(&l.text)).collect();
+        let lines: Vec<(Vec<u16>, String)> =
+            snap.logs_of_container(pod, container).flat_map(|l| lines(&l.text)).collect();
         let mut listens: Vec<u16> = Vec::new();
         for port in lines.iter().flat_map(|(ports, _)| ports) {
             if !listens.contains(port) {

@@ -28,7 +28,7 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
     // The host of a URL is where one may look, and says nothing of where else it listens.
     let is_url = |at: usize| line[..at].ends_with("://") || line[..=at].ends_with("://");
     let all = address.captures_iter(line).filter_map(|found| {
-        let local = matches!(&found[1], "localhost" | "127.0.0.1" | "[::1]");
+        let local = is_loopback(&found[1]);
         if local && is_url(found.get(0)?.start()) {
             return None;
         }
@@ -41,6 +41,11 @@ pub(crate) fn addresses(line: &str) -> Vec<Bound> {
         all.extend(ports.map(|port| Bound { port, local: false }));
     }
     all
+}
+
+/// The host of an address that leads to one's own loopback alone.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Services that lead to pods of the caller's own node alone (`internalTrafficPolicy: Local`), asked from a node that has none.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::domain::kubernetes::owner::is_kind;
 use crate::domain::text::dial::Dial;
@@ -33,8 +34,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Stranded<'_>> {
         return Vec::new();
     }
     let mut found: BTreeMap<(String, String), Stranded<'_>> = BTreeMap::new();
-    for (pod, container, text) in told(snap) {
-        let Some((ip, _)) = Dial::read(text).and_then(|dial| dial.address()) else { continue };
+    for (pod, container, text, ip) in told(snap) {
         let of_ip = |s: &&&Service| s.spec.cluster_ip.as_deref() == Some(ip.to_string().as_str());
         let Some(service) = local.iter().find(of_ip).copied() else { continue };
         let here = |p: &Pod| p.spec.node_name == pod.spec.node_name;
@@ -50,21 +50,22 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Stranded<'_>> {
     found.into_values().collect()
 }
 
-/// What logs and Grafana say, the newest line of each log first.
-fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
+/// What logs and Grafana say of addresses that are not reached, the newest line of each log first.
+fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str, IpAddr)> {
+    let dialled = |text: &str| Some(Dial::read(text)?.address()?.0);
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     let logged = logs.filter(|l| !l.previous).flat_map(move |log| {
         let pod = snap.pod_of_log(log);
-        let recent = move |l: &&str| is_within(l, snap.collected_at, NOW);
-        let lines = log.text.lines().rev().filter(|l| Dial::read(l).is_some()).filter(recent);
-        lines.filter_map(move |line| Some((pod?, log.container.as_str(), line)))
+        let lines = log.text.lines().rev().filter_map(move |line| Some((line, dialled(line)?)));
+        let recent = lines.filter(move |(line, _)| is_within(line, snap.collected_at, NOW));
+        recent.filter_map(move |(line, ip)| Some((pod?, log.container.as_str(), line, ip)))
     });
     let grafana = snap.scope.grafana.as_ref().and_then(|c| {
         let service = snap.services.find(&c.namespace, &c.service).ok()??;
         snap.pods_of_service(service).next()
     });
     let health = snap.grafana_datasource_health().map(Vec::as_slice).unwrap_or_default().iter();
-    let answered = health.filter_map(move |h| Some((grafana?, "", h.message.as_str())));
+    let answered = health.filter_map(move |h| Some((grafana?, "", h.message.as_str(), dialled(&h.message)?)));
     logged.chain(answered)
 }
 

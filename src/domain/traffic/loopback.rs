@@ -55,7 +55,7 @@ pub(crate) struct Deaf<'a> {
     pub(crate) service: &'a Service,
     pub(crate) pod: &'a Pod,
     pub(crate) container: &'a Container,
-    /// The port in the pod, and that of the Service.
+    /// The port in the pod.
     pub(crate) port: u16,
     /// The port of the Service that leads there.
     pub(crate) offered: u16,
@@ -197,7 +197,7 @@ fn is_deaf(receivers: &Node, receiver: &Receiver, port: u16, by_default: bool) -
     match own.get("endpoint").and_then(Node::as_str) {
         Some(endpoint) => {
             let (host, written) = endpoint.rsplit_once(':').unwrap_or((endpoint, ""));
-            matches!(host, "localhost" | "127.0.0.1" | "[::1]") && written == port.to_string()
+            listening::is_loopback(host) && written == port.to_string()
         }
         None => by_default && receiver.port == port,
     }

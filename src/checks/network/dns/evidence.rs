@@ -1,5 +1,6 @@
 //! Look-ups that fail now for want of the cluster's DNS. A name that does not exist is an answer, and no failure of it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::checks::support::probes;
@@ -115,14 +116,19 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
         if pod.is_some_and(|p| p.spec.host_network) {
             continue;
         }
-        for line in log.text.lines().rev().filter(|l| is_now(log, l, snap.collected_at, NOW)) {
+        // Whether it goes on is told for each name once, and not for each line that has it.
+        let mut lasting: BTreeMap<String, bool> = BTreeMap::new();
+        for line in log.text.lines().rev() {
             // Alertmanager's notifications are read as such, without those that succeeded later.
             if log.program == Some(Program::Alertmanager) && line.contains("otify") {
                 continue;
             }
             let Some(said) = read(line).filter(|s| is_clusters(snap, s)) else { continue };
+            if !is_now(log, line, snap.collected_at, NOW) {
+                continue;
+            }
             // Agents on every node lose a packet now and then, and ask again.
-            if of_part && !goes_on(snap, log, &said.host) {
+            if of_part && !*lasting.entry(said.host.clone()).or_insert_with(|| goes_on(snap, log, &said.host)) {
                 continue;
             }
             let seen = line_evidence(log, line);

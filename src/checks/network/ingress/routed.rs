@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::IngressBroken;
 use super::fix::{Fix, Object, Routed};
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::own_address::{declared, listens_on};
 use crate::domain::kubernetes::{ingress, json_patch, service_port};
@@ -83,7 +83,7 @@ fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
             .breaks_nothing()
             .depends_on(ResourceRef::service(namespace, name))
             .fix(fix)
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)),
+            .evidence(line_evidence(log, line)),
     )
 }
 
@@ -96,14 +96,16 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     let Failing { trouble, ingress, host, said, line, log } = failing;
     let object = Object::Ingress(ingress);
     let set = |option: &str| ingress.metadata.annotations.get(option).map(|v| v.trim().to_owned());
-    let (option, value, answers) = match trouble {
+    type Made = fn(Routed) -> Fix;
+    let (key, made, option, value, answers): (_, Made, _, _, _) = match trouble {
         Trouble::Header => {
             let now = set(NGINX_BUFFER);
             let because = format!(
                 "502: the header of the answer (cookies, mostly those of a login) is longer than its buffer ({})",
                 told("proxy-buffer-size", now.as_deref(), "4k")
             );
-            (NGINX_BUFFER, doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned()), because)
+            let value = doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned());
+            ("header", |of| Fix::RouterHeader { of }, NGINX_BUFFER, value, because)
         }
         Trouble::Body => {
             let now = set(NGINX_BODY);
@@ -114,7 +116,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
                 told("proxy-body-size", now.as_deref(), "1m")
             );
             let mebibytes = size.map_or(16, |s| s.saturating_mul(2).div_ceil(1 << 20));
-            (NGINX_BODY, format!("{mebibytes}m"), because)
+            ("body", |of| Fix::RouterBody { of }, NGINX_BODY, format!("{mebibytes}m"), because)
         }
         Trouble::Slow => {
             let now = set(NGINX_WAIT);
@@ -125,22 +127,15 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
             let seconds = now
                 .and_then(|v| v.trim_end_matches('s').parse::<u32>().ok())
                 .map_or(300, |n| n.max(60).saturating_mul(2));
-            (NGINX_WAIT, seconds.to_string(), because)
+            ("slow", |of| Fix::RouterSlow { of }, NGINX_WAIT, seconds.to_string(), because)
         }
         Trouble::Refused => return refused(snap, failing),
     };
     let message =
         format!("{}: nginx answers {host} with {answers}, {} times in the last hour", object.words(), said.times);
     let of = Routed { of: object.kept(object.common(snap).with_router(log)), option, value };
-    let (fix, key) = match trouble {
-        Trouble::Header => (Fix::RouterHeader { of }, "header"),
-        Trouble::Body => (Fix::RouterBody { of }, "body"),
-        Trouble::Slow => (Fix::RouterSlow { of }, "slow"),
-        Trouble::Refused => return None,
-    };
-    let evidence = log_evidence(&log.namespace, &log.pod, &log.container, false, line);
-    let made = Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message);
-    Some(made.key(object.key(key)).breaks_nothing().fix(fix).evidence(evidence))
+    let finding = Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message);
+    Some(finding.key(object.key(key)).breaks_nothing().fix(made(of)).evidence(line_evidence(log, line)))
 }
 
 /// Twice a size as nginx writes it.
