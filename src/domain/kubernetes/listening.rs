@@ -45,9 +45,10 @@ impl Elsewhere {
         self.listens.iter().map(u16::to_string).collect::<Vec<_>>().join(" and ")
     }
 
-    /// `its log says that it listens on port 3200 and 9095, and nothing of 3100`.
+    /// `its log says that it listens on ports 3200 and 9095, and nothing of 3100`.
     pub(crate) fn words(&self) -> String {
-        format!("its log says that it listens on port {}, and nothing of {}", self.ports(), self.asked)
+        let port = if self.listens.len() == 1 { "port" } else { "ports" };
+        format!("its log says that it listens on {port} {}, and nothing of {}", self.ports(), self.asked)
     }
 }
 

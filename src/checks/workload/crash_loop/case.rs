@@ -183,7 +183,7 @@ impl<'a> Case<'a> {
     }
 
     /// The runtime ended it before its program began: what is said of it is the runtime's word, and no log.
-    fn never_began(&self) -> bool {
+    pub(super) fn never_began(&self) -> bool {
         let ended = self.failing.status.ended();
         ended.is_some_and(|t| matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun"))
     }

@@ -228,8 +228,12 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     let source = format!("Pod {}/{}, container {}", meta.namespace, meta.name, container.name);
     made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod {{ pod }} -n {{ namespace }}")));
     if let Some((said, previous)) = first.cause.said() {
-        let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=50";
-        let source = format!("log of container {} of Pod {}/{}", container.name, meta.namespace, meta.name);
+        const LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=50";
+        let (whose, show) = match case.never_began() {
+            true => ("the runtime, of", "kubectl describe pod {{ pod }} -n {{ namespace }}"),
+            false => ("log of", LOG),
+        };
+        let source = format!("{whose} container {} of Pod {}/{}", container.name, meta.namespace, meta.name);
         made = made.evidence(about(Evidence::new(source, said, show)).with("previous", previous));
     }
     if let Some(sealed) = sealed(first) {
