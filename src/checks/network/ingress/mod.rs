@@ -1,13 +1,17 @@
 //! An Ingress or a load balancer of the stack does not lead to its pods.
 
 mod fix;
+mod groups;
 mod names;
+mod object;
 mod objects;
 mod refused;
 mod routed;
+mod subnets;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod told;
 mod unreached;
 
 use crate::checks::{Check, check};

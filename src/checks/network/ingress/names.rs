@@ -1,7 +1,8 @@
 //! The name of an Ingress gets no DNS record.
 
 use super::IngressBroken;
-use super::fix::{Fix, Object};
+use super::fix::Fix;
+use super::object::Object;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::kubernetes::external_dns::{Unwritten, Why, unwritten};
 use crate::domain::kubernetes::ingress;

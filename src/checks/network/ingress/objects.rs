@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::IngressBroken;
-use super::fix::{Controller, Fix, Object, object_evidence};
+use super::fix::Fix;
+use super::object::{Controller, Object, object_evidence};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::text::windows::RECENT;

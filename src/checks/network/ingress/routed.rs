@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::IngressBroken;
-use super::fix::{Fix, Object, Routed};
+use super::fix::{Fix, Routed};
+use super::object::Object;
 use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::own_address::{declared, listens_on};

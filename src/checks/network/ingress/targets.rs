@@ -1,7 +1,8 @@
 //! Targets of a load balancer that it sends nothing to, and why.
 
 use super::IngressBroken;
-use super::fix::{Fix, Object, object_evidence};
+use super::fix::Fix;
+use super::object::{Object, object_evidence};
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::balancer::TargetFault;
 use crate::domain::aws::firewall::{Firewall, Verdict};

@@ -1,7 +1,8 @@
 //! The controller does not reach an API of AWS: its region is misspelt, the API is one that it can do without, or something lies
 //! between.
 
-use super::fix::{Controller, Fix, Installed, Object};
+use super::fix::Fix;
+use super::object::{Controller, Installed, Object};
 use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;

@@ -3,9 +3,20 @@
 mod case;
 mod cause;
 mod clue;
+mod cluster;
+mod data;
 mod datasources;
+mod explained;
 mod failing;
+mod files;
 mod fix;
+mod flags;
+mod grafana;
+mod naming;
+mod origin;
+mod outside;
+mod sentence;
+mod unclear;
 mod values;
 mod way;
 

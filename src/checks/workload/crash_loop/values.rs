@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::volume::{Full, Repair};
-use crate::checks::workload::crash_loop::case::{Case, data_path};
+use crate::checks::workload::crash_loop::case::Case;
+use crate::checks::workload::crash_loop::origin::data_path;
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::image::{Image, base_of};
 use crate::model::Program;
 use crate::snapshot::kubernetes::Container;
 
@@ -100,6 +101,17 @@ pub(super) fn file(crash: &Crash) -> String {
 pub(super) fn file_name(crash: &Crash) -> String {
     let file = file(crash);
     file.rsplit('/').next().unwrap_or(&file).to_owned()
+}
+
+/// The node of its pod.
+pub(super) fn node(case: &Case<'_>) -> String {
+    case.failing.pod.spec.node_name.as_deref().unwrap_or("<node>").to_owned()
+}
+
+/// The image with a tag that is to be put in; of one that cannot be read, `otherwise` is meant.
+pub(super) fn newer_image(image: &str, otherwise: &str) -> String {
+    let repository = Image::parse(image).map(|i| format!("{}/{}", i.host, i.repository));
+    format!("{}:<newer-version>", repository.as_deref().unwrap_or(otherwise))
 }
 
 /// User and group of the program's image, and what sets them for the pod.

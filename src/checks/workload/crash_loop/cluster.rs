@@ -1,0 +1,157 @@
+//! The fixes of what the Kubernetes API, the kernel of its node or another program of the stack does not take.
+
+use serde_json::json;
+
+use crate::checks::support::back;
+use crate::checks::support::kept::Kept;
+use crate::checks::support::place::Place;
+use crate::checks::workload::crash_loop::case::Case;
+use crate::checks::workload::crash_loop::values::{file, newer_image, node};
+use crate::checks::workload::crash_loop::way::Way;
+use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::image::{base_of, tag_of};
+use crate::domain::kubernetes::mounts::Origin;
+use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::selection::GROUP;
+use crate::snapshot::kubernetes::{Node, annotation};
+use crate::snapshot::{Platform, Snapshot, journal};
+
+/// Loads the modules by which iptables has its tables.
+const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";
+
+/// Istio adds nothing to the pods of such a template.
+const WITHOUT_ISTIO: &str = r#"{"spec":{"template":{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}}}"#;
+
+/// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
+const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
+const SNAPSHOT_ADDON: &str = "snapshot-controller";
+
+/// The Kubernetes API, and rights.
+pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
+    let (reason, pod) = (crash.reason.clone(), case.pod_name());
+    let account = case.failing.pod.spec.account();
+    match crash.class {
+        Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
+        Class::CrdMissing if crash.is_of_server() => api_gone(case, crash),
+        Class::CrdMissing => {
+            let group = crash.group().unwrap_or_default().to_owned();
+            // Where no group is told, only programs of the operator's own world mean its kinds.
+            let own = group == GROUP || (group.is_empty() && asks_for_monitors(&case.failing.container.image));
+            let Place { cluster, region, .. } = Place::of(case.snap);
+            let addon = if group == SNAPSHOTS && case.snap.platform == Platform::Eks { SNAPSHOT_ADDON } else { "" };
+            Way::CrdMissing {
+                addon,
+                cluster,
+                region,
+                crds: if own { crds(case.snap) } else { String::new() },
+                vpc_cni: case.failing.container.image.contains("aws-network-policy-agent"),
+                kind: match &crash.what {
+                    Some(what) if !own => what.split('.').next().unwrap_or(what).to_owned(),
+                    what => what.clone().unwrap_or_default(),
+                },
+                group: if own { String::new() } else { group },
+                pod,
+            }
+        }
+        Class::Kernel => Way::Kernel {
+            setting: file(crash),
+            kube_proxy: case.failing.container.name == "kube-proxy",
+            pod,
+            container: case.failing.container.name.clone(),
+            kept: Kept::of(&case.target),
+        },
+        Class::PacketFilter => Way::PacketFilter {
+            validates: crash.what.is_some(),
+            commands: json!({"commands": [LOAD_MODULES]}).to_string(),
+            instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
+            region: Place::of(case.snap).region,
+            node: node(case),
+            patch: if case.failing.container.name.starts_with("istio") { WITHOUT_ISTIO } else { "" },
+            pod,
+            kept: Kept::of(&case.target),
+        },
+        Class::Forbidden => {
+            let (namespace, account, can_i) = match &crash.detail {
+                Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
+                _ => (case.namespace(), account, Vec::new()),
+            };
+            Way::Forbidden { can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
+        }
+        Class::Webhook => {
+            let ours = ["prometheus-operator", "kube-webhook-certgen"];
+            let secret = match &case.origin {
+                Origin::Secret { name, .. } => Some(name.clone()),
+                _ => None,
+            };
+            Way::Webhook { ours: ours.contains(&base_of(&case.failing.container.image)), secret, pod }
+        }
+        Class::MapCount => Way::MapCount {
+            reason,
+            wanted: crash.what.clone().unwrap_or_default(),
+            node: node(case),
+            pod,
+            kept: Kept::of(&case.target),
+        },
+        Class::Inotify => Way::Inotify { reason, node: node(case), pod },
+        Class::NoToken => Way::NoToken {
+            patch: r#"{"spec":{"template":{"spec":{"automountServiceAccountToken":true}}}}"#,
+            account: account.to_owned(),
+            pod,
+            kept: Kept::of(&case.target),
+        },
+        Class::Processes => Way::Processes { reason, node: node(case), pod },
+        Class::Compaction => Way::Compaction {
+            operator_kind: case.target.operator_kind().to_owned(),
+            operator_name: case.target.operator_name().to_owned(),
+        },
+        Class::ExternalLabels => Way::ExternalLabels {
+            operator_kind: case.target.operator_kind().to_owned(),
+            operator_name: case.target.operator_name().to_owned(),
+            labels_patch: r#"{"spec":{"externalLabels":{"cluster":"<cluster>"}}}"#,
+        },
+        _ => Way::ApiServer { pod },
+    }
+}
+
+/// The API that it asks for is not served: no CRD brings it.
+fn api_gone(case: &Case<'_>, crash: &Crash) -> Way {
+    let container = case.failing.container;
+    let newer = format!("{}={}", container.name, newer_image(&container.image, "<image>"));
+    Way::ApiGone {
+        group: crash.group().unwrap_or_default().to_owned(),
+        version: case.snap.target.kubernetes_version.clone().unwrap_or_default(),
+        image: container.image.clone(),
+        newer: if case.target.in_place() && !back::is_remade(&case.target) { newer } else { String::new() },
+        kept: Kept::of(&case.target),
+    }
+}
+
+/// What an image is made for lives on the kinds of the Prometheus operator.
+fn asks_for_monitors(image: &str) -> bool {
+    let base = base_of(image);
+    ["prometheus", "alertmanager", "grafana", "alloy", "target-allocator", "targetallocator", "victoria"]
+        .iter()
+        .any(|part| base.contains(part))
+}
+
+/// Where the CRDs of the operator that runs here are. Those of a version that has no such file, or that is older than what is
+/// there, are not applied: that would take fields away.
+pub(super) fn crds(snap: &Snapshot) -> String {
+    const SINCE: deployment::Version = (0, 60, 0);
+    let own = deployment::operators(snap).iter().find_map(deployment::Operator::version);
+    // It only says what is not to be done.
+    let there = journal::aside(|| {
+        let all = snap.crds.items().unwrap_or_default().iter();
+        all.filter_map(|c| deployment::version(c.metadata.annotations.get(annotation::OPERATOR_VERSION)?)).max()
+    });
+    if own.is_some_and(|own| own < SINCE || there.is_some_and(|there| there > own)) {
+        return String::new();
+    }
+    let containers = snap.pods().unwrap_or_default().iter().flat_map(|p| &p.spec.containers);
+    let mut versions =
+        containers.filter(|c| base_of(&c.image) == "prometheus-operator").filter_map(|c| tag_of(&c.image));
+    let version = versions.next().unwrap_or("v<version>");
+    format!(
+        "https://github.com/prometheus-operator/prometheus-operator/releases/download/{version}/stripped-down-crds.yaml"
+    )
+}
