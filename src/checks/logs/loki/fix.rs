@@ -5,17 +5,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::words::{gone, is_of_sts, limit, rule_folder};
+use crate::checks::logs::loki::way::{Change, Way};
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::volume::Larger;
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::identity::Identity;
-use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::probe_port;
 use crate::domain::kubernetes::mounts::{self, Origin};
-use crate::domain::kubernetes::own_store;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::kubernetes::{arguments, own_store, proxy};
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
 use crate::domain::text::log_line::Line;
@@ -34,215 +33,6 @@ pub(super) struct Fix {
     container: String,
     #[serde(flatten)]
     way: Way,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Way {
-    Denied {
-        program: &'static str,
-        account: String,
-        /// The role that the account names.
-        role: Option<String>,
-        partition: String,
-        bucket: &'static str,
-    },
-    Credentials {
-        program: &'static str,
-        detail: String,
-        account: String,
-        role: Option<String>,
-        account_read: bool,
-        managed_by: String,
-    },
-    Key {
-        program: &'static str,
-        detail: String,
-        account: String,
-        role: Option<String>,
-        /// ARN of the key.
-        key: String,
-        /// Its policy refuses, or does not speak of the role; otherwise the role's own policies lack the right.
-        of_key: bool,
-    },
-    Gone {
-        program: &'static str,
-        detail: String,
-    },
-    Slow {
-        detail: String,
-        config_path: String,
-    },
-    Flush {
-        program: &'static str,
-        detail: String,
-        config_path: String,
-        /// What it holds outlives its pod.
-        on_claim: bool,
-        #[serde(flatten)]
-        configuration: Configuration,
-    },
-    Blocks {
-        detail: String,
-    },
-    Period {
-        detail: String,
-        /// Seconds since 1970.
-        time: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    IndexGateway {
-        detail: String,
-    },
-    RuleFolder {
-        program: &'static str,
-        detail: String,
-        folder: String,
-        tenant: String,
-        managed_by: String,
-    },
-    Cache {
-        detail: String,
-        too_large: bool,
-    },
-    Bucket {
-        program: &'static str,
-        detail: String,
-        /// The Service of a store in the cluster; empty where it is another.
-        store: String,
-        store_namespace: String,
-        /// The Job that was to make the buckets, and failed.
-        job: String,
-    },
-    Endpoint {
-        detail: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Store {
-        program: &'static str,
-        detail: String,
-        /// It is STS that does not answer.
-        of_sts: bool,
-    },
-    DiskFull {
-        program: &'static str,
-        claim: Option<String>,
-        #[serde(flatten)]
-        larger: Larger,
-    },
-    ReadOnly {
-        program: &'static str,
-        detail: String,
-    },
-    Ring {
-        program: &'static str,
-        detail: String,
-        ring_path: String,
-        ring_url: String,
-        /// Addresses in the ring that are no pod's any more.
-        gone: String,
-    },
-    TooFew {
-        detail: String,
-        factor: u32,
-        majority: u32,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Loopback {
-        detail: String,
-        address_field: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Generator {
-        detail: String,
-        /// Its pods are there.
-        runs: bool,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Message {
-        detail: String,
-        /// Bytes: twice as many as the message had.
-        message_bytes: u64,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Scheduler {
-        detail: String,
-    },
-    Members {
-        detail: String,
-        managed_by: String,
-    },
-    Compactor {
-        detail: String,
-        pod: String,
-    },
-    Compactors {
-        detail: String,
-        ring_path: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Streams {
-        /// Labels that make a stream of each of their values.
-        countless: String,
-        labels_path: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    StreamRate {
-        detail: String,
-        config_path: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    QueryLimit {
-        detail: String,
-        config_path: String,
-        limit_field: String,
-        limit_new: Value,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Rate {
-        detail: String,
-        config_path: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Stopping {
-        detail: String,
-        /// The page of its ring, through the API server; none where its port is not known.
-        ring_path: Option<String>,
-        /// It is the ingesters' own workload, and can be rolled.
-        rolls: bool,
-    },
-    Traces {
-        detail: String,
-        overrides_path: String,
-        limit_field: String,
-        limit_new: Value,
-        #[serde(flatten)]
-        change: Change,
-    },
-    Queries {
-        config_path: String,
-        #[serde(flatten)]
-        change: Change,
-    },
-}
-
-/// A change of its configuration: the values of the shared steps `change-log-store`.
-#[derive(Serialize, JsonSchema)]
-struct Change {
-    program: &'static str,
-    #[serde(flatten)]
-    configuration: Configuration,
 }
 
 impl Fix {

@@ -3,6 +3,7 @@
 mod fix;
 #[cfg(test)]
 mod tests;
+mod way;
 mod words;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fix, IpExhaustion, Of, waits};
+use super::fix::{Fix, Of};
+use super::{IpExhaustion, waits};
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::aws::denied::Denied;

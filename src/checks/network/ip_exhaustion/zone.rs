@@ -3,7 +3,7 @@
 use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::scheduling;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{EniConfig, Pod};
 
 /// What gives pods of a node subnets of their own, and none in its zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,23 @@ impl Far {
     }
 }
 
+/// The ENIConfig of a node: the one that its label names, mostly its zone's.
+pub(super) fn eni_config<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a EniConfig> {
+    let configs = snap.eni_configs.items().ok()?;
+    configs.iter().find(|c| Some(c.metadata.name.as_str()) == config_name(snap, pod))
+}
+
+/// The name of the ENIConfig that a pod's node wants.
+pub(super) fn config_name<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a str> {
+    let node = snap.node_of(pod)?;
+    node.metadata.label("k8s.amazonaws.com/eniConfig").or_else(|| scheduling::zone(node))
+}
+
+/// Its node wants an ENIConfig that does not exist.
+pub(super) fn lacks_config(snap: &Snapshot, pod: &Pod) -> bool {
+    snap.eni_configs.items().is_ok() && config_name(snap, pod).is_some() && eni_config(snap, pod).is_none()
+}
+
 /// Of the node of a pod. `None` where the zones are not known, or one of the subnets lies in the node's.
 pub(super) fn far(snap: &Snapshot, pod: &Pod) -> Option<Far> {
     let node = snap.node_of(pod)?;
@@ -41,7 +58,7 @@ pub(super) fn far(snap: &Snapshot, pod: &Pod) -> Option<Far> {
             Far { kind: "NodeClass", resource, name: name.to_owned(), given, zone, pool }
         }
         None if vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK) => {
-            let config = super::eni_config(snap, pod)?;
+            let config = eni_config(snap, pod)?;
             let subnet = snap.subnets.iter().flatten().find(|s| s.subnet_id == config.spec.subnet)?;
             let given = vec![(subnet.subnet_id.clone(), subnet.availability_zone.clone())];
             let name = config.metadata.name.clone();

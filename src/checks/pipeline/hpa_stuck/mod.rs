@@ -1,12 +1,13 @@
 //! An autoscaler that cannot scale, or has nothing left to add.
 
+mod fix;
 mod scaled;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
+use crate::checks::pipeline::hpa_stuck::fix::{Fix, Way, behavior_patch, grow_patch, max_patch, target_patch};
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
@@ -28,97 +29,6 @@ check! {
         uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ConfigMaps, ScaledObjects, Events, Services],
         fix: Fix,
     }
-}
-
-/// See the page's fixes.
-#[derive(Serialize, JsonSchema)]
-struct Fix {
-    /// As kubectl calls what it is about: `hpa` or `scaledobject`.
-    resource: &'static str,
-    namespace: String,
-    name: String,
-    #[serde(flatten)]
-    way: Way,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Way {
-    MetricsApi {
-        api: &'static str,
-    },
-    CustomApi,
-    NoRequest {
-        containers: Vec<String>,
-        /// `cpu=<cpu>`.
-        request: String,
-        target: String,
-        /// kubectl can set it.
-        in_place: bool,
-        managed_by: String,
-    },
-    NoMetric {
-        metric: String,
-        /// Where the API lists its metrics.
-        path: String,
-        /// One that Prometheus has, and whose name begins alike; empty where there is none.
-        series: String,
-        stem: String,
-        external: bool,
-    },
-    /// Of KEDA and of another one, one serves the API, and the autoscaler is the other's.
-    OtherAdapter {
-        served_by: String,
-        served_namespace: String,
-        for_keda: bool,
-        /// Who keeps the registration.
-        registered_by: String,
-    },
-    NoTarget {
-        kind: String,
-        near: Vec<String>,
-        /// The one whose name is nearest; empty where none is, or several are.
-        meant: String,
-        patch: String,
-        patch_back: String,
-        managed_by: String,
-    },
-    Ambiguous,
-    NoValues,
-    AtMax {
-        metric: String,
-        desired: u32,
-        patch: String,
-        patch_back: String,
-        /// KEDA's, which writes the autoscaler.
-        scaled_object: Option<String>,
-        managed_by: String,
-    },
-    Disabled {
-        patch: String,
-        scaled_object: Option<String>,
-        managed_by: String,
-    },
-    /// More replicas are wanted than its rules for scaling up let it have soon.
-    Slow {
-        /// How long it waits before it scales up at all.
-        window: String,
-        patch: String,
-        scaled_object: Option<String>,
-        managed_by: String,
-    },
-    /// KEDA makes no autoscaler of a ScaledObject.
-    ScaledObject {
-        /// Who scales the same workload, kind and name; empty where it is nobody.
-        other: Vec<String>,
-        /// What it is to scale and is not there.
-        target: String,
-        /// A TriggerAuthentication that is not there.
-        authentication: String,
-        keda_namespace: String,
-        managed_by: String,
-    },
-    Look,
 }
 
 impl Check for HpaStuck {
@@ -330,31 +240,6 @@ fn other_adapter(snap: &Snapshot, hpa: &Autoscaler, other: &ServiceReference) ->
     base(hpa, way, message).evidence(seen.with("api", API))
 }
 
-/// For the ScaledObject where there is one, else for the autoscaler.
-fn max_patch(hpa: &Autoscaler, replicas: u32) -> String {
-    let field = if scaled_object(hpa).is_some() { "maxReplicaCount" } else { "maxReplicas" };
-    serde_json::json!({"spec": {field: replicas}}).to_string()
-}
-
-/// The same, to let it scale up.
-fn grow_patch(hpa: &Autoscaler) -> String {
-    behavior_patch(hpa, &serde_json::json!({"selectPolicy": "Max"}))
-}
-
-/// Another rule for scaling up.
-fn behavior_patch(hpa: &Autoscaler, up: &serde_json::Value) -> String {
-    let behavior = serde_json::json!({"behavior": {"scaleUp": up}});
-    let spec = match scaled_object(hpa) {
-        Some(_) => serde_json::json!({"advanced": {"horizontalPodAutoscalerConfig": behavior}}),
-        None => behavior,
-    };
-    serde_json::json!({ "spec": spec }).to_string()
-}
-
-fn target_patch(name: &str) -> String {
-    serde_json::json!({"spec": {"scaleTargetRef": {"name": name}}}).to_string()
-}
-
 /// The workload that was meant, by its name. Not one that another autoscaler scales already.
 fn meant(snap: &Snapshot, hpa: &Autoscaler, near: &[String]) -> String {
     let wanted = &hpa.spec.scale_target_ref;
@@ -436,53 +321,4 @@ fn near(snap: &Snapshot, hpa: &Autoscaler) -> Vec<String> {
     all.filter(|w| w.kind == *kind && w.metadata.namespace == hpa.metadata.namespace)
         .map(|w| w.metadata.name.clone())
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::checks::support::testing::{findings, steps};
-    use crate::domain::testing::snapshot;
-    use crate::snapshot::Listing;
-
-    #[test]
-    fn the_near_name_is_put_in_unless_another_autoscaler_scales_it() {
-        let deployment = |name: &str| json!({"metadata": {"name": name, "namespace": "monitoring"}});
-        let hpa = |name: &str, target: &str, able: &str| {
-            json!({"metadata": {"name": name, "namespace": "monitoring"}, "spec": {"maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": target}}, "status": {"conditions": [{"type": "AbleToScale",
-                "status": able, "reason": "FailedGetScale", "message": format!("deployments.apps {target:?} not found")}]}})
-        };
-        let told = |autoscalers: serde_json::Value| {
-            let mut snap = snapshot(json!({"workloads": [deployment("prometheus-adapter"), deployment("grafana")]}));
-            snap.autoscalers = Listing::cluster(serde_json::from_value(autoscalers).expect("autoscalers"));
-            steps(&findings(&HpaStuck, &snap)[0])
-        };
-        let wrong = hpa("a", "prometheus-adaptor", "False");
-        let patch = "--type=merge -p '{\"spec\":{\"scaleTargetRef\":{\"name\":\"prometheus-adapter\"}}}'";
-        let named = told(json!([wrong]));
-        assert!(named.contains(patch) && !named.contains("kubectl edit"), "{named}");
-        let taken = told(json!([wrong, hpa("b", "prometheus-adapter", "True")]));
-        assert!(!taken.contains("kubectl patch") && taken.contains("kubectl edit hpa"), "{taken}");
-    }
-
-    #[test]
-    fn what_keda_keeps_is_patched_at_its_scaled_object() {
-        let hpa = |meta: serde_json::Value| -> Autoscaler {
-            serde_json::from_value(json!({"metadata": meta})).expect("is one")
-        };
-        let own = hpa(json!({"name": "web"}));
-        assert_eq!(max_patch(&own, 9), r#"{"spec":{"maxReplicas":9}}"#);
-        assert_eq!(grow_patch(&own), r#"{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Max"}}}}"#);
-        let kept = hpa(json!({"name": "keda-hpa-web"}));
-        assert_eq!(scaled_object(&kept), Some("web"));
-        assert_eq!(max_patch(&kept, 9), r#"{"spec":{"maxReplicaCount":9}}"#);
-        assert!(grow_patch(&kept).contains("horizontalPodAutoscalerConfig"));
-        let renamed = hpa(
-            json!({"name": "mine", "ownerReferences": [{"kind": "ScaledObject", "name": "web", "controller": true}]}),
-        );
-        assert_eq!(scaled_object(&renamed), Some("web"));
-    }
 }

@@ -1,6 +1,7 @@
 //! ScaledObjects of which KEDA makes no autoscaler.
 
-use super::{Fix, HpaStuck, Way};
+use super::HpaStuck;
+use super::fix::{Fix, Way};
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::index::group_of;
 use crate::domain::kubernetes::managed::managed_by;

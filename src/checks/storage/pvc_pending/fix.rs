@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Cause, Refusal, consumers, misfit};
+use super::cause::{Cause, Refusal, consumers};
+use super::misfit;
 use crate::checks::support::claims::{LostVolume, Waiting};
 use crate::checks::support::place::Place;
 use crate::domain::aws::csi_driver::Controller;

@@ -6,6 +6,7 @@ mod held;
 mod stops;
 #[cfg(test)]
 mod tests;
+mod way;
 mod words;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Pods that wait for their scheduling gates: somebody set them on purpose, and has to take them away.
 
-use super::fix::{Fix, Way};
+use super::fix::Fix;
+use super::way::Way;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::domain::text::windows::minute;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};

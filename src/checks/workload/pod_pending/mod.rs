@@ -9,6 +9,7 @@ mod preemption;
 mod quota;
 mod range;
 mod refusal;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 

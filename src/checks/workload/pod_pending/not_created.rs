@@ -1,9 +1,10 @@
 //! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
 
-use super::fix::{Fix, Kept, Way};
+use super::fix::Fix;
 use super::quota::Quota;
 use super::range::Range;
 use super::refusal::{Refusal, long_name};
+use super::way::{Kept, Way};
 use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::limit_range::{self, Bound};

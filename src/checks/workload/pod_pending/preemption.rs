@@ -1,6 +1,6 @@
 //! A pod that was put off its node to make room for one of a higher priority.
 
-use super::fix::Way;
+use super::way::Way;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::unschedulable::{RECENT, Reason};

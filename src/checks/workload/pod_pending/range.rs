@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::fix::{Kept, Way};
 use super::refusal::Refusal;
+use super::way::{Kept, Way};
 use crate::domain::kubernetes::limit_range::{self, Bound, Side};
 use crate::domain::kubernetes::owner::{Settable, is_settable, operator_owner};
 use crate::model::{Cause, Evidence, Finding};

@@ -1,18 +1,16 @@
 //! A rule reads what Prometheus does not have: it is evaluated without an error, and never has a result.
 
+mod fix;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::checks::support::helm::Release;
-use crate::checks::support::origin::ChangeJob;
-use crate::checks::support::rule::{ChangeRule, rule_evidence};
+use crate::checks::scrape::rule_without_data::fix::{Correction, Fix, correct, correction, elsewhere};
+use crate::checks::support::rule::rule_evidence;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::chart::release_of;
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::prometheus::exposed::{DENIED, Hidden, RESOURCES, Shown, key_of};
+use crate::domain::prometheus::exposed::{Hidden, Shown};
 use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
@@ -29,85 +27,6 @@ check! {
         uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods, PrometheusConfig, PrometheusFlags],
         fix: Fix,
     }
-}
-
-/// See the page's fixes.
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    Correct {
-        corrections: Vec<Correction>,
-        expr: String,
-        /// A query that has a result once the rule reads what is there.
-        query_path: Option<String>,
-        rules_path: Option<String>,
-        #[serde(flatten)]
-        at: Box<ChangeRule>,
-    },
-    Record {
-        name: String,
-        expr: String,
-        rules_path: Option<String>,
-        /// The API server has the operator's kinds.
-        operated: bool,
-        operated_by: Option<String>,
-    },
-    Expose {
-        argument: String,
-        value: String,
-        /// As the chart's values have it.
-        field: &'static str,
-        /// The chart is a part of another one.
-        is_part: bool,
-        resource: String,
-        entry: String,
-        target: String,
-        namespace: String,
-        managed: String,
-        rules_path: Option<String>,
-        #[serde(flatten)]
-        release: Box<Release>,
-    },
-    LetIn {
-        metric: String,
-        argument: &'static str,
-        /// What it has to list.
-        value: String,
-        entries: Vec<String>,
-        field: &'static str,
-        /// The chart is a part of another one.
-        is_part: bool,
-        target: String,
-        namespace: String,
-        managed: String,
-        rules_path: Option<String>,
-        #[serde(flatten)]
-        release: Box<Release>,
-    },
-    HonorLabels {
-        pool: String,
-        asked: String,
-        rules_path: Option<String>,
-        #[serde(flatten)]
-        at: Box<ChangeJob>,
-    },
-    Supply {
-        rules: Vec<String>,
-        names_path: Option<String>,
-        rules_path: Option<String>,
-        pattern: String,
-        /// How metrics begin of which others are there: `node_memory_`.
-        siblings: BTreeSet<String>,
-        /// Some are counters, which begin when it happens for the first time.
-        counted: bool,
-    },
-}
-
-/// What is written and what it should be.
-#[derive(Serialize, JsonSchema)]
-struct Correction {
-    old: String,
-    new: String,
 }
 
 /// Rules that are named in one line.
@@ -195,88 +114,6 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
         }
     }
     made
-}
-
-fn correct(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing], corrections: Vec<Correction>) -> Fix {
-    Fix::Correct {
-        query_path: lacks.iter().find_map(|n| query(n)).and_then(|q| {
-            let asked: String = url::form_urlencoded::byte_serialize(q.as_bytes()).collect();
-            targets::prometheus_path(snap, &format!("/api/v1/query?query={asked}"))
-        }),
-        corrections,
-        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
-        expr: rule.query.clone(),
-        at: Box::new(ChangeRule::of(snap, group, &rule.name)),
-    }
-}
-
-/// What is to be changed where the rule is right.
-fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
-    let rules_path = targets::prometheus_path(snap, "/api/v1/rules");
-    match &nothing.why {
-        Why::Hidden(hidden) => {
-            let shown = Shown::of(snap)?;
-            let meta = &shown.workload.metadata;
-            let release = release_of(snap, meta);
-            let value = shown.with(hidden, &key(snap, hidden));
-            let entry = value.split_inclusive(']').next_back().unwrap_or_default().trim_start_matches(',').to_owned();
-            let is_labels = hidden.argument == "metric-labels-allowlist";
-            Some(Fix::Expose {
-                argument: hidden.argument.to_owned(),
-                entry,
-                value,
-                field: if is_labels { "metricLabelsAllowlist" } else { "metricAnnotationsAllowList" },
-                is_part: release.as_ref().is_some_and(|r| !r.chart.ends_with("/kube-state-metrics")),
-                resource: hidden.resource.clone(),
-                target: shown.workload.reference().kubectl_name(),
-                namespace: meta.namespace.clone(),
-                managed: if release.is_some() { String::new() } else { managed_by(meta) },
-                rules_path,
-                release: Box::new(Release::of(release.as_ref())),
-            })
-        }
-        Why::LeftOut(argument) => let_in(snap, &nothing.metric, argument),
-        Why::Exported { job, pool, .. } => Some(Fix::HonorLabels {
-            pool: pool.clone(),
-            asked: job.clone(),
-            rules_path,
-            at: Box::new(ChangeJob::of(snap, pool)),
-        }),
-        _ => None,
-    }
-}
-
-/// kube-state-metrics has to be told of the metric.
-fn let_in(snap: &Snapshot, metric: &str, argument: &'static str) -> Option<Fix> {
-    let shown = Shown::of(snap)?;
-    let meta = &shown.workload.metadata;
-    let release = release_of(snap, meta);
-    let entries = shown.letting_in(argument, metric);
-    Some(Fix::LetIn {
-        metric: metric.to_owned(),
-        argument,
-        value: entries.join(","),
-        entries,
-        field: match argument {
-            DENIED => "metricDenylist",
-            RESOURCES => "collectors",
-            _ => "metricAllowlist",
-        },
-        is_part: release.as_ref().is_some_and(|r| !r.chart.ends_with("/kube-state-metrics")),
-        target: shown.workload.reference().kubectl_name(),
-        namespace: meta.namespace.clone(),
-        managed: if release.is_some() { String::new() } else { managed_by(meta) },
-        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
-        release: Box::new(Release::of(release.as_ref())),
-    })
-}
-
-/// The key of the objects' label that is to be shown.
-fn key(snap: &Snapshot, hidden: &Hidden) -> String {
-    key_of(snap, &hidden.label).unwrap_or_else(|| match hidden.label.split_once('_') {
-        Some((_, rest)) => rest.to_owned(),
-        None => "<label>".to_owned(),
-    })
 }
 
 /// What kube-state-metrics is told to show.
@@ -389,87 +226,5 @@ fn words(nothing: &Nothing) -> String {
             "it asks {metric} for job={job:?}, and no target has that job; what {source} passes on has its own job as exported_job, as job {pool} does not honour labels"
         ),
         Why::Absent => format!("it reads {metric}, which Prometheus does not have"),
-    }
-}
-
-fn correction(nothing: &Nothing) -> Option<Correction> {
-    let (old, new) = match &nothing.why {
-        Why::Unrecorded(Some(near)) | Why::Near(near) | Why::Suffixed(near) => (nothing.metric.clone(), near.clone()),
-        Why::Renamed(now) => (nothing.metric.clone(), (*now).to_owned()),
-        Why::Whole { label, value, .. } => {
-            // Both forms: blocks of the time before the upgrade keep the old one.
-            (format!("{label}={value:?}"), format!("{label}=~\"{value}(\\\\.0)?\""))
-        }
-        Why::Label { label, now } => (label.clone(), (*now).to_owned()),
-        Why::Job { job, near } => (format!("job={job:?}"), format!("job={near:?}")),
-        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::LeftOut(_) | Why::Exported { .. } => return None,
-    };
-    Some(Correction { old, new })
-}
-
-/// What to ask Prometheus for, to see that the corrected selector selects something.
-fn query(nothing: &Nothing) -> Option<String> {
-    let metric = &nothing.metric;
-    let selector = match &nothing.why {
-        Why::Unrecorded(Some(near)) | Why::Near(near) | Why::Suffixed(near) => near.clone(),
-        Why::Renamed(now) => (*now).to_owned(),
-        Why::Whole { label, kept, .. } => format!("{metric}{{{label}={kept:?}}}"),
-        Why::Label { now, .. } => format!("{metric}{{{now}!=\"\"}}"),
-        Why::Job { near, .. } => format!("{metric}{{job={near:?}}}"),
-        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::LeftOut(_) | Why::Exported { .. } => return None,
-    };
-    Some(format!("count({selector})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checks::support::testing::{findings, steps};
-    use crate::domain::testing::snapshot;
-    use serde_json::json;
-
-    fn with(rules: serde_json::Value) -> Snapshot {
-        let mut snap = snapshot(json!({}));
-        let groups = json!([{"name": "g", "file": "/r/a.yml", "interval": 30, "rules": rules}]);
-        *snap.prometheus_rules = Ok(serde_json::from_value(groups).expect("are rule groups"));
-        let names = ["up", "kube_node_status_allocatable", "http_requests_total"];
-        *snap.prometheus_metric_names = Ok(names.into_iter().map(str::to_owned).collect());
-        snap
-    }
-
-    #[test]
-    fn what_is_there_is_quiet_and_what_nobody_can_tell_is_a_line() {
-        let snap = with(json!([
-            {"name": "A", "type": "alerting", "query": "http_requests_total > 1"},
-            {"name": "B", "type": "alerting", "query": "absent(orders_total)"},
-            {"name": "C", "type": "alerting", "health": "err", "query": "nosuch:x:rate5m > 1"},
-            {"name": "a:b", "type": "recording", "query": "sum(nosuch_total)"},
-        ]));
-        assert!(findings(&RuleWithoutData, &snap).is_empty());
-        let snap = with(json!([{"name": "A", "type": "alerting", "query": "increase(payments_failed_total[5m]) > 1"}]));
-        let found = findings(&RuleWithoutData, &snap);
-        assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Info, "supply"));
-        assert!(found[0].message.contains("may never have happened"), "{}", found[0].message);
-    }
-
-    #[test]
-    fn a_gauge_whose_family_is_there_is_dropped_by_somebody() {
-        let snap = with(json!([{"name": "A", "type": "alerting", "query": "kube_node_status_capacity == 0"}]));
-        let found = findings(&RuleWithoutData, &snap);
-        assert!(found[0].message.contains("others of kube_node_* are there"), "{}", found[0].message);
-        let steps = steps(&found[0]);
-        assert!(steps.contains("metric_relabel_configs") && !steps.contains("for the second time"), "{steps}");
-    }
-
-    #[test]
-    fn a_renamed_metric_is_corrected_and_a_missing_record_is_asked_for() {
-        let snap = with(json!([
-            {"name": "A", "type": "alerting", "query": "kube_node_status_allocatable_cpu_cores < 1"},
-            {"name": "B", "type": "alerting", "query": "flash:errors:rate5m > 1"},
-        ]));
-        let found = findings(&RuleWithoutData, &snap);
-        let variants: Vec<_> = found.iter().map(|f| (f.variant, f.severity)).collect();
-        assert_eq!(variants, [("correct", Severity::Warning), ("record", Severity::Warning)]);
-        assert!(steps(&found[0]).contains("kube_node_status_allocatable{resource=\"cpu\"}"), "{}", steps(&found[0]));
     }
 }

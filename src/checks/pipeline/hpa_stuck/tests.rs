@@ -1,0 +1,43 @@
+use serde_json::json;
+
+use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::snapshot;
+use crate::snapshot::Listing;
+
+#[test]
+fn the_near_name_is_put_in_unless_another_autoscaler_scales_it() {
+    let deployment = |name: &str| json!({"metadata": {"name": name, "namespace": "monitoring"}});
+    let hpa = |name: &str, target: &str, able: &str| {
+        json!({"metadata": {"name": name, "namespace": "monitoring"}, "spec": {"maxReplicas": 3,
+            "scaleTargetRef": {"kind": "Deployment", "name": target}}, "status": {"conditions": [{"type": "AbleToScale",
+            "status": able, "reason": "FailedGetScale", "message": format!("deployments.apps {target:?} not found")}]}})
+    };
+    let told = |autoscalers: serde_json::Value| {
+        let mut snap = snapshot(json!({"workloads": [deployment("prometheus-adapter"), deployment("grafana")]}));
+        snap.autoscalers = Listing::cluster(serde_json::from_value(autoscalers).expect("autoscalers"));
+        steps(&findings(&HpaStuck, &snap)[0])
+    };
+    let wrong = hpa("a", "prometheus-adaptor", "False");
+    let patch = "--type=merge -p '{\"spec\":{\"scaleTargetRef\":{\"name\":\"prometheus-adapter\"}}}'";
+    let named = told(json!([wrong]));
+    assert!(named.contains(patch) && !named.contains("kubectl edit"), "{named}");
+    let taken = told(json!([wrong, hpa("b", "prometheus-adapter", "True")]));
+    assert!(!taken.contains("kubectl patch") && taken.contains("kubectl edit hpa"), "{taken}");
+}
+
+#[test]
+fn what_keda_keeps_is_patched_at_its_scaled_object() {
+    let hpa =
+        |meta: serde_json::Value| -> Autoscaler { serde_json::from_value(json!({"metadata": meta})).expect("is one") };
+    let own = hpa(json!({"name": "web"}));
+    assert_eq!(max_patch(&own, 9), r#"{"spec":{"maxReplicas":9}}"#);
+    assert_eq!(grow_patch(&own), r#"{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Max"}}}}"#);
+    let kept = hpa(json!({"name": "keda-hpa-web"}));
+    assert_eq!(scaled_object(&kept), Some("web"));
+    assert_eq!(max_patch(&kept, 9), r#"{"spec":{"maxReplicaCount":9}}"#);
+    assert!(grow_patch(&kept).contains("horizontalPodAutoscalerConfig"));
+    let renamed =
+        hpa(json!({"name": "mine", "ownerReferences": [{"kind": "ScaledObject", "name": "web", "controller": true}]}));
+    assert_eq!(scaled_object(&renamed), Some("web"));
+}

@@ -1,0 +1,131 @@
+//! What is wrong, in words; and what a line of its log names.
+
+use crate::domain::prometheus::thanos::{Failing, Trouble};
+use crate::domain::text::message_size;
+use crate::domain::text::object_store::{StoreFailure, regions};
+use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
+use crate::model::Severity;
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::text::pattern::pattern;
+
+pub(super) fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
+    pod?.spec.containers.iter().find(|c| c.name == failing.log.container)
+}
+
+/// It has the address of a store, and gets no answer there.
+pub(super) fn is_silent(failing: &Failing<'_>) -> bool {
+    let said = ["DeadlineExceeded", "code = Unavailable", "connection refused", "i/o timeout", "no route to host"];
+    !failing.text.contains("lookup") && said.iter().any(|w| failing.text.contains(w))
+}
+
+/// The address that a line names, IPv6 in brackets.
+pub(super) fn address(text: &str) -> Option<&str> {
+    let address = pattern!(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{2,5}");
+    address.find(text).map(|m| m.as_str())
+}
+
+/// What is wrong, and how bad that is.
+pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
+    let blocks = || match failing.blocks.as_slice() {
+        [] => String::new(),
+        all => format!(" ({})", all.join(", ")),
+    };
+    let since = failing.last.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
+    // A sidecar keeps its blocks on Prometheus' own disk until retention takes them; nothing else is lost at once.
+    let of_store =
+        if part == "sidecar" { "; blocks that retention deletes before they are uploaded are lost" } else { "" };
+    match failing.trouble {
+        Trouble::Overlap => (
+            format!(
+                "it has halted{since}: blocks{} overlap, and nothing is compacted, downsampled or deleted any more",
+                blocks()
+            ),
+            Severity::Error,
+        ),
+        Trouble::Halted => (
+            format!(
+                "it has halted{since}, and nothing is compacted, downsampled or deleted any more: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
+        Trouble::Store(StoreFailure::Credentials) => {
+            (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
+        }
+        Trouble::Store(StoreFailure::Endpoint) => (
+            format!("it asks the endpoint of its object store for its AWS credentials, which only STS gives{of_store}"),
+            Severity::Error,
+        ),
+        Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
+        Trouble::Store(StoreFailure::Bucket) if regions(&failing.text).is_some() => {
+            let (configured, bucket) = regions(&failing.text).unwrap_or_default();
+            (format!("the bucket lies in {bucket}, and {configured} is configured{of_store}"), Severity::Error)
+        }
+        Trouble::Store(StoreFailure::Bucket) => {
+            (format!("the bucket does not exist, or lies in another region{of_store}"), Severity::Error)
+        }
+        Trouble::Store(StoreFailure::Unreachable) => {
+            (format!("its object store cannot be reached{of_store}"), Severity::Error)
+        }
+        Trouble::Twins => {
+            let (address, labels) = failing.twin.clone().unwrap_or_default();
+            let labels = if labels.is_empty() { "none at all".to_owned() } else { labels };
+            let words = format!(
+                "two stores have the same external labels ({labels}; one is {address}): their series are taken for one another, and in one bucket their blocks overlap"
+            );
+            (words, Severity::Warning)
+        }
+        Trouble::Hashring => (
+            format!(
+                "its hashring has fewer members than samples are to have copies, and it refuses what is written: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
+        Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
+        Trouble::Prometheus => (
+            format!(
+                "it cannot ask its Prometheus, so that no query gets what is not in the bucket, and nothing is uploaded: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
+        Trouble::Limit => (
+            format!(
+                "queries fail, for they ask for more than a store may give at once ({} lines in 3 hours): {}",
+                failing.times,
+                shorten(&failing.text)
+            ),
+            Severity::Warning,
+        ),
+        Trouble::Message => {
+            let size = message_size::words(&failing.text);
+            let effect = match part {
+                "receive" => "what is written is refused",
+                _ => "what a store answers is lost to the query",
+            };
+            (
+                format!("a message from one part of Thanos to another is larger than is taken{size}: {effect}"),
+                Severity::Error,
+            )
+        }
+        Trouble::Stores => {
+            let what = if is_silent(failing) {
+                "a store that it is to ask does not answer"
+            } else {
+                "it does not find the stores that it is to ask"
+            };
+            (format!("{what}: {}", shorten(&failing.text)), Severity::Error)
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let said = text.split_once("halting: ").map_or(text, |(_, why)| why);
+    redact(said)
+}
+
+pub(super) fn account(pod: Option<&Pod>) -> &str {
+    pod.map_or("default", |p| p.spec.account())
+}
