@@ -1,8 +1,10 @@
 //! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
 
+mod documents;
 mod inside;
 mod objects;
 mod patch;
+mod secrets;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +12,6 @@ use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::files;
 use super::source::Source;
@@ -19,13 +20,14 @@ use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem, web};
+use crate::lint::{Place, web};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
-use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
-use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
+use crate::snapshot::kubernetes::{ConfigMap, Workload};
 use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile, Original, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
-use crate::text::redact::token;
+use documents::documents;
+use secrets::blank_secrets;
+pub(crate) use secrets::without_secrets;
 use templates::Language;
 
 /// A larger file is no manifest.
@@ -381,47 +383,6 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
     read.listing()
 }
 
-/// The text of a manifest without the secrets in it; what cannot be read as one stays as it is.
-pub(crate) fn without_secrets(name: &str, text: &str) -> String {
-    match documents(name, text) {
-        // The blank would be an alias of YAML. Whether a hash is one can still be judged.
-        Ok(mut documents) => {
-            let blank = blank_secrets(text, &mut documents).replace(BLANK, &token(0));
-            web::without_users(&blank, web::censored)
-        }
-        Err(_) => without_data(text),
-    }
-}
-
-/// The same of a text that is no YAML, by its lines: what stands below `data` and `stringData` of a Secret.
-fn without_data(text: &str) -> String {
-    let mut out: Vec<String> = Vec::new();
-    let mut is_secret = false;
-    // The indent of the key whose values are left out.
-    let mut below: Option<usize> = None;
-    for line in text.lines() {
-        let bare = line.trim_start();
-        let indent = line.len() - bare.len();
-        if bare.starts_with("---") {
-            (is_secret, below) = (false, None);
-        }
-        is_secret |= bare.strip_prefix("kind:").is_some_and(|kind| kind.trim().trim_matches(['"', '\'']) == "Secret");
-        if below.is_some_and(|key| indent <= key && !bare.is_empty()) {
-            below = None;
-        }
-        let key = ["data:", "stringData:"].into_iter().find(|key| bare.starts_with(key)).filter(|_| is_secret);
-        match key {
-            _ if below.is_some() && !bare.is_empty() => out.push(format!("{}# redacted", &line[..indent])),
-            Some(key) => {
-                below = Some(indent);
-                out.push(format!("{}{key} # redacted", &line[..indent]));
-            }
-            None => out.push(line.to_owned()),
-        }
-    }
-    out.join("\n") + "\n"
-}
-
 /// Puts the files into a snapshot.
 pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
     let count = count(files.items().unwrap_or_default(), files.gaps().len());
@@ -479,182 +440,6 @@ fn is_wanted(name: &str) -> bool {
 
 fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
     files::read(Path::new(path), MAX_FILE)
-}
-
-/// The documents of a file.
-fn documents(name: &str, text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
-    // Two braces begin a template, and never an object of JSON.
-    let is_template = text.trim_start().starts_with("{{");
-    if is_template || (!name.ends_with(".json") && !text.trim_start().starts_with('{')) {
-        return yaml::documents(text).or_else(|fault| templates::with_variables(text).ok_or(fault));
-    }
-    // A reader of YAML takes comments of other languages for keys, and what follows them with it.
-    if let Some(place) = comment(text) {
-        return Err((Vec::new(), Problem::new(place, "", "not valid JSON: it has no comments")));
-    }
-    // JSON may be indented with tabs, which YAML does not take; in a string they are escaped.
-    let read = yaml::documents(&text.replace('\t', " "));
-    let strict: Result<Vec<Json>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
-    match (read, strict) {
-        (Ok(read), _) => Ok(read),
-        (Err(_), Ok(values)) => Ok(values.iter().map(without_places).collect()),
-        (Err((before, problem)), Err(error)) if name.ends_with(".json") => {
-            let place = Place { line: error.line().max(1), column: error.column().max(1) };
-            Err((before, Problem { place, message: format!("not valid JSON: {error}"), ..problem }))
-        }
-        (Err(error), Err(_)) => Err(error),
-    }
-}
-
-/// Where a comment as JavaScript has them begins.
-fn comment(text: &str) -> Option<Place> {
-    let (mut line, mut column) = (1, 0);
-    let (mut in_text, mut before, mut last) = (false, ' ', ' ');
-    for letter in text.chars() {
-        column += 1;
-        let begins =
-            matches!((last, letter), ('/', '/' | '*')) && (before.is_whitespace() || "{}[],:\"".contains(before));
-        if begins && !in_text {
-            return Some(Place { line, column: column - 1 });
-        }
-        match letter {
-            '"' if !in_text || last != '\\' => in_text = !in_text,
-            '\n' => (line, column, in_text) = (line + 1, 0, false),
-            _ => {}
-        }
-        // An escaped backslash escapes nothing.
-        (before, last) = (last, if in_text && last == '\\' && letter == '\\' { ' ' } else { letter });
-    }
-    None
-}
-
-/// JSON that the YAML reader does not take: what it says is known, where is not.
-fn without_places(value: &Json) -> Node {
-    let scalar = |text: String, plain: bool| Value::Scalar { text, plain };
-    let value = match value {
-        Json::String(text) => scalar(text.clone(), false),
-        Json::Array(items) => Value::Sequence(items.iter().map(without_places).collect()),
-        Json::Object(entries) => {
-            let key = |k: &String| Node { place: Place { line: 1, column: 1 }, value: scalar(k.clone(), false) };
-            Value::Mapping(entries.iter().map(|(k, v)| (key(k), without_places(v))).collect())
-        }
-        other => scalar(other.to_string(), true),
-    };
-    Node { place: Place { line: 1, column: 1 }, value }
-}
-
-/// What may be secret in a part of a document.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hide {
-    /// Values of environment variables with telling names.
-    Object,
-    /// Values of keys with telling names.
-    Values,
-    /// Everything.
-    All,
-}
-
-/// Replaces secrets in the documents, and gives the text without them.
-fn blank_secrets(text: &str, documents: &mut [Node]) -> String {
-    let mut hidden = Vec::new();
-    let mut places = Vec::new();
-    for document in documents.iter_mut() {
-        let hide = hide_in(document);
-        blank(document, hide, &mut hidden);
-        collect(document, &mut places);
-    }
-    if hidden.is_empty() {
-        return text.to_owned();
-    }
-    if places.iter().all(|p| p.line == 1) {
-        // One line, or places that are not known: nothing of it is worth an excerpt.
-        return String::new();
-    }
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let count = lines.len();
-    places.sort_unstable();
-    for from in hidden {
-        let next = places.get(places.partition_point(|p| *p <= from)).map_or(count + 1, |p| p.line);
-        for number in from.line..next.max(from.line + 1).min(count + 1) {
-            let line = &mut lines[number - 1];
-            if number == from.line {
-                let kept: String = line.chars().take(from.column - 1).collect();
-                *line = format!("{kept}{BLANK}");
-            } else if !line.starts_with("---") && !line.trim().is_empty() {
-                let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-                *line = format!("{indent}{BLANK}");
-            }
-        }
-    }
-    lines.join("\n")
-}
-
-fn hide_in(document: &Node) -> Hide {
-    let kind = document.get("kind").and_then(Node::as_str).unwrap_or_default();
-    match (document.get("apiVersion"), kind) {
-        (Some(_), "HelmRelease" | "HelmChart" | "Application" | "ApplicationSet" | "Grafana") => Hide::Values,
-        (Some(_), kind) if !kind.is_empty() => Hide::Object,
-        _ => Hide::Values,
-    }
-}
-
-fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
-    let is_secret = node.get("kind").and_then(Node::as_str) == Some("Secret") && node.get("apiVersion").is_some();
-    let variable = node.get("name").and_then(Node::as_str).is_some_and(tells);
-    match &mut node.value {
-        Value::Scalar { text, .. } if hide == Hide::All && DEFAULT_PASSWORDS.contains(&text.as_str()) => {}
-        Value::Scalar { text, plain } if hide == Hide::All && !text.is_empty() => {
-            (*text, *plain) = (BLANK.to_owned(), false);
-            hidden.push(node.place);
-        }
-        Value::Scalar { .. } => {}
-        Value::Sequence(items) => items.iter_mut().for_each(|item| blank(item, hide, hidden)),
-        Value::Mapping(entries) => {
-            for (key, value) in entries {
-                let key = key.as_str().unwrap_or_default();
-                let whole = hide == Hide::All
-                    || key == LAST_APPLIED
-                    || (is_secret && matches!(key, "data" | "stringData"))
-                    || (value.as_str().is_some()
-                        && ((variable && key == "value") || (hide == Hide::Values && tells(key))));
-                blank(value, if whole { Hide::All } else { hide }, hidden);
-            }
-        }
-    }
-}
-
-fn collect(node: &Node, places: &mut Vec<Place>) {
-    places.push(node.place);
-    match &node.value {
-        Value::Scalar { .. } => {}
-        Value::Sequence(items) => items.iter().for_each(|item| collect(item, places)),
-        Value::Mapping(entries) => entries.iter().for_each(|(k, v)| {
-            collect(k, places);
-            collect(v, places);
-        }),
-    }
-}
-
-/// True for a name that a secret goes by; names of Secrets and files are none.
-fn tells(name: &str) -> bool {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let words = [
-        "password",
-        "passwd",
-        "passphrase",
-        "token",
-        "secret",
-        "credential",
-        "apikey",
-        "accesskey",
-        "privatekey",
-        "servicekey",
-        "routingkey",
-        "webhook",
-        "apiurl",
-    ];
-    let references = ["name", "ref", "path", "file", "existingsecret", "secrets", "enabled", "namespace"];
-    words.iter().any(|w| name.contains(w)) && !references.iter().any(|r| name.ends_with(r))
 }
 
 #[cfg(test)]

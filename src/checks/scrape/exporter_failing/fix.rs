@@ -194,7 +194,7 @@ pub(super) fn statsd_metric(line: &str) -> String {
 }
 
 /// Systems that confine containers by SELinux, and the type that may read the node.
-fn selinux(system: &str) -> &'static str {
+pub(super) fn selinux(system: &str) -> &'static str {
     let of_red_hat = ["Red Hat", "CentOS", "Rocky", "AlmaLinux", "Fedora"];
     match () {
         () if system.contains("Bottlerocket") => "super_t",

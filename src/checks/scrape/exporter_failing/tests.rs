@@ -1,3 +1,4 @@
+use super::fix::{login, selinux};
 use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::snapshot;

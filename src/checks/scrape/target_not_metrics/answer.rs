@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Service;
 
 /// Characters of an answer that are shown.
-const SHOWN: usize = 200;
+pub(super) const SHOWN: usize = 200;
 
 /// One page that is scraped, at one or several targets.
 pub(super) struct Answer<'a> {

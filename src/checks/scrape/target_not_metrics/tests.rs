@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::answer::SHOWN;
 use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::{down, pod, service, snapshot, up};
