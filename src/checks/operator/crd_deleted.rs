@@ -78,7 +78,7 @@ fn finding(snap: &Snapshot, crd: &ObjectName, plural: &str) -> Finding {
 }
 
 /// Kinds that every version of the operator has, and what each stack has of them: a definition that is younger than what it
-/// belongs to was made anew.
+/// belongs to was created again.
 const OLD: &[(&str, &str)] =
     &[("servicemonitors", "ServiceMonitor"), ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")];
 /// Seconds by which a resource has to be older than a definition: an installation makes all of them together.
@@ -107,7 +107,7 @@ fn recreated(snap: &Snapshot, crd: &ObjectName) -> Option<Finding> {
     let server = servers.iter().find(is_older)?;
     let since = server.metadata.creation_timestamp.map(minute).unwrap_or_default();
     let message = format!(
-        "CustomResourceDefinition {name} was made anew ({}), while Prometheus {}/{} is there since {since}: with the definition of before all its objects were deleted, in all namespaces, and only what was applied since is there again",
+        "CustomResourceDefinition {name} was created again ({}), while Prometheus {}/{} has been there since {since}: with the earlier definition all its objects were deleted, in all namespaces, and only what was applied since then is back",
         minute(made),
         server.metadata.namespace,
         server.metadata.name
@@ -161,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_that_is_younger_than_its_server_was_made_anew() {
+    fn a_definition_that_is_younger_than_its_server_was_created_again() {
         let now = snapshot(json!({})).collected_at;
         let at = |hours: i64| jiff::Timestamp::from_second(now.as_second() - hours * 3600).expect("a time").to_string();
         let monitors = "servicemonitors.monitoring.coreos.com";
-        let anew = found(monitors, &at(1), &at(700));
-        assert!(anew.len() == 1 && anew[0].message.contains("was made anew"), "{anew:?}");
+        let again = found(monitors, &at(1), &at(700));
+        assert!(again.len() == 1 && again[0].message.contains("was created again"), "{again:?}");
         assert!(found(monitors, &at(1), &at(1)).is_empty(), "one installation");
         assert!(
             beside(monitors, &at(1), &at(700), &at(1)).is_empty(),

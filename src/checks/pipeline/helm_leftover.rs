@@ -96,7 +96,7 @@ fn kubelets(snap: &Snapshot) -> Option<Finding> {
     let gone =
         if down == 0 { String::new() } else { format!(", {down} of them down: their addresses are not renewed") };
     let message = format!(
-        "{services} {} of namespace {namespace} {are} left of an earlier Prometheus operator, and the kubelets are scraped through what the operator of now keeps ({}) and through them as well: {targets} targets too many{gone}",
+        "{services} {} of namespace {namespace} {are} left of an earlier Prometheus operator, and the kubelets are scraped through what the present operator keeps ({}) and through them as well: {targets} targets too many{gone}",
         names.join(", "),
         kept.join(", ")
     );

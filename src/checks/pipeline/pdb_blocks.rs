@@ -198,7 +198,7 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     } else if blocked.is_waited_for() {
         "; evictions are refused because of it".to_owned()
     } else {
-        "; a drain or an upgrade of its nodes would wait for ever".to_owned()
+        "; a drain or an upgrade of its nodes would wait forever".to_owned()
     };
     let owner = blocked.pods.first().map(|p| snap.owner_ref(p));
     let unready: Vec<&Pod> = blocked.unready().collect();

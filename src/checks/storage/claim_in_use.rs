@@ -111,7 +111,7 @@ fn finding(snap: &Snapshot, pod: &Pod, message: &str) -> Option<Finding> {
         Way::Holder { bare: true, .. } => format!("and pod {} has it", holder.metadata.name),
         Way::Holder { .. } => format!("and pod {} of {other} has it", holder.metadata.name),
     };
-    let text = format!("claim {namespace}/{claim} is {MODE}, {why}: pod {} waits for ever", meta.name);
+    let text = format!("claim {namespace}/{claim} is {MODE}, {why}: pod {} waits forever", meta.name);
     // The old pod serves meanwhile.
     let severity =
         if holder.is_ready() && owner == other { Severity::Warning } else { severity_of(snap, pod, Severity::Error) };

@@ -70,7 +70,7 @@ fn finding(snap: &Snapshot, held: &Held<'_>) -> Option<Finding> {
         Hold::NotReady => "it waits for that very pod to become ready first".to_owned(),
     };
     let message = format!(
-        "{} was changed ({}: {} → {}{more}), and {} which does not work, keeps the template of before: {why}",
+        "{} was changed ({}: {} → {}{more}), and {} which does not work, keeps the earlier template: {why}",
         held.set.reference(),
         change.field,
         shown(&change.before),

@@ -31,7 +31,7 @@ const MENDED: &[(&str, (u32, u32, u32), &str)] = &[
 /// such a file is damaged.
 const AT_FAULT: &[(&str, &str)] = &[(
     "NewActiveQueryTracker",
-    "It reads queries.active in its data folder, the list of queries that ran when it was ended last, and that file is damaged. It holds nothing else, and is written anew: with the pod stopped, move it away on the volume. Later versions read a damaged one, too.",
+    "It reads queries.active in its data folder, the list of queries that ran when it was ended last, and that file is damaged. It holds nothing else, and is written again: with the pod stopped, move it away on the volume. Later versions read a damaged one, too.",
 )];
 
 /// Versions that are named at most.

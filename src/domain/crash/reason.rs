@@ -78,7 +78,7 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
         return Some(crash.instead(Some(successor)).advice(advice));
     }
     if let Some(version) = known::since(name) {
-        return Some(crash.advice(format!("{name} is known since {version}: use that version, or take it out.")));
+        return Some(crash.advice(format!("{name} is known from {version} on: use that version, or take it out.")));
     }
     if kind == File::Prometheus && known::PROMETHEUS_TOP.contains(&name) && kept.contains("config.") {
         return Some(crash.advice(format!("{name} is a top-level key of prometheus.yml: correct its indentation.")));

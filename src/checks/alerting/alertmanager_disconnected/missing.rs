@@ -36,7 +36,7 @@ pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
     }
     let names = firing.iter().copied().collect::<Vec<_>>().join(", ");
     let message = format!(
-        "Alertmanager {}/{} has none of the alerts that fire in Prometheus for ten minutes and more ({names}), and no error of now says why",
+        "Alertmanager {}/{} has none of the alerts that fire in Prometheus for ten minutes and more ({names}), and no current error says why",
         at.namespace, at.service
     );
     let pod = finding::pod(snap, None);

@@ -232,7 +232,7 @@ fn wanted_vcpus(group: &Nodegroup) -> Placeholder {
     let known = said.zip(each).zip(nodes).map(|((limit, each), nodes)| (limit + each * nodes).to_string());
     let how = match said {
         Some(limit) => format!("the limit is {limit} now: that, and the vCPUs of all nodes of the group"),
-        None => "the quota of now, and the vCPUs of all nodes of the group".to_owned(),
+        None => "the current quota, and the vCPUs of all nodes of the group".to_owned(),
     };
     Placeholder::new("vcpus").how(how).candidates(known)
 }
