@@ -25,12 +25,11 @@ mod quantity;
 mod reading;
 mod scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::{Fact, Gap, GapCause, Program, Target};
-use kubernetes::Object;
 pub use listing::{Coverage, Listing};
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
 pub use reading::{Reading, Text};

@@ -1,7 +1,6 @@
 //! One call of AWS, and the part of its answer that is wanted.
 
 use futures::future::join_all;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -18,7 +18,7 @@ use crate::snapshot::{Fetched, Reading, Snapshot};
 const MAX_ROLES: usize = 24;
 
 /// Reads the roles that the EBS CSI driver and the ServiceAccounts in scope may run with.
-pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+pub(in crate::collect) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if !plan.wants(Fact::IamRoles) {
         return;
     }

@@ -119,7 +119,7 @@ impl Reader<'_> {
         match within::documents(&self.file.text, text, node.place) {
             Ok(documents) => {
                 for mut document in documents.into_iter().filter(|d| d.entries().is_some()) {
-                    super::blank(&mut document, super::Hide::Values, &mut Vec::new());
+                    super::secrets::blank(&mut document, super::secrets::Hide::Values, &mut Vec::new());
                     self.keep(document, path.clone());
                 }
             }

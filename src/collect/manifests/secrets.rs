@@ -51,7 +51,7 @@ fn without_data(text: &str) -> String {
 
 /// What may be secret in a part of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hide {
+pub(super) enum Hide {
     /// Values of environment variables with telling names.
     Object,
     /// Values of keys with telling names.
@@ -104,7 +104,7 @@ fn hide_in(document: &Node) -> Hide {
     }
 }
 
-fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
+pub(super) fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
     let is_secret = node.get("kind").and_then(Node::as_str) == Some("Secret") && node.get("apiVersion").is_some();
     let variable = node.get("name").and_then(Node::as_str).is_some_and(tells);
     match &mut node.value {

@@ -15,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{Gap, GapCause};
-pub(crate) use refused::{aws_error, error_document, error_from_document, http_error};
+#[cfg(feature = "aws")]
+pub(crate) use refused::aws_error;
+pub(crate) use refused::{error_document, error_from_document, http_error};
 pub(crate) use request::file_path;
 pub use request::{App, AwsCall, Request};
 

@@ -1,4 +1,4 @@
-use super::refused::permission_of;
+use super::refused::{aws_error, permission_of};
 use super::*;
 
 #[test]

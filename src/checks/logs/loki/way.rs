@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::volume::Larger;
-use crate::domain::aws::denied::Denied;
-use crate::domain::kubernetes::store::Store;
-use crate::domain::loki::store_log::QueryLimit;
 
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]

@@ -6,7 +6,7 @@ use super::fix::Fix;
 use super::object::{Controller, Object};
 use super::told::{Told, first_line};
 use super::{IngressBroken, unreached};
-use crate::domain::aws::balancer::{self, Refusal, Taken};
+use crate::domain::aws::balancer::{Refusal, Taken};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::ingress::{self, Said};

@@ -4,6 +4,7 @@ use super::fix::Fix;
 use super::object::Installed;
 use super::told::Told;
 use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal};
+use crate::domain::aws::identity::Identity;
 use crate::model::{Cause, Evidence};
 use crate::snapshot::aws::Subnet;
 

@@ -29,7 +29,7 @@ pub(super) enum Why {
 }
 
 impl Why {
-    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[Waiting<'_>], far: Option<Far>) -> Self {
+    pub(super) fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[Waiting<'_>], far: Option<Far>) -> Self {
         let left = subnet.and_then(|s| s.available_ip_address_count);
         let blocks = pods.iter().filter_map(|(_, e)| *e).any(|e| e.message.contains("InsufficientCidrBlocks"))
             || cni_log(snap).any(|l| l.text.contains("InsufficientCidrBlocks"));

@@ -90,7 +90,7 @@ pub(super) enum Fix {
 
 /// Who keeps the settings of the CNI.
 #[derive(Serialize, JsonSchema)]
-struct Cni {
+pub(super) struct Cni {
     cluster: String,
     addon: bool,
     /// All values of the add-on, with fewer warm addresses; none where what is set cannot be read.
@@ -113,15 +113,15 @@ impl Cni {
 
 /// Who makes the pods that wait.
 #[derive(Serialize, JsonSchema)]
-struct Of {
-    namespace: String,
-    owner: String,
-    has_rollout: bool,
+pub(super) struct Of {
+    pub(super) namespace: String,
+    pub(super) owner: String,
+    pub(super) has_rollout: bool,
 }
 
 /// The same, with the network.
 #[derive(Serialize, JsonSchema)]
-struct InVpc {
+pub(super) struct InVpc {
     #[serde(flatten)]
     of: Of,
     region: String,

@@ -12,20 +12,20 @@ pub(super) const SHOWN: usize = 200;
 
 /// One page that is scraped, at one or several targets.
 pub(super) struct Answer<'a> {
-    snap: &'a Snapshot,
-    targets: &'a [&'a Down<'a>],
-    first: &'a Down<'a>,
-    address: &'a Address,
-    service: Option<&'a Service>,
-    body: Option<&'a str>,
-    kind: Kind,
+    pub(super) snap: &'a Snapshot,
+    pub(super) targets: &'a [&'a Down<'a>],
+    pub(super) first: &'a Down<'a>,
+    pub(super) address: &'a Address,
+    pub(super) service: Option<&'a Service>,
+    pub(super) body: Option<&'a str>,
+    pub(super) kind: Kind,
 }
 
 /// Where else the same Service offers metrics.
 pub(super) struct Better {
-    path: String,
-    port: Option<u16>,
-    source: String,
+    pub(super) path: String,
+    pub(super) port: Option<u16>,
+    pub(super) source: String,
 }
 
 impl<'a> Answer<'a> {
@@ -130,7 +130,7 @@ impl<'a> Answer<'a> {
 }
 
 impl Better {
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         self.port.map_or_else(|| self.path.clone(), |port| format!("port {port}, {}", self.path))
     }
 }

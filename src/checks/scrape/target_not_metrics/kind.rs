@@ -21,7 +21,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// By the body where it is known, else by what Prometheus says of it.
-    fn of(error: &str, body: Option<&str>) -> Self {
+    pub(super) fn of(error: &str, body: Option<&str>) -> Self {
         if let Some(body) = body {
             return Self::of_body(body);
         }
@@ -53,7 +53,7 @@ impl Kind {
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Json => "JSON",
             Self::Html => "HTML",

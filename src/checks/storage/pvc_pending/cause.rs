@@ -5,6 +5,7 @@ use crate::checks::storage::pvc_pending::misfit::{misfits, named_volume, shared_
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
+use crate::domain::text::shorten::shorten;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass};

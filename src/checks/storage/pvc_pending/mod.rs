@@ -21,7 +21,6 @@ use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, provisioning_error};
 use crate::domain::kubernetes::unschedulable;
 use crate::domain::text::api_host::ApiHost;
-use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, annotation};
 use crate::snapshot::{Snapshot, journal};

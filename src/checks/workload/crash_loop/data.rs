@@ -6,7 +6,7 @@ use crate::checks::support::kept::Kept;
 use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, on_network};
 use crate::checks::workload::crash_loop::origin::data_path;
-use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Ownership, ids, look_at_blocks};
+use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Ownership, ids, look_at_blocks, newer_image};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::json_patch;

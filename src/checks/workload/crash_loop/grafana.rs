@@ -4,7 +4,6 @@ use crate::checks::support::kept::Kept;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::files::map_managed;
-use crate::checks::workload::crash_loop::values::file;
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;

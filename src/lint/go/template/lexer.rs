@@ -4,8 +4,6 @@ use crate::lint::go::unquote;
 
 const KEYWORDS: &[&str] =
     &["block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with"];
-/// Parentheses in parentheses at most.
-const MAX_DEPTH: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {

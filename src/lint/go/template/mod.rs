@@ -17,6 +17,9 @@ const BUILTIN: &[&str] = &[
     "ne", "lt", "le", "gt", "ge",
 ];
 
+/// Parentheses in parentheses at most.
+const MAX_DEPTH: usize = 200;
+
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
