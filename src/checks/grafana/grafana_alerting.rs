@@ -13,6 +13,7 @@ use crate::domain::alertmanager::group::{Group, groups};
 use crate::domain::alertmanager::log::failures_of;
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::text::lasting::SEVERAL;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
@@ -64,8 +65,6 @@ const RECENT: i64 = 1800;
 const SENT: i64 = 6 * 3600;
 /// Where grafana.ini says how its replicas find each other.
 const SECTION: &str = "unified_alerting";
-/// Evaluations that fail in the same way from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 impl Check for GrafanaAlerting {
     fn meta(&self) -> &'static CheckMeta {

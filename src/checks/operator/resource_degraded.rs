@@ -188,7 +188,7 @@ fn finding_of_log(snap: &Snapshot, unmade: &Unmade<'_>) -> Finding {
     let said = shorten(&redact(&unmade.said), 300);
     let message = format!(
         "{kind} {namespace}/{name}: its operator fails at it again and again ({} times within the hour), and says so in its log: {said}",
-        unmade.times
+        unmade.lasting.times
     );
     let severity = if is_whole(kind) { Severity::Error } else { Severity::Warning };
     let subject = ResourceRef::kubernetes(&unmade.group, kind, namespace, name);

@@ -1,14 +1,10 @@
 //! Alertmanager says that somebody posts alerts to version 1 of its API, which it has no more since 0.27.
 
+use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::Line;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
-
-/// Seconds for which lines count: alerts that fire are sent again each minute or so.
-const RECENT: i64 = 900;
-/// Lines from which on it is no single request by hand.
-const SEVERAL: usize = 3;
 
 /// One Alertmanager to which alerts are posted so.
 #[derive(Debug)]

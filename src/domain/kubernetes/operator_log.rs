@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::domain::kubernetes::forbidden;
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::Lasting;
 use crate::domain::text::log_line::{self, Level, Line};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -16,10 +17,6 @@ use crate::snapshot::kubernetes::Container;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
 
-/// Failed attempts from which on it is no hiccup.
-const SEVERAL: usize = 3;
-/// Seconds for which they have to go on.
-const LASTS: i64 = 120;
 /// Attempts are made with twice the pause of before, or at a fixed one: so many pauses without an error mean that it is well.
 const PAUSES: i64 = 2;
 /// Seconds that an attempt may take besides.
@@ -39,12 +36,12 @@ pub(crate) struct Unmade<'a> {
     pub(crate) name: String,
     /// The last error.
     pub(crate) said: String,
-    pub(crate) times: usize,
+    /// Its attempts.
+    pub(crate) lasting: Lasting,
     pub(crate) log: &'a ContainerLog,
     pub(crate) line: &'a str,
-    first: Timestamp,
-    before: Option<Timestamp>,
-    last: Timestamp,
+    /// How long ago the attempt before the last one was.
+    before: Option<i64>,
 }
 
 /// A program that makes things of objects, by its image.
@@ -68,7 +65,8 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Unmade<'_>>, Gap> {
     for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
         for raw in log.text.lines().filter(|l| l.contains("ontrollerKind") || l.contains("reconciler kind")) {
             let Some(error) = Said::read(raw, snap.collected_at).filter(Said::is_of_itself) else { continue };
-            if snap.seconds_since(error.at) > OLD {
+            let age = snap.seconds_since(error.at);
+            if age > OLD {
                 continue;
             }
             let key = (error.kind.clone(), error.namespace.clone(), error.name.clone());
@@ -78,31 +76,29 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Unmade<'_>>, Gap> {
                 namespace: error.namespace,
                 name: error.name,
                 said: String::new(),
-                times: 0,
+                lasting: Lasting::before(age),
                 log,
                 line: raw,
-                first: error.at,
                 before: None,
-                last: error.at,
             });
             // One attempt has several lines.
-            if known.times == 0 || error.at.as_second() > known.last.as_second() + 1 {
-                known.before = (known.times > 0).then_some(known.last);
-                known.times += 1;
+            let is_first = known.lasting.times == 0;
+            if is_first || age + 1 < known.lasting.last() {
+                known.before = (!is_first).then_some(known.lasting.last());
+                known.lasting.add(age);
             }
-            (known.last, known.said, known.line, known.log) = (error.at, error.error, raw, log);
+            known.lasting.same(age);
+            (known.said, known.line, known.log) = (error.error, raw, log);
         }
     }
-    Ok(found.into_values().filter(|u| u.goes_on(snap)).collect())
+    Ok(found.into_values().filter(Unmade::goes_on).collect())
 }
 
 impl Unmade<'_> {
     /// It lasts, and the next error would not have been due for long.
-    fn goes_on(&self, snap: &Snapshot) -> bool {
-        let pause = self.before.map_or(0, |b| self.last.as_second() - b.as_second());
-        self.times >= SEVERAL
-            && self.last.as_second() - self.first.as_second() >= LASTS
-            && snap.seconds_since(self.last) <= PAUSES * pause + SLACK
+    fn goes_on(&self) -> bool {
+        let pause = self.before.map_or(0, |before| before - self.lasting.last());
+        self.lasting.lasted() && self.lasting.is_within(PAUSES * pause + SLACK)
     }
 }
 
@@ -198,7 +194,7 @@ mod tests {
         let log = ContainerLog { text: lines.join("\n").into(), ..ContainerLog::default() };
         *snap.part_logs = Ok(vec![log]);
         let found = failing(&snap).expect("a log");
-        found.iter().map(|u| format!("{} {}/{} {} {}", u.kind, u.namespace, u.name, u.times, u.said)).collect()
+        found.iter().map(|u| format!("{} {}/{} {} {}", u.kind, u.namespace, u.name, u.lasting.times, u.said)).collect()
     }
 
     /// The console form of zap, at a minute past two.

@@ -7,20 +7,12 @@ use jiff::Timestamp;
 use crate::domain::aws::credentials::Fault;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::text::lasting::{LASTS, NOW, RECENT, SEVERAL};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Platform, Snapshot};
-
-/// Seconds for which lines count.
-const RECENT: i64 = 900;
-/// The same of connections between its members, which break whenever one of them is replaced.
-const NOW: i64 = 300;
-/// And for how long they have to break: one that is replaced gives dozens of lines in a second.
-const LASTS: i64 = 120;
-/// Lines from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 /// The same of what goes on without.
 const OFTEN: usize = 5;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::SEVERAL;
 use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
@@ -15,8 +16,6 @@ use crate::text::pattern::pattern;
 const RETRIED: i64 = 900;
 /// The same of what was thrown away.
 const LOST: i64 = 3600;
-/// Lines from which on it is no hiccup, where nothing is thrown away.
-const SEVERAL: usize = 3;
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

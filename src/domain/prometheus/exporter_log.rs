@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Container;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
-
-/// Seconds for which lines count: exporters try again at each scrape.
-const RECENT: i64 = 900;
-/// Lines from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 /// Why an exporter does not measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
-
-/// Seconds for which lines count: alerts that fire are sent again each minute or so.
-const RECENT: i64 = 900;
-/// Lines from which on it is no hiccup.
-const SEVERAL: usize = 3;
 
 /// A program that evaluates rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

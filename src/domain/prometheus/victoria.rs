@@ -6,16 +6,12 @@ use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::lasting::Lasting;
+use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::{self, written_at};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
-
-/// Seconds for which a query counts that was refused.
-const RECENT: i64 = 900;
-/// Queries from which on it is not one person's mistake.
-const SEVERAL: usize = 3;
 
 /// What it fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,11 +3,11 @@
 /// Seconds for which lines count; what goes on is said every few seconds.
 pub(crate) const RECENT: i64 = 900;
 /// Seconds since the last of them: what was replaced meanwhile is there again.
-const NOW: i64 = 300;
+pub(crate) const NOW: i64 = 300;
 /// And for how long it goes on: what starts, or is replaced, fails for a moment.
-const LASTS: i64 = 120;
+pub(crate) const LASTS: i64 = 120;
 /// Lines from which on it is no hiccup.
-const SEVERAL: usize = 3;
+pub(crate) const SEVERAL: usize = 3;
 
 /// Lines that say the same, by their ages in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,16 @@ impl Lasting {
     pub(crate) fn add(&mut self, age: i64) {
         self.times += 1;
         self.last = age;
+    }
+
+    /// One more line of what was said already, at once or as part of the same try.
+    pub(crate) fn same(&mut self, age: i64) {
+        self.last = age;
+    }
+
+    /// Seconds since the last of them.
+    pub(crate) fn last(self) -> i64 {
+        self.last
     }
 
     /// Said more than once or twice.

@@ -12,6 +12,7 @@ use crate::domain::grafana::database::folder;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::volumes;
+use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::Line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -93,10 +94,6 @@ struct Seen {
     fails: bool,
 }
 
-/// Seconds for which lines of a log count.
-const RECENT: i64 = 900;
-/// Lines from which on it is no short wait for another writer.
-const SEVERAL: usize = 3;
 /// What SQLite says where it gets no lock; and where the file system fails it, as one over the network does.
 const LOCKED: &[&str] = &["atabase is locked", "SQLITE_BUSY"];
 const BROKEN: &[&str] = &["disk I/O error", "SQLITE_IOERR"];

@@ -8,14 +8,13 @@ use super::{Way, finding};
 use crate::checks::support::scrape::Api;
 use crate::checks::support::seen::line_evidence;
 use crate::domain::prometheus::origin;
+use crate::domain::text::lasting::SEVERAL;
 use crate::domain::text::log_line::{Line, is_within};
 use crate::domain::text::windows::RECENT;
 use crate::model::{Finding, Program, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{ContainerLog, Rule, RuleGroup};
 
-/// Lines from which on it is no hiccup: a group says so at each evaluation.
-const SEVERAL: usize = 3;
 /// Seconds since the last of them: groups are evaluated each few minutes at the most.
 const NOW: i64 = 900;
 

@@ -6,14 +6,12 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::prometheus::collector_log::{endpoint, fields, is_collector};
 use crate::domain::prometheus::notifier::Place;
+use crate::domain::text::lasting::SEVERAL;
 use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
-
-/// Failures from which on it is no hiccup, where nothing is thrown away.
-const SEVERAL: usize = 3;
 
 /// True for the image of vmagent.
 pub(crate) fn is_vmagent(image: &str) -> bool {
