@@ -12,9 +12,9 @@ use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{Instance, Kind, Passed, PassedBy};
 use crate::domain::kubernetes::forbidden::{self, Account, Act};
 use crate::domain::kubernetes::image::Image;
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, keeper};
 use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::lasting::SEVERAL;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -87,8 +87,6 @@ enum Fix {
 const RECENT: i64 = 3 * 3600;
 /// Seconds for which a connection that fails counts: it is made again every few seconds.
 const NOW: i64 = 900;
-/// Complaints from which on it goes on.
-const SEVERAL: usize = 3;
 /// What Python demands of an authority from version 3.13 on, and those of old clusters do not have.
 const STRICT: &[&str] = &[
     "Missing Authority Key Identifier",
@@ -260,12 +258,12 @@ fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Findi
                 |(key, right)| json!({"op": "move", "from": format!("/data/{key}"), "path": format!("/data/{right}")}),
             );
             let patch = Value::Array(moves.collect()).to_string();
-            let managed_by = managed_by(meta);
+            let managed_by = keeper(meta);
             Fix::Ending { namespace, config_map, ending: ending(keys), patch, managed_by, owner, grafana_namespace }
         }
         Passed::Value { .. } | Passed::Label { .. } => {
             let pair = format!("{}={}", passed.label, passed.value.unwrap_or("1"));
-            Fix::Label { namespace, config_map, pair, managed_by: managed_by(meta), owner, grafana_namespace }
+            Fix::Label { namespace, config_map, pair, managed_by: keeper(meta), owner, grafana_namespace }
         }
     };
     let (seen_in, show) = match &passed.why {

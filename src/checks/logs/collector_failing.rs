@@ -10,9 +10,8 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::{base_of, tag_of};
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
-use crate::domain::kubernetes::owner::{Target, operator_owner, workload};
+use crate::domain::kubernetes::owner::{Target, keeper, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_collector};
 use crate::domain::prometheus::targets::Address;
@@ -160,7 +159,7 @@ impl<'a> Case<'a> {
             container,
             target: configured.filter(|_| last.trouble != Trouble::Allocator).or_else(|| address(last)),
             file: file.map(|f| (f.map.metadata.name.clone(), f.key.to_owned())),
-            file_managed_by: file.map(|f| managed_by(&f.map.metadata)).unwrap_or_default(),
+            file_managed_by: file.map(|f| keeper(&f.map.metadata)).unwrap_or_default(),
         })
     }
 

@@ -7,12 +7,10 @@ use serde::Serialize;
 
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, keeper, made_from};
 use crate::domain::traffic::loopback::{self, Deaf, How};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Meta;
 
 check! {
     /// See the check's page.
@@ -123,24 +121,15 @@ fn finding(snap: &Snapshot, owner: ResourceRef, found: &[Deaf<'_>]) -> Finding {
         container: deaf.container.name.clone(),
         service: deaf.service.metadata.name.clone(),
         at: deaf.offered,
-        managed: keeper(&target),
+        managed: undone_by(&target),
         way: way(found),
     })
 }
 
-/// Kinds that Kubernetes itself has: their objects are changed where they are.
-const PLAIN: &[&str] = &["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Node"];
-
-/// The resource that an operator made an object from, and would make it from again.
-fn maker(meta: &Meta) -> Option<String> {
-    let own = meta.controller().filter(|o| !PLAIN.contains(&o.kind.as_str()))?;
-    Some(format!("the {} resource {}", own.kind, own.name))
-}
-
 /// Who would undo a change of the workload.
-fn keeper(target: &Target<'_>) -> String {
+fn undone_by(target: &Target<'_>) -> String {
     let of_operator = target.custom.map(|(kind, name)| format!("the {kind} resource {name}"));
-    of_operator.or_else(|| maker(target.meta)).unwrap_or_else(|| target.managed_by.clone())
+    of_operator.or_else(|| made_from(target.meta)).unwrap_or_else(|| target.managed_by.clone())
 }
 
 fn evidence(deaf: &Deaf<'_>) -> Evidence {
@@ -186,7 +175,7 @@ fn way(found: &[Deaf<'_>]) -> Way {
                 key: file.key.to_owned(),
                 lines: lines(receivers),
                 tempo: deaf.container.image.contains("tempo"),
-                map_managed: maker(&file.map.metadata).unwrap_or_else(|| managed_by(&file.map.metadata)),
+                map_managed: keeper(&file.map.metadata),
             }
         }
         How::Said { line, .. } => Way::Said { line: line.trim().to_owned() },

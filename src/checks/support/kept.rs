@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use crate::domain::kubernetes::changes::meta_of;
 use crate::domain::kubernetes::managed::{managed_by, of_tiller, release};
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, maker};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::ConfigMap;
 
 /// Values of the shared step `workload-kept`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -26,6 +27,29 @@ impl Kept {
             operator_kind: target.operator_kind().to_owned(),
             operator_name: target.operator_name().to_owned(),
             managed: target.managed_by.clone(),
+        }
+    }
+}
+
+/// Values of the shared note `config-map-kept`, and of what edits the ConfigMap.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct KeptMap {
+    /// The resource that an operator makes the ConfigMap from, as kubectl takes it; empty where nobody does.
+    map_made_from: Vec<String>,
+    /// Who else keeps it; empty where nobody does.
+    map_managed: String,
+}
+
+impl KeptMap {
+    /// Of a ConfigMap; of none where it was not read.
+    pub(crate) fn of(map: Option<&ConfigMap>) -> Self {
+        let Some(meta) = map.map(|m| &m.metadata) else { return Self::default() };
+        match maker(meta) {
+            Some((kind, name)) => {
+                let map_made_from = vec![kind.to_ascii_lowercase(), name.to_owned()];
+                Self { map_made_from, map_managed: String::new() }
+            }
+            None => Self { map_managed: managed_by(meta), ..Self::default() },
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::origin::ConfigLine;
 use crate::checks::support::scrape::api_evidence;
-use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::keeper;
 use crate::domain::prometheus::origin;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
@@ -44,7 +44,7 @@ impl ChangeRule {
             && let Some((namespace, name, key)) = origin::map_of_file(snap, &group.file)
         {
             let map = snap.config_maps.find(&namespace, &name).ok().flatten();
-            line.managed_by = map.map(|m| managed_by(&m.metadata)).filter(|m| !m.is_empty());
+            line.managed_by = map.map(|m| keeper(&m.metadata)).filter(|m| !m.is_empty());
             line.config_map = Some(name);
             line.config_namespace = Some(namespace);
             line.config_key = Some(key);

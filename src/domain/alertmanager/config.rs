@@ -8,9 +8,8 @@ use serde_json::Value;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::host::{Place, place};
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
-use crate::domain::kubernetes::owner::{Target, operator_resource};
+use crate::domain::kubernetes::owner::{self, Target, operator_resource};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -214,7 +213,7 @@ pub(crate) fn file(snap: &Snapshot) -> Option<&str> {
 pub(crate) fn keeper(snap: &Snapshot, pod: &Pod, source: Option<&Source>) -> String {
     let source = source.filter(|s| s.kind == "configmap");
     let map = source.and_then(|s| snap.config_maps.find(&pod.metadata.namespace, &s.name).ok().flatten());
-    let of_map = map.map(|m| managed_by(&m.metadata)).filter(|m| !m.is_empty());
+    let of_map = map.map(|m| owner::keeper(&m.metadata)).filter(|m| !m.is_empty());
     of_map.unwrap_or_else(|| Target::of(snap, pod).managed_by)
 }
 

@@ -60,6 +60,27 @@ pub(crate) fn workload_of_name<'a>(snap: &'a Snapshot, namespace: &str, pod: &st
     snap.workloads.items().unwrap_or_default().iter().filter(own).max_by_key(|w| w.metadata.name.len())
 }
 
+/// Kinds that Kubernetes itself has: their objects are changed where they are.
+const PLAIN: &[&str] =
+    &["ReplicaSet", "ReplicationController", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Node"];
+
+/// The resource that an operator, whosever it is, made an object from, and would make it from again: its kind and name.
+pub(crate) fn maker(meta: &Meta) -> Option<(&str, &str)> {
+    let own = meta.controller().filter(|owner| !PLAIN.contains(&owner.kind.as_str()))?;
+    Some((&own.kind, &own.name))
+}
+
+/// The same in a sentence: `the LokiStack resource logging`.
+pub(crate) fn made_from(meta: &Meta) -> Option<String> {
+    maker(meta).map(|(kind, name)| format!("the {kind} resource {name}"))
+}
+
+/// Who keeps an object as it is: the resource that an operator makes it from, else Helm, Argo CD or Flux; empty where nobody
+/// does, so that it can be edited in place.
+pub(crate) fn keeper(meta: &Meta) -> String {
+    made_from(meta).unwrap_or_else(|| managed_by(meta))
+}
+
 /// The operator's resource that an object was made from, by its owner: kind and name, as kubectl takes them.
 pub(crate) fn operator_owner(meta: &Meta) -> Option<(&'static str, &str)> {
     let (kind, name) = owner_of(meta)?;
@@ -360,6 +381,19 @@ mod tests {
         assert_eq!(target.values_path(&snap, "prometheus", "resources"), "prometheus.prometheusSpec.resources");
         let (snap, pod) = snapshot(json!({}));
         assert_eq!(Target::of(&snap, &pod).values_path(&snap, "prometheus", "resources"), "");
+    }
+
+    #[test]
+    fn an_operators_object_is_kept_by_its_resource() {
+        let meta = |kind: &str| -> Meta {
+            let owner = json!([{"kind": kind, "name": "logging", "controller": true}]);
+            let labels = json!({"app.kubernetes.io/managed-by": "Helm"});
+            let meta = json!({"name": "c", "namespace": "obs", "labels": labels, "ownerReferences": owner});
+            serde_json::from_value(meta).expect("is metadata")
+        };
+        assert_eq!(keeper(&meta("LokiStack")), "the LokiStack resource logging");
+        assert_eq!(keeper(&meta("Deployment")), "Helm");
+        assert_eq!(maker(&meta("Deployment")), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::case::Case;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::owner::{self, Target, keeper};
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets::prometheus_path;
@@ -270,7 +270,7 @@ impl<'a> Prometheus<'a> {
         let custom = self.custom();
         let file = running_config::in_file(self.snap);
         let managed_by = match (&custom, file) {
-            (None, Some((map, _, _))) => managed_by(&map.metadata),
+            (None, Some((map, _, _))) => keeper(&map.metadata),
             _ => target.as_ref().map(|t| t.managed_by.clone()).unwrap_or_default(),
         };
         Change {

@@ -6,8 +6,7 @@ use super::fix::{LabelChange, Way};
 use super::{AlertsMuted, View, join, show};
 use crate::domain::alertmanager::labels::Origin;
 use crate::domain::alertmanager::tree::{Sink, Tree};
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::workload_name;
+use crate::domain::kubernetes::owner::{keeper, workload_name};
 use crate::domain::kubernetes::proxy;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 
@@ -79,7 +78,7 @@ impl View<'_> {
                         key: key.clone(),
                         prometheus_namespace: namespace,
                         workload,
-                        managed: managed_by(&map.metadata),
+                        managed: keeper(&map.metadata),
                         change: self.change(tree, label, value),
                     },
                 }

@@ -4,7 +4,7 @@ use super::fix::{Fix, Names};
 use super::{CorednsFailing, NAMESPACE, is_image};
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::cluster_dns::has_plugin;
-use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::keeper;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{ConfigMap, Event, Pod};
@@ -51,7 +51,7 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
             of: names.kept(),
             map: map.metadata.name.clone(),
             reloads: has_plugin(text, "reload"),
-            map_managed: managed_by(&map.metadata),
+            map_managed: keeper(&map.metadata),
         });
     for (pod, _) in unready {
         made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));

@@ -7,7 +7,7 @@ use super::{Case, corrected};
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::owner::{self, Target, keeper};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::prometheus::tsdb;
@@ -273,7 +273,7 @@ impl Place {
             Origin::File { map, key, .. } => Self {
                 config_map: Some(map.metadata.name.clone()),
                 config_key: (*key).to_owned(),
-                managed_by: managed_by(&map.metadata),
+                managed_by: keeper(&map.metadata),
                 ..unknown
             },
             Origin::Unknown => Self {

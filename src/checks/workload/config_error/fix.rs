@@ -11,9 +11,9 @@ use crate::checks::support::place::Place;
 use crate::checks::workload::config_error::way::{Made, OnNode, Relieved, Way};
 use crate::domain::grafana::database;
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
-use crate::domain::kubernetes::owner::{Settable, workload};
+use crate::domain::kubernetes::owner::{Settable, keeper, workload};
 use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
 use crate::domain::kubernetes::{chart, env_key, nodes};
 use crate::model::Program;
@@ -223,7 +223,7 @@ impl Case<'_> {
             key_patch: self.key_patch(),
             in_place: self.target.in_place(),
             rolls: self.target.settable != Settable::No,
-            map_managed_by: map.map(|m| managed_by(&m.metadata)).unwrap_or_default(),
+            map_managed_by: map.map(|m| keeper(&m.metadata)).unwrap_or_default(),
         }
     }
 

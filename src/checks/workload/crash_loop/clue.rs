@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::back::{self, Back};
+use crate::checks::support::kept::KeptMap;
 use crate::checks::support::origin::path_of_key;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::failing::Failing;
 use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::last_revision::{self, LastRevision};
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Origin;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::settings::{self, Setting, Source};
@@ -128,7 +128,8 @@ pub(super) struct Named {
     named_map: String,
     named_key: String,
     named_line: Option<usize>,
-    map_managed: String,
+    #[serde(flatten)]
+    kept_map: KeptMap,
     /// The Secret that holds it, its key, and the path of that.
     named_secret: String,
     secret_key: String,
@@ -180,7 +181,7 @@ impl Named {
             made.named_secret.clear();
         }
         let kept = map.filter(|m| m.metadata.name == made.named_map);
-        made.map_managed = kept.map(|m| managed_by(&m.metadata)).unwrap_or_default();
+        made.kept_map = KeptMap::of(kept);
         made.renewed = !several && (!made.named_map.is_empty() || !made.named_secret.is_empty());
         made
     }

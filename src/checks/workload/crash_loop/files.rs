@@ -1,7 +1,7 @@
 //! The fixes of a file that is refused, missing or not readable.
 
 use crate::checks::support::helm::Release;
-use crate::checks::support::kept::Kept;
+use crate::checks::support::kept::{Kept, KeptMap};
 use crate::checks::support::origin::path_of_key;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cluster::crds;
@@ -9,7 +9,6 @@ use crate::checks::workload::crash_loop::flags::flag;
 use crate::checks::workload::crash_loop::values::{Lines, Ownership, file, file_name};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
 
@@ -31,7 +30,7 @@ pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
             };
             Way::RulesOperator { file: file(crash), rule_namespace, rule_name, lines }
         }
-        Origin::ConfigMap { name, .. } => Way::Config { map: name.clone(), map_managed: map_managed(case), pod, lines },
+        Origin::ConfigMap { name, .. } => Way::Config { map: name.clone(), kept_map: kept_map(case), pod, lines },
         _ if is_operated && crash.detail == Detail::EmptyDuration => {
             Way::ConfigCrds { crds: crds(case.snap), operator_kind: operator.0, operator_name: operator.1 }
         }
@@ -62,10 +61,9 @@ pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
     }
 }
 
-/// Who keeps the ConfigMap that holds the file; empty where nobody does.
-pub(super) fn map_managed(case: &Case<'_>) -> String {
-    let map = mounts::config_map(case.snap, case.namespace(), &case.origin);
-    map.map(|(map, _)| managed_by(&map.metadata)).unwrap_or_default()
+/// Who keeps the ConfigMap that holds the file.
+pub(super) fn kept_map(case: &Case<'_>) -> KeptMap {
+    KeptMap::of(mounts::config_map(case.snap, case.namespace(), &case.origin).map(|(map, _)| map))
 }
 
 /// A file is missing, or cannot be read.
@@ -77,7 +75,7 @@ pub(super) fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
         _ => (None, None, file_name(crash)),
     };
     match crash.class {
-        Class::ConfigMissing => Way::ConfigMissing { file, map, secret, key, map_managed: map_managed(case), pod },
+        Class::ConfigMissing => Way::ConfigMissing { file, map, secret, key, kept_map: kept_map(case), pod },
         Class::ConfigDirectory => Way::ConfigDirectory { file, file_name: file_name(crash), pod, kept },
         Class::Unreadable => Way::Unreadable { file, map, secret, pod, ownership: Ownership::of(case), kept },
         _ => Way::WebConfig { file, reason: crash.reason.clone(), secret, pod, kept },

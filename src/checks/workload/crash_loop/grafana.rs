@@ -3,7 +3,7 @@
 use crate::checks::support::kept::Kept;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
-use crate::checks::workload::crash_loop::files::map_managed;
+use crate::checks::workload::crash_loop::files::kept_map;
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;
@@ -20,7 +20,7 @@ pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
                 _ => (String::new(), String::new()),
             };
             let file = crash.file.clone().unwrap_or_default();
-            Way::Provisioning { advice: crash.advice.clone(), file, map, key, map_managed: map_managed(case), pod }
+            Way::Provisioning { advice: crash.advice.clone(), file, map, key, kept_map: kept_map(case), pod }
         }
         Class::Plugin => {
             Way::Plugin { advice: crash.advice.clone(), asked: wanted_plugins(case), kept: Kept::of(&case.target) }
@@ -33,7 +33,7 @@ pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
                 Origin::ConfigMap { name, .. } => Some(name.clone()),
                 _ => None,
             };
-            Way::Ini { advice: crash.advice.clone(), map, map_managed: map_managed(case), pod }
+            Way::Ini { advice: crash.advice.clone(), map, kept_map: kept_map(case), pod }
         }
         Class::Migration => Way::Migration { kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {

@@ -77,6 +77,23 @@ fn names_the_place_the_config_map_and_what_was_meant() {
 }
 
 #[test]
+fn what_an_operator_makes_is_edited_at_its_resource() {
+    let log = r#"level=error msg="Error loading config" file=/etc/prometheus/prometheus.yml err="parsing YAML file /etc/prometheus/prometheus.yml: yaml: unmarshal errors:\n  line 3: field metric_path not found in type config.ScrapeConfig""#;
+    let mut snap = snapshot(status(BACK_OFF, 7, false, 2, "Error", NOW), log);
+    let steps = |snap: &Snapshot| {
+        crate::checks::support::testing::steps(&crate::checks::support::testing::findings(&CrashLoop, snap)[0])
+    };
+    assert!(steps(&snap).contains("kubectl edit configmap conf"), "{}", steps(&snap));
+    let owner = json!([{"kind": "LokiStack", "name": "logging", "controller": true}]);
+    let map = json!({"metadata": {"name": "conf", "namespace": "monitoring", "ownerReferences": owner},
+        "data": {"prometheus.yml": "scrape_configs:\n  - job_name: a\n    metric_path: /x\n"}});
+    snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("is a ConfigMap")]);
+    let told = steps(&snap);
+    assert!(told.contains("kubectl edit lokistack logging -n monitoring"), "{told}");
+    assert!(!told.contains("edit configmap") && told.contains("An operator makes the ConfigMap"), "{told}");
+}
+
+#[test]
 fn a_file_that_was_corrected_since_needs_a_new_pod() {
     let log = r#"level=error msg="Error loading config" file=/etc/prometheus/prometheus.yml err="parsing YAML file /etc/prometheus/prometheus.yml: yaml: unmarshal errors:\n  line 3: field scrape_intervall not found in type config.plain""#;
     let all = found(&snapshot(status(BACK_OFF, 7, false, 2, "Error", NOW), log));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::instance::Instance;
-use crate::checks::support::kept::Kept;
+use crate::checks::support::kept::{Kept, KeptMap};
 use crate::checks::support::volume::Repair;
 use crate::checks::workload::crash_loop::clue::Named;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
@@ -17,7 +17,8 @@ use crate::model::Placeholder;
 pub(super) enum Way {
     Config {
         map: String,
-        map_managed: String,
+        #[serde(flatten)]
+        kept_map: KeptMap,
         pod: String,
         #[serde(flatten)]
         lines: Lines,
@@ -69,7 +70,8 @@ pub(super) enum Way {
         map: Option<String>,
         secret: Option<String>,
         key: String,
-        map_managed: String,
+        #[serde(flatten)]
+        kept_map: KeptMap,
         pod: String,
     },
     ConfigDirectory {
@@ -285,7 +287,8 @@ pub(super) enum Way {
         file: String,
         map: String,
         key: String,
-        map_managed: String,
+        #[serde(flatten)]
+        kept_map: KeptMap,
         pod: String,
     },
     Plugin {
@@ -299,7 +302,8 @@ pub(super) enum Way {
         advice: String,
         /// The ConfigMap that holds the file, where it is known.
         map: Option<String>,
-        map_managed: String,
+        #[serde(flatten)]
+        kept_map: KeptMap,
         pod: String,
     },
     Migration {
