@@ -1,6 +1,7 @@
 //! What the words of a program name that is set for its container, and where it is set: a variable of its environment, an
 //! argument, a line of a file, a file. That holds for messages that nobody has a reader for, too.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::env_key;
@@ -12,6 +13,8 @@ use crate::text::pattern::pattern;
 
 /// Letters of a file in which words are looked for.
 const LONGEST: usize = 256 * 1024;
+/// Letters of an argument that is told whole.
+const ARGUMENT: usize = 120;
 /// What is told of one message.
 const TOLD: usize = 3;
 /// Letters from which on a word of several parts means one thing.
@@ -100,7 +103,8 @@ pub(crate) fn holding(snap: &Snapshot, pod: &Pod, container: &Container, value: 
         return Vec::new();
     }
     let arguments = container.command.iter().chain(&container.args).filter(|a| holds(a, value));
-    let mut all: Vec<Setting> = arguments.map(|a| Setting::Argument { argument: without_secret(a) }).collect();
+    let mut all: Vec<Setting> =
+        arguments.map(|a| Setting::Argument { argument: without_secret(&beside(a, value)) }).collect();
     let text = |e: &EnvVar| match variable(e) {
         Setting::Variable { source: Source::Template, .. } => e.value.clone(),
         Setting::Variable { source: Source::ConfigMap { name, key }, .. } => {
@@ -165,6 +169,27 @@ fn holds(text: &str, value: &str) -> bool {
         let goes_on = next == Some('.') && after.next().is_some_and(is_name);
         !before.is_some_and(|c| is_name(c) || c == '.') && !next.is_some_and(is_name) && !goes_on
     })
+}
+
+/// An argument as it is; of a script the line that holds the value, and of a long line what stands beside it.
+fn beside<'a>(argument: &'a str, value: &str) -> Cow<'a, str> {
+    let is_short = |text: &str| text.chars().count() <= ARGUMENT;
+    if is_short(argument) && !argument.contains('\n') {
+        return argument.into();
+    }
+    let line = argument.lines().find(|line| holds(line, value)).unwrap_or(argument).trim();
+    let Some(at) = line.find(value).filter(|_| !is_short(line)) else { return line.into() };
+    let (before, after) = (&line[..at], &line[at + value.len()..]);
+    let room = ARGUMENT / 2;
+    // Words stay whole.
+    let begin = before
+        .char_indices()
+        .rev()
+        .nth(room)
+        .map_or(0, |(cut, _)| before[cut..].find(' ').map_or(at, |space| cut + space + 1));
+    let end = after.char_indices().nth(room).map_or(after.len(), |(cut, _)| after[..cut].rfind(' ').unwrap_or(0));
+    let (head, tail) = (if begin > 0 { "… " } else { "" }, if end < after.len() { " …" } else { "" });
+    format!("{head}{}{value}{}{tail}", &before[begin..], &after[..end]).into()
 }
 
 /// An argument without what is secret by its name, and without the login that a URL or a database's address in it may hold.
@@ -379,6 +404,17 @@ mod tests {
         assert_eq!(about(container, &["queue"]), None, "two are about it");
         let one = about(container, &["interruption"]).map(|(s, v)| (s.place(), v));
         assert_eq!(one, Some(("variable INTERRUPTION_QUEUE of its pod template".into(), Some("prod-queue".into()))));
+    }
+
+    #[test]
+    fn of_a_script_the_line_is_told_that_matters() {
+        let script = "set -e\nuntil nc -z db.n.svc 5432; do sleep 1; done\nexec /server\n";
+        assert_eq!(beside(script, "db.n.svc"), "until nc -z db.n.svc 5432; do sleep 1; done");
+        assert_eq!(beside("--db=db.n.svc", "db.n.svc"), "--db=db.n.svc");
+        let long = format!("{} db.n.svc {}", "before ".repeat(30), "after ".repeat(30));
+        let told = beside(&long, "db.n.svc");
+        assert!(told.starts_with("… before ") && told.ends_with(" after …"), "{told}");
+        assert!(told.contains(" db.n.svc ") && told.chars().count() < 2 * ARGUMENT, "{told}");
     }
 
     #[test]
