@@ -1,7 +1,7 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::text::dial::Dial;
+use crate::domain::text::dial::host;
 use crate::domain::text::log_line::{Level, Line};
 use crate::text::pattern::pattern;
 
@@ -66,20 +66,6 @@ fn why(text: &str) -> Option<&'static str> {
         return Some("gives no answer");
     }
     None
-}
-
-/// The name or address that is not reached: that of the URL, before the one of the socket.
-fn host(text: &str) -> Option<String> {
-    let url = pattern!(r#"(?:https?|postgres(?:ql)?|mysql|redis|mongodb|amqp)://(?:[^\s"'/@]*@)?([\w.-]+(?::\d+)?)"#);
-    let socket = pattern!(r"dial \w+:? (?:lookup )?\[?([\w.:-]*[\w.-])\]?(?:[: ]|$)");
-    let server = pattern!(
-        r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ )\[?([\w.-]+)"#
-    );
-    let found = |pattern: &regex::Regex| Some(pattern.captures(text)?[1].to_owned());
-    let dialled = || Dial::read(text).map(|dial| dial.to_string());
-    let host = found(url).or_else(|| found(socket)).or_else(dialled).or_else(|| found(server))?;
-    let host = host.trim_end_matches([':', '.']).to_owned();
-    (!host.is_empty() && host != "tcp").then_some(host)
 }
 
 /// What curl's exit code says; its `-s` leaves the log without a word, but `sh -x` has the command in it.

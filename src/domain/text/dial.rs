@@ -64,6 +64,20 @@ pub(crate) fn unanswered(text: &str) -> Option<(IpAddr, u16)> {
     Dial::read(text).filter(|dial| dial.outcome == Outcome::Silent)?.address()
 }
 
+/// The name or address that a text says was not reached: that of the URL, before the one of the socket.
+pub(crate) fn host(text: &str) -> Option<String> {
+    let url = pattern!(r#"(?:https?|postgres(?:ql)?|mysql|redis|mongodb|amqp)://(?:[^\s"'/@]*@)?([\w.-]+(?::\d+)?)"#);
+    let socket = pattern!(r"dial \w+:? (?:lookup )?\[?([\w.:-]*[\w.-])\]?(?:[: ]|$)");
+    let server = pattern!(
+        r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ )\[?([\w.-]+)"#
+    );
+    let found = |pattern: &Regex| Some(pattern.captures(text)?[1].to_owned());
+    let dialled = || Dial::read(text).map(|dial| dial.to_string());
+    let host = found(url).or_else(|| found(socket)).or_else(dialled).or_else(|| found(server))?;
+    let host = host.trim_end_matches([':', '.']).to_owned();
+    (!host.is_empty() && host != "tcp").then_some(host)
+}
+
 /// What the words say became of a connection.
 fn outcome(text: &str) -> Option<Outcome> {
     const REFUSED: &[&str] = &["onnection refused", "ECONNREFUSED", "actively refused"];
