@@ -12,6 +12,7 @@ use crate::domain::aws::oidc_provider::{self, AUDIENCE, Fault};
 use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::Cluster;
+use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -101,7 +102,7 @@ fn users(snap: &Snapshot) -> Result<Vec<&ServiceAccount>, Gap> {
     // A role of another account trusts a provider of that account, which cannot be seen from here.
     let own = snap.eks_cluster().ok().and_then(|c| c.account().map(str::to_owned));
     let here = |a: &&ServiceAccount| {
-        let of_role = a.role_arn().and_then(|arn| arn.split(':').nth(4));
+        let of_role = a.role_arn().and_then(arn::account);
         of_role.is_none() || own.is_none() || of_role == own.as_deref()
     };
     let accounts = snap.service_accounts()?.iter().filter(annotated).filter(here).filter(|a| is_used(snap, a));

@@ -11,7 +11,7 @@ use crate::collect::Plan;
 use crate::collect::client::Client;
 use crate::collect::source::{AwsCall, FetchError};
 use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::aws::Role;
+use crate::snapshot::aws::{Role, arn};
 use crate::snapshot::{Fetched, Reading, Snapshot};
 
 /// Roles that are read at most.
@@ -72,7 +72,7 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
 
 /// A role, if it exists, and what of it could not be read.
 async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fetched<(Option<Role>, Vec<Gap>)> {
-    let account = arn.split(':').nth(4);
+    let account = arn::account(arn);
     if let (Some(own), Some(account)) = (own_account, account)
         && own != account
     {
@@ -116,7 +116,7 @@ async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fet
 }
 
 fn is_aws_managed(policy_arn: &str) -> bool {
-    policy_arn.split(':').nth(4) == Some("aws")
+    arn::account(policy_arn) == Some("aws")
 }
 
 async fn attached_policies(client: &Client, role: &str) -> Fetched<Vec<String>> {

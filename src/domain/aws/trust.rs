@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::snapshot::aws::arn;
 use crate::text::glob::fits;
 
 /// A JSON value that IAM takes as one string or a list of them.
@@ -110,7 +111,7 @@ fn judge(statement: &Value, provider_arn: &str, issuer: &str, subject: &str) -> 
     let federated = strings(statement.pointer("/Principal/Federated"));
     let issuer_of = |arn: &str| arn.split_once("oidc-provider/").map(|(_, i)| i.to_owned()).unwrap_or_default();
     // Where the account is not known, only the issuer can be compared.
-    let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let account_of = |arn: &str| arn::account(arn).unwrap_or_default().to_owned();
     let known = |arn: &str| account_of(arn).len() == 12 && account_of(arn).bytes().all(|b| b.is_ascii_digit());
     let same_account = |arn: &str| !known(arn) || !known(provider_arn) || account_of(arn) == account_of(provider_arn);
     if !federated.iter().any(|f| issuer_of(f) == issuer && same_account(f)) {

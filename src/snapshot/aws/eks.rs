@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::arn;
+
 /// `eks describe-cluster`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -96,17 +98,17 @@ impl Cluster {
 
     /// AWS partition of the cluster: `aws`, `aws-cn`, `aws-us-gov`.
     pub fn partition(&self) -> &str {
-        self.arn.split(':').nth(1).filter(|p| !p.is_empty()).unwrap_or("aws")
+        arn::partition(&self.arn).unwrap_or("aws")
     }
 
     /// Account id, from the ARN.
     pub fn account(&self) -> Option<&str> {
-        self.arn.split(':').nth(4).filter(|a| !a.is_empty())
+        arn::account(&self.arn)
     }
 
     /// Region, from the ARN.
     pub fn region(&self) -> Option<&str> {
-        self.arn.split(':').nth(3).filter(|r| !r.is_empty())
+        arn::region(&self.arn)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "fields are the AWS API fields of the same name")]
 
+pub mod arn;
 mod balancer;
 mod eks;
 mod iam;

@@ -13,6 +13,7 @@ use crate::domain::kubernetes::ingress::{self, Said};
 use crate::domain::kubernetes::webhooks;
 use crate::model::{Cause, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::arn;
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let ingresses = ingress::of_stack(snap).map(Object::Ingress);
@@ -82,7 +83,7 @@ impl Told<'_> {
                 (Fix::Certificate { of: self.object.kept(of), host: host.clone(), annotation }, why, None)
             }
             Refusal::Certificate(arn) => {
-                let region = arn.split(':').nth(3).filter(|r| !r.is_empty());
+                let region = arn::region(arn);
                 let own = Identity::of(self.snap).region;
                 let elsewhere = region.zip(own).filter(|(a, b)| a != b);
                 let why = match elsewhere {

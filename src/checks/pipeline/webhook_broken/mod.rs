@@ -16,6 +16,7 @@ use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::Map;
 use kubelet_port::KubeletPort;
 
@@ -333,7 +334,7 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
         )
         .with("addon", &addon.addon_name)
         .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>"))
-        .with("region", addon.addon_arn.split(':').nth(3).unwrap_or("<region>")),
+        .with("region", arn::region(&addon.addon_arn).unwrap_or("<region>")),
         Told::Sync(object) => sync_evidence(object, text),
         Told::Namespace(name) => {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")

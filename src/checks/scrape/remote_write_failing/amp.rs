@@ -9,6 +9,7 @@ use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Evidence, ResourceRef};
+use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 
 /// The policy that AWS keeps for it.
@@ -203,11 +204,11 @@ fn asked<'a>(case: &'a Case<'_>) -> (&'a str, &'a str) {
 }
 
 fn partition<'a>(case: &'a Case<'_>) -> &'a str {
-    asked(case).0.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws")
+    arn::partition(asked(case).0).filter(|p| p.starts_with("aws")).unwrap_or("aws")
 }
 
 fn role_arn(case: &Case<'_>, role: &str) -> String {
-    let account = asked(case).0.split(':').nth(4).unwrap_or("<account-id>");
+    let account = arn::account(asked(case).0).unwrap_or("<account-id>");
     format!("arn:{}:iam::{account}:role/{role}", partition(case))
 }
 

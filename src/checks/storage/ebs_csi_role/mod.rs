@@ -12,6 +12,7 @@ use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::domain::kubernetes::claims::{ProvisioningFault, iam_errors};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
+use crate::snapshot::aws::arn;
 use crate::snapshot::aws::{Cluster, Role};
 use crate::snapshot::kubernetes::{Event, Pod, ROLE_ANNOTATION};
 use crate::snapshot::{Platform, Snapshot};
@@ -139,7 +140,7 @@ impl<'a> Controller<'a> {
                 format!("the annotation {ROLE_ANNOTATION} of {} is {arn}, which is no ARN of a role", self.who());
             return Ok(Some(self.annotation_finding(arn, message)));
         }
-        let account = arn.split(':').nth(4).unwrap_or_default();
+        let account = arn::account(arn).unwrap_or_default();
         let refused = iam_errors(self.snap).iter().any(|(_, e)| is_credentials(e));
         if self.cluster.account().is_some_and(|own| own != account) && refused {
             let message = format!(
