@@ -11,6 +11,7 @@ use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::proxy;
 use crate::domain::traffic::flows;
 use crate::domain::traffic::misled::{self, Misled, Why};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -141,12 +142,7 @@ fn fix(snap: &Snapshot, one: &Misled<'_>, dns: String) -> Fix {
     match one.why {
         Why::Kubelet => {
             let node = one.pod.spec.node_name.clone().unwrap_or_else(|| "<node>".to_owned());
-            Fix::Kubelet {
-                configz: format!("/api/v1/nodes/{node}/proxy/configz"),
-                node,
-                dns,
-                asked: one.resolver.to_string(),
-            }
+            Fix::Kubelet { configz: proxy::of_node(&node, "/configz"), node, dns, asked: one.resolver.to_string() }
         }
         Why::Own => Fix::Own {
             namespace,

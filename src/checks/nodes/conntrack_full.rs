@@ -7,6 +7,7 @@ use crate::checks::support::traffic::evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::conntrack;
 use crate::domain::kubernetes::network_policy::Policies;
+use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::proxy_log;
 use crate::domain::traffic::blocked::blocks;
 use crate::domain::traffic::flows::{self, Flow, Map};
@@ -115,7 +116,7 @@ fn metrics_path(pod: &Pod) -> Option<String> {
     }
     let own = pod.spec.containers.iter().filter(|c| c.image.contains("node-exporter"));
     let port = own.flat_map(|c| &c.ports).map(|c| c.container_port).next().unwrap_or(9100);
-    Some(format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics", pod.metadata.namespace, pod.metadata.name))
+    Some(proxy::of_pod(&pod.metadata.namespace, "http", &pod.metadata.name, port, "/metrics"))
 }
 
 /// The ConfigMap of kube-proxy's configuration: `kube-proxy-config` on EKS, where `kube-proxy` is its kubeconfig.
@@ -141,7 +142,7 @@ mod tests {
         let own = json!({"name": "node-exporter", "image": "quay.io/prometheus/node-exporter:v1.9.1", "ports": [{"containerPort": 9101}]});
         let side = json!({"name": "side", "image": "side", "ports": [{"containerPort": 1}]});
         let path = metrics_path(&pod(&json!([side, own]), &json!([])));
-        assert_eq!(path.as_deref(), Some("/api/v1/namespaces/m/pods/p:9101/proxy/metrics"));
+        assert_eq!(path.as_deref(), Some("/api/v1/namespaces/m/pods/http:p:9101/proxy/metrics"));
         let proxy = json!({"name": "kube-rbac-proxy", "image": "quay.io/brancz/kube-rbac-proxy:v0.19.1", "ports": [{"containerPort": 9100}]});
         assert_eq!(metrics_path(&pod(&json!([own, proxy]), &json!([]))), None);
     }

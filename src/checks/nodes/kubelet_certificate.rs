@@ -12,6 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
 use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE, is_expired};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
+use crate::domain::kubernetes::proxy;
 use crate::domain::text::log_line::{age, is_now};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
@@ -153,7 +154,7 @@ impl<'a> Seen<'a> {
 fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     // The API server meets the same error.
     const SHOW: &str = "kubectl get --raw {{ healthz }}";
-    let healthz = format!("/api/v1/nodes/{node}/proxy/healthz");
+    let healthz = proxy::of_node(node, "/healthz");
     let subject = ResourceRef::node(node);
     let what = if seen.is_expired() { "shows a certificate that has expired" } else { "has no serving certificate" };
     let message = format!("the kubelet of node {node} {what}: {}", seen.victims());

@@ -7,6 +7,7 @@ use super::Case;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::proxy;
 use crate::domain::loki::reason::{Reason, wants_tls};
 use crate::domain::text::redact::redact;
 
@@ -323,7 +324,7 @@ impl Case<'_> {
 
     fn config_path(&self) -> Option<String> {
         let (namespace, name) = self.service()?;
-        Some(format!("/api/v1/namespaces/{namespace}/services/{name}:3100/proxy/config"))
+        Some(proxy::of_service(&namespace, self.scheme(), &name, 3100, "/config"))
     }
 
     fn store(&self) -> Store {

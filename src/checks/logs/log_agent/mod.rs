@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
+use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
@@ -204,12 +205,17 @@ impl<'a> Case<'a> {
         Some((named.namespace, named.service))
     }
 
+    /// The scheme by which the agent asks.
+    fn scheme(&self) -> &'static str {
+        if self.last.text.contains("https://") { "https" } else { "http" }
+    }
+
     /// A path of Elasticsearch behind the Service, through the API server; empty where no Service is known.
     fn elastic_path(&self, path: &str) -> String {
         let Some(((namespace, name), (_, port))) = self.service().zip(self.target.as_ref()) else {
             return String::new();
         };
-        format!("/api/v1/namespaces/{namespace}/services/{name}:{}/proxy{path}", port.unwrap_or(9200))
+        proxy::of_service(&namespace, self.scheme(), &name, port.unwrap_or(9200), path)
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {

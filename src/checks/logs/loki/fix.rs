@@ -216,7 +216,9 @@ impl<'a> Case<'a> {
     /// A path of its API, through the API server.
     fn path(&self, path: &str) -> String {
         let Failing { namespace, pod, .. } = self.failing;
-        format!("/api/v1/namespaces/{namespace}/pods/{pod}:{}/proxy{path}", self.port())
+        let probe = self.container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref()?.scheme.as_deref());
+        let scheme = if probe == Some("HTTPS") { "https" } else { "http" };
+        proxy::of_pod(namespace, scheme, pod, self.port(), path)
     }
 
     /// The claim that one of its paths lies on.

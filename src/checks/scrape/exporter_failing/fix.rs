@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::mounts::{Holder, Mounts};
+use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::exporter_log::{Failing, Why, pushed, user};
 use crate::domain::prometheus::operator::serves;
@@ -137,7 +138,7 @@ pub(super) fn way(
         Why::Pushed => {
             let (metric, _) = pushed(&failing.text).unwrap_or_default();
             let port = container.ports.first().map_or(9091, |p| p.container_port);
-            let at = format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy", pod.metadata.namespace, pod.metadata.name);
+            let at = proxy::of_pod(&pod.metadata.namespace, "http", &pod.metadata.name, port, "");
             let is_name = !metric.is_empty() && metric.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
             let holders = if is_name {
                 format!(r#".data[] | select(has("{metric}")) | [.labels, .["{metric}"].type] | tojson"#)

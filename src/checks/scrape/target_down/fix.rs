@@ -14,6 +14,7 @@ use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::scrape::Targets;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_plugin;
+use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::joined::samples_offered;
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::domain::prometheus::origin;
@@ -140,7 +141,7 @@ impl Site<'_> {
         let node = self.address().and_then(|a| targets::node_of(self.down.target, a));
         Way::CredentialRefused {
             guard: Authorizer::of(self.snap, self.down.target, self.address()).guard,
-            configz_path: node.map(|n| format!("/api/v1/nodes/{n}/proxy/configz")),
+            configz_path: node.map(|n| proxy::of_node(&n, "/configz")),
             monitor_kind: self.change.place.monitor_kind,
             monitor: self.change.place.monitor,
             monitor_namespace: self.change.place.monitor_namespace,

@@ -12,6 +12,7 @@ use crate::checks::support::instance::Instance;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{self, Settable};
+use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::proxy_log::is_proxy_container;
 use crate::domain::kubernetes::{managed, pull_error::Reason};
 use crate::model::Program;
@@ -148,9 +149,7 @@ impl Case<'_> {
                 },
                 None => Way::Other { pod: pod() },
             },
-            Cause::PullRate => {
-                Way::PullRate { configuration: format!("/api/v1/nodes/{}/proxy/configz", self.node_name()) }
-            }
+            Cause::PullRate => Way::PullRate { configuration: proxy::of_node(&self.node_name(), "/configz") },
             Cause::Other => Way::Other { pod: pod() },
         }
     }
