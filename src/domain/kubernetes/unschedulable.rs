@@ -1,5 +1,7 @@
 //! Pods that the scheduler finds no node for, and why: its message, taken apart. Source: `FitError` of kube-scheduler.
 
+use std::collections::BTreeSet;
+
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::text::windows::GRACE;
 pub(crate) use crate::domain::text::windows::RECENT;
@@ -278,6 +280,17 @@ fn of(text: &str) -> Reason {
         return Reason::Ports;
     }
     Reason::Other
+}
+
+/// The resources that the scheduler names as insufficient.
+pub(crate) fn scarce(message: &str) -> BTreeSet<&str> {
+    let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
+    names.map(|n| n.trim_end_matches('.')).collect()
+}
+
+/// The one of them with a domain of its own: those are what a plugin announces.
+pub(crate) fn scarce_extended(message: &str) -> Option<&str> {
+    scarce(message).into_iter().find(|r| r.contains('/'))
 }
 
 #[cfg(test)]

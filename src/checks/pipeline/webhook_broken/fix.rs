@@ -14,6 +14,7 @@ use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
+use crate::domain::kubernetes::service_port;
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
@@ -324,17 +325,15 @@ fn workload(snap: &Snapshot, group: &Group<'_>) -> Option<ResourceRef> {
 }
 
 /// The container's port behind the one that is called.
-fn target_port(snap: &Snapshot, group: &Group<'_>) -> Option<u64> {
+fn target_port(snap: &Snapshot, group: &Group<'_>) -> Option<u16> {
     let called = group.hooks[0].service()?;
     let service = snap.services.find(&called.namespace, &called.name).ok()??;
-    let port = service.spec.ports.iter().find(|p| p.port == called.port.unwrap_or(443))?;
-    if let Some(number) = port.target_port.as_u64() {
-        return Some(number);
+    let port = called.port.unwrap_or(443);
+    match snap.pods_of_service(service).next() {
+        Some(pod) => service_port::reached(service, port, pod),
+        // Without pods a name leads nowhere, a number does.
+        None => service_port::find(service, port)?.1.target_port.as_u64().and_then(|n| u16::try_from(n).ok()),
     }
-    let wanted = port.target_port.as_str()?;
-    let pod = snap.pods_of_service(service).next()?;
-    let mut ports = pod.spec.containers.iter().flat_map(|c| &c.ports);
-    ports.find(|p| p.name.as_deref() == Some(wanted)).map(|p| u64::from(p.container_port))
 }
 
 fn ports(fault: &Fault<'_>) -> Vec<String> {

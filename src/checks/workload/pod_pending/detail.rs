@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Taint;
 
-use crate::checks::workload::pod_pending::{fargate, scarce_extended};
+use crate::checks::workload::pod_pending::fargate;
 use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, left, requests};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::scheduling::{self, Signal};
-use crate::domain::kubernetes::unschedulable::Reason;
+use crate::domain::kubernetes::unschedulable::{Reason, scarce_extended};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::DAY;
 use crate::model::Evidence;

@@ -5,14 +5,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::detail::{Detail, trunk_failure};
-use super::{fargate, scarce_extended};
+use super::fargate;
 use crate::checks::support::place::Place;
 use crate::checks::workload::pod_pending::way::{Nodes, Way};
 use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
 use crate::domain::kubernetes::held_update::is_ordered;
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
-use crate::domain::kubernetes::unschedulable::Reason;
+use crate::domain::kubernetes::unschedulable::{Reason, scarce_extended};
 use crate::domain::kubernetes::{network_plugin, scheduling};
 use crate::model::{Placeholder, ResourceRef};
 use crate::snapshot::aws::{Cluster, Nodegroup};

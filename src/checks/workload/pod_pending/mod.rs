@@ -20,7 +20,7 @@ use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{
-    Reason, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, unscheduled,
+    Reason, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, scarce, unscheduled,
 };
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
 use crate::domain::text::shorten::shorten;
@@ -238,17 +238,6 @@ fn shared_cause(reason: Reason, name: &str, message: &str, detail: &Detail) -> O
 fn said_taint(message: &str) -> String {
     let named = message.split_once("untolerated taint {").and_then(|(_, rest)| rest.split_once('}'));
     named.map_or_else(String::new, |(taint, _)| taint.trim().trim_end_matches(':').to_owned())
-}
-
-/// The resources that the scheduler names as insufficient.
-fn scarce(message: &str) -> BTreeSet<&str> {
-    let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
-    names.map(|n| n.trim_end_matches('.')).collect()
-}
-
-/// The one of them with a domain of its own: those are what a plugin announces.
-fn scarce_extended(message: &str) -> Option<&str> {
-    scarce(message).into_iter().find(|r| r.contains('/'))
 }
 
 /// The claim that the scheduler says does not exist.
