@@ -161,19 +161,56 @@ fn no_check_imports_another() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The files of a check's folder: which of them each imports. The folder's `mod.rs` stands on top.
-fn parts() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
-    let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+/// What the paths of a text begin with behind a prefix: `a` and `b` of `super::{a::X, b}`, `c` of `super::c::Y`.
+fn behind(code: &str, prefix: &str) -> BTreeSet<String> {
+    let word =
+        |text: &str| text.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
+        // The folder above the check's own.
+        if rest.starts_with("super::") || code[..at].ends_with("super::") {
+            continue;
+        }
+        let Some(group) = rest.strip_prefix('{') else {
+            found.insert(word(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let end = group.find(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth < 0
+        });
+        let mut depth = 0;
+        let parts = group[..end.unwrap_or(group.len())].split(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == ',' && depth == 0
+        });
+        found.extend(parts.map(word));
+    }
+    found
+}
+
+#[test]
+fn groups_of_imports_are_read() {
+    let code = "use super::{a::{X, Y}, b}; use super::c::Z; super::super::d();";
+    assert_eq!(behind(code, "super::").into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+}
+
+/// The files of a check's folder: which of them each imports, by whole paths and by `super`. The folder's `mod.rs` stands on top.
+type Parts = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
+
+fn parts() -> BTreeMap<String, Parts> {
+    let mut folders: BTreeMap<String, Parts> = BTreeMap::new();
     for (name, text) in all_sources() {
         let Some((folder, file)) = name.rsplit_once('/').filter(|(f, _)| f.matches('/').count() == 2) else { continue };
         if check_of(&name).is_none() || file == "tests.rs" {
             continue;
         }
-        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let below = format!("{folder}/");
-        let own = imports(text).into_iter().filter_map(|i| Some(i.strip_prefix(&below)?.split('/').next()?.to_owned()));
-        let own: BTreeSet<String> = own.map(|i| i.split("::").next().unwrap_or_default().to_owned()).collect();
-        folders.entry(folder.to_owned()).or_default().insert(file.trim_end_matches(".rs").to_owned(), own);
+        let text: String = code(text.split("#[cfg(test)]").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+        let whole = behind(&text, &format!("crate::{}::", folder.replace('/', "::")));
+        let near = if file == "mod.rs" { BTreeSet::new() } else { behind(&text, "super::") };
+        folders.entry(folder.to_owned()).or_default().insert(file.trim_end_matches(".rs").to_owned(), (whole, near));
     }
     folders
 }
@@ -182,20 +219,24 @@ fn parts() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
 fn the_parts_of_a_check_import_each_other_in_no_circle() {
     let mut wrong = Vec::new();
     for (folder, files) in parts() {
+        // Of `super` what is no file is an item of the `mod.rs`.
+        let named = |(whole, near): &(BTreeSet<String>, BTreeSet<String>)| {
+            whole.union(near).filter(|i| files.contains_key(*i)).cloned().collect::<Vec<_>>()
+        };
         for (file, own) in files.iter().filter(|(file, _)| *file != "mod") {
-            let above: Vec<_> = own.iter().filter(|i| !files.contains_key(*i)).collect();
+            let above: Vec<_> = own.0.iter().filter(|i| !files.contains_key(*i)).collect();
             if !above.is_empty() {
                 wrong.push(format!("{folder}/{file}.rs imports its mod.rs: {above:?}"));
             }
             let mut seen = BTreeSet::new();
-            let mut open: Vec<&String> = own.iter().collect();
+            let mut open = named(own);
             while let Some(next) = open.pop() {
-                if next == file {
+                if next == *file {
                     wrong.push(format!("{folder}/{file}.rs imports itself by way of others"));
                     break;
                 }
-                if seen.insert(next) {
-                    open.extend(files.get(next).into_iter().flatten());
+                if seen.insert(next.clone()) {
+                    open.extend(files.get(&next).into_iter().flat_map(named));
                 }
             }
         }
