@@ -177,12 +177,12 @@ fn behind(code: &str, prefix: &str) -> BTreeSet<String> {
             continue;
         };
         let mut depth = 0;
-        let end = group.find(|c| {
+        let end = group.find(|c: char| {
             depth += i32::from(c == '{') - i32::from(c == '}');
             depth < 0
         });
         let mut depth = 0;
-        let parts = group[..end.unwrap_or(group.len())].split(|c| {
+        let parts = group[..end.unwrap_or(group.len())].split(|c: char| {
             depth += i32::from(c == '{') - i32::from(c == '}');
             c == ',' && depth == 0
         });
