@@ -3,6 +3,7 @@
 mod agents;
 mod alertmanager;
 mod cache;
+mod certificate;
 mod cloud;
 mod common;
 mod config;
@@ -28,6 +29,7 @@ use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::stack;
+use crate::domain::text::tls_error::TlsFault;
 use crate::model::Program;
 use crate::text::pattern::pattern;
 
@@ -143,6 +145,8 @@ pub(crate) enum Class {
     Architecture,
     /// Something that it needs at its start does not answer.
     Unreached,
+    /// TLS with something that it needs at its start fails.
+    Certificate,
     /// Its object store answers, and refuses it.
     Store,
     /// Its copy of what it watches in the API server is not filled in time.
@@ -222,6 +226,8 @@ pub(crate) enum Detail {
     OldApi,
     /// What is not there.
     Absent(Thing),
+    /// What is wrong with TLS.
+    Tls(TlsFault),
 }
 
 /// Why a program ended.
@@ -252,9 +258,9 @@ pub(crate) struct Crash {
 }
 
 impl Crash {
-    /// The host that is not reached, and its port where that is said.
+    /// The host that is not reached or not trusted, and its port where that is said.
     pub(crate) fn unreached(&self) -> Option<(&str, Option<&str>)> {
-        let host = self.what.as_deref().filter(|_| self.class == Class::Unreached)?;
+        let host = self.what.as_deref().filter(|_| matches!(self.class, Class::Unreached | Class::Certificate))?;
         Some(host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port))))
     }
 
@@ -373,7 +379,8 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
 /// What it needed and did not reach, by its last words: what failed on the way did not end it.
 fn needed(lines: &[Line<'_>]) -> Option<Crash> {
     let telling = lines.iter().rev().filter(|l| !is_consequence(l.raw)).take(2);
-    telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..unreached::read(line)? }))
+    let read = |line: &Line<'_>| certificate::read(line).or_else(|| unreached::read(line));
+    telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..read(line)? }))
 }
 
 pub(crate) use flags::usage_of;

@@ -69,7 +69,7 @@ fn why(text: &str) -> Option<&'static str> {
 }
 
 /// The name or address that is not reached: that of the URL, before the one of the socket.
-fn host(text: &str) -> Option<String> {
+pub(super) fn host(text: &str) -> Option<String> {
     let url = pattern!(r#"(?:https?|postgres(?:ql)?|mysql|redis|mongodb|amqp)://(?:[^\s"'/@]*@)?([\w.-]+(?::\d+)?)"#);
     let socket = pattern!(r"dial \w+:? (?:lookup )?\[?([\w.:-]*[\w.-])\]?(?:[: ]|$)");
     let server = pattern!(

@@ -310,6 +310,12 @@ impl<'a> Case<'a> {
                 ));
             }
         }
+        if class == Class::Certificate
+            && let Some((host, _)) = self.crash.as_ref().and_then(Crash::unreached)
+            && let Some(service) = in_cluster(self.snap, host, namespace)
+        {
+            made = made.depends_on(ResourceRef::service(&service.namespace, &service.service));
+        }
         if matches!(class, Class::Unreached | Class::Plugin | Class::Database) {
             made = self.unreached(made);
         }

@@ -14,6 +14,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_beside, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::certificate::Certificate;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
     Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, look_at_blocks,
@@ -212,6 +213,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             pod: case.pod_name(),
             kept: Kept::of(&case.target),
         },
+        Class::Certificate => Way::Certificate(Certificate::of(case, crash)),
         // No disk of the node fails there.
         Class::Device if on_network(case) => other(case, is_previous(case)),
         Class::Device => Way::Device {
