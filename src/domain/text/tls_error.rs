@@ -104,7 +104,8 @@ impl TlsFault {
         ];
         let found = told.into_iter().find(|(_, words)| has(words))?.0;
         // Go says `has expired or is not yet valid`, and then which: `current time … is before …`.
-        let early = found == Self::Expired && text.contains("not yet valid: current time") && text.contains(" is before ");
+        let early =
+            found == Self::Expired && text.contains("not yet valid: current time") && text.contains(" is before ");
         Some(if early { Self::NotYetValid } else { found })
     }
 }
@@ -129,7 +130,10 @@ mod tests {
     fn each_language_has_its_words() {
         use TlsFault::{ClientCertificate, Expired, NotYetValid, Other, OtherName, PlainHttp, UnknownAuthority};
         for (text, fault) in [
-            ("tls: failed to verify certificate: x509: certificate signed by unknown authority", Some(UnknownAuthority)),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Some(UnknownAuthority),
+            ),
             (
                 "x509: certificate has expired or is not yet valid: current time 2026-11-30T10:00:00Z is after 2026-11-01T00:00:00Z",
                 Some(Expired),
@@ -147,7 +151,10 @@ mod tests {
                 "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate (_ssl.c:1007)",
                 Some(UnknownAuthority),
             ),
-            ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1007)", Some(Expired)),
+            (
+                "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1007)",
+                Some(Expired),
+            ),
             (
                 "ssl.SSLCertVerificationError: certificate verify failed: Hostname mismatch, certificate is not valid for 'a.b'.",
                 Some(OtherName),
@@ -157,7 +164,10 @@ mod tests {
                 "javax.net.ssl.SSLHandshakeException: PKIX path building failed: unable to find valid certification path to requested target",
                 Some(UnknownAuthority),
             ),
-            ("java.security.cert.CertificateException: No subject alternative DNS name matching es found.", Some(OtherName)),
+            (
+                "java.security.cert.CertificateException: No subject alternative DNS name matching es found.",
+                Some(OtherName),
+            ),
             ("Error: self-signed certificate in certificate chain", Some(UnknownAuthority)),
             ("curl: (60) SSL certificate problem: certificate has expired", Some(Expired)),
             ("invalid peer certificate: UnknownIssuer", Some(UnknownAuthority)),

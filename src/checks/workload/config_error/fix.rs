@@ -16,6 +16,7 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::{Settable, workload};
+use crate::domain::kubernetes::runtime_error;
 use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, Node};
@@ -159,6 +160,9 @@ enum Way {
     },
     Other {
         pod: String,
+        node: String,
+        /// The node is at fault, and another one could take the pod.
+        elsewhere: bool,
     },
 }
 
@@ -326,7 +330,11 @@ impl Case<'_> {
                     relieved: Relieved { instance, commands, region },
                 }
             }
-            Fault::Other => Way::Other { pod },
+            Fault::Other => Way::Other {
+                pod,
+                node: self.node(),
+                elsewhere: runtime_error::of_node(&self.said).is_some() && nodes::can_move(self.snap, self.pod),
+            },
         }
     }
 

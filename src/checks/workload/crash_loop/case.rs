@@ -31,6 +31,7 @@ use crate::domain::kubernetes::volumes;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator;
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
+use crate::domain::text::api_host::ApiHost;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
@@ -395,6 +396,11 @@ impl<'a> Case<'a> {
         }
         if let Some(pod) = host.and_then(|h| self.snap.pod_by_ip(h)) {
             return made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+        if let Some(api) = host.and_then(ApiHost::of) {
+            let region = api.region.as_deref().or(Identity::of(self.snap).region).unwrap_or_default();
+            let endpoint = endpoints::service_name(region, &api.service);
+            made = made.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", endpoint));
         }
         if said.contains("DNS") || said.contains("lookup ") {
             made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));
