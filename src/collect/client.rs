@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -308,7 +310,7 @@ async fn parse_page<T: DeserializeOwned + Send + 'static>(
     bytes: Vec<u8>,
 ) -> Result<PageParts<T>, FetchError> {
     let request = request.clone();
-    let parsed = tokio::task::spawn_blocking(move || match serde_json::from_slice::<Page<T>>(&bytes) {
+    let parsed = tokio::task::spawn_blocking(move || match read_page(&bytes) {
         Ok(Page { metadata, items: Some(items) }) => Ok((items, metadata.next, None)),
         // `"items": null` is how Go prints an empty list; anything else without items is not a list.
         Ok(Page { metadata, items: None }) if has_null_items(&bytes) => Ok((Vec::new(), metadata.next, None)),
@@ -316,6 +318,18 @@ async fn parse_page<T: DeserializeOwned + Send + 'static>(
         Err(error) => parse_leniently(&request, &bytes, &error),
     });
     parsed.await.expect("parsing does not panic")
+}
+
+/// Reads a page; the items of a long one side by side.
+fn read_page<T: DeserializeOwned + Send>(bytes: &[u8]) -> serde_json::Result<Page<T>> {
+    /// A list of this size takes milliseconds.
+    const LONG: usize = 1 << 20;
+    if bytes.len() < LONG {
+        return serde_json::from_slice(bytes);
+    }
+    let Page { metadata, items } = serde_json::from_slice::<Page<&RawValue>>(bytes)?;
+    let items = items.map(|all| all.par_iter().map(|item| serde_json::from_str(item.get())).collect());
+    Ok(Page { metadata, items: items.transpose()? })
 }
 
 /// What the API server says on the way to a program (`etcdserver: leader changed`) is not the program's answer.

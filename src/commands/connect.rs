@@ -18,7 +18,8 @@ use crate::domain::kubernetes::store::Store;
 use crate::model::{Fact, Params, Program};
 use crate::pages::{self, Invocation};
 use crate::snapshot::{Component, Snapshot};
-use crate::term::{Printer, Progress, interrupt, sanitize, sanitize_lines};
+use crate::term::interrupt::{INTERRUPTED, Termination};
+use crate::term::{Printer, Progress, sanitize, sanitize_lines};
 
 /// A session on a node that leads to a pod: it needs the SSM agent and AmazonSSMManagedInstanceCore on the node, and the
 /// Session Manager plugin here.
@@ -79,15 +80,14 @@ async fn connect(args: &Connect, printer: &Printer) -> anyhow::Result<u8> {
     }
     drop(sender);
     printer.stderr("Ctrl-C ends it");
-    let end = interrupt::terminated();
-    tokio::pin!(end);
+    let mut ended = Termination::listen();
     loop {
         tokio::select! {
             text = notices.recv() => match text {
                 Some(text) => printer.stderr(&format!("{} {}", Zoned::now().strftime("%H:%M:%S"), sanitize_lines(&text))),
                 None => return Ok(0),
             },
-            () = &mut end => return Ok(interrupt::INTERRUPTED),
+            () = ended.heard() => return Ok(INTERRUPTED),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rayon::prelude::*;
+
 use super::{Grades, beside, correlate, kept, logs, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
@@ -70,7 +72,7 @@ pub(super) fn run_files_graded(
     // Without a cluster beside them all that is found is of the files.
     let own = (!cluster_too && !snap.files_alone).then(|| {
         let files = std::mem::replace(&mut snap.manifests, Listing::cluster(Vec::new()));
-        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, snap, Aim::Files).findings).collect();
+        let before: Vec<Finding> = run_all(snap, checks, Aim::Files).into_iter().flat_map(|r| r.findings).collect();
         snap.manifests = files;
         before.into_iter().map(|f| f.fingerprint).collect()
     });
@@ -88,8 +90,8 @@ enum Aim {
 fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<String>, grades: &Grades) -> Report {
     let mut findings = Vec::new();
     let mut runs = Vec::new();
-    for check in checks {
-        let Ran { mut outcome, findings: mut found, unseen } = run_one(*check, snap, aim);
+    for (check, ran) in checks.iter().zip(run_all(snap, checks, aim)) {
+        let Ran { mut outcome, findings: mut found, unseen } = ran;
         found.retain(|f| !known.contains(&f.fingerprint));
         if found.is_empty() && matches!(outcome, Outcome::Findings(_)) {
             outcome = Outcome::Pass;
@@ -115,6 +117,11 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
         runs,
         stats: Stats::default(),
     }
+}
+
+/// Runs checks side by side, and says what came of each in their order: none depends on what another one found.
+fn run_all(snap: &Snapshot, checks: &[&dyn Check], aim: Aim) -> Vec<Ran> {
+    checks.par_iter().map(|check| run_one(*check, snap, aim)).collect()
 }
 
 /// What came of one check.

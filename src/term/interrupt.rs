@@ -112,24 +112,38 @@ fn press() {
     leave();
 }
 
-/// Waits until somebody else ends the program (SIGTERM), or its terminal is closed (SIGHUP): what took the terminal, or
-/// runs something, has to clean up first.
-#[cfg(unix)]
-pub async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = hangup.recv() => {}
-    }
+/// Hears that somebody else ends the program (SIGTERM), or that its terminal is closed (SIGHUP), from when it is made: what
+/// took the terminal, or runs something, has to clean up first. What comes while nobody waits is not lost.
+pub struct Termination {
+    #[cfg(unix)]
+    signals: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
 }
 
-/// There are no such signals.
-#[cfg(not(unix))]
-pub async fn terminated() {
-    std::future::pending().await
+impl Termination {
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Self { signals: signal(SignalKind::terminate()).ok().zip(signal(SignalKind::hangup()).ok()) }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for it; for ever where there are no such signals.
+    pub async fn heard(&mut self) {
+        #[cfg(unix)]
+        if let Some((term, hangup)) = &mut self.signals {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 #[expect(clippy::exit, reason = "another thread may wait for ever: nothing else ends it")]

@@ -23,7 +23,7 @@ use crate::companion::Wanted;
 use crate::history::{Board, lasted};
 use crate::model::Report;
 use crate::render::live::{Frame, LogLine, log_line};
-use crate::term::interrupt::{self, INTERRUPTED};
+use crate::term::interrupt::{INTERRUPTED, Termination};
 use crate::term::screen::{Key, Screen};
 use crate::term::{Calls, Printer, sanitize};
 
@@ -89,6 +89,7 @@ struct Session<'a> {
     /// How it stood last.
     verdict: String,
     journal: Journal,
+    ended: Termination,
     /// Of the next look only what changed is fetched.
     memory: Arc<Memory>,
 }
@@ -107,6 +108,7 @@ impl<'a> Session<'a> {
             log: Vec::new(),
             before: 0,
             verdict: String::new(),
+            ended: Termination::listen(),
             journal: Journal::new(Wanted::of(args.transcript.as_deref(), args.no_transcript)),
             memory: Arc::new(Memory::new(AWS_KEEP)),
         }
@@ -151,8 +153,6 @@ impl<'a> Session<'a> {
         doing: &dyn Fn() -> String,
     ) -> anyhow::Result<Waited<T>> {
         tokio::pin!(work);
-        let end = interrupt::terminated();
-        tokio::pin!(end);
         loop {
             self.draw(&doing())?;
             let left = self.args.span.map(|span| span.saturating_sub(self.began.elapsed()));
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
             let key = tokio::select! {
                 done = &mut work => return Ok(Waited::Done(done)),
                 () = over => return Ok(Waited::Leave(Leave::TimeOut)),
-                () = &mut end => return Ok(Waited::Leave(Leave::Interrupted)),
+                () = self.ended.heard() => return Ok(Waited::Leave(Leave::Interrupted)),
                 key = key => Some(key),
                 () = sleep_or_never(tick) => None,
             };

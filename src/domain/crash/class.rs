@@ -4,6 +4,7 @@ use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::api_error::Thing;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
+use crate::domain::text::tls_error::TlsFault;
 
 /// What made a program end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +113,8 @@ pub(crate) enum Class {
     Architecture,
     /// Something that it needs at its start does not answer.
     Unreached,
+    /// TLS with something that it needs at its start fails.
+    Certificate,
     /// Its object store answers, and refuses it.
     Store,
     /// Its copy of what it watches in the API server is not filled in time.
@@ -191,6 +194,8 @@ pub(crate) enum Detail {
     OldApi,
     /// What is not there.
     Absent(Thing),
+    /// What is wrong with TLS.
+    Tls(TlsFault),
 }
 
 /// Why a program ended.
@@ -221,9 +226,9 @@ pub(crate) struct Crash {
 }
 
 impl Crash {
-    /// The host that is not reached, and its port where that is said.
+    /// The host that is not reached or not trusted, and its port where that is said.
     pub(crate) fn unreached(&self) -> Option<(&str, Option<&str>)> {
-        let host = self.what.as_deref().filter(|_| self.class == Class::Unreached)?;
+        let host = self.what.as_deref().filter(|_| matches!(self.class, Class::Unreached | Class::Certificate))?;
         Some(host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port))))
     }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod alertmanager;
 mod cache;
+mod certificate;
 mod class;
 mod cloud;
 mod common;
@@ -78,7 +79,8 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
 /// What it needed and did not reach, by its last words: what failed on the way did not end it.
 fn needed(lines: &[Line<'_>]) -> Option<Crash> {
     let telling = lines.iter().rev().filter(|l| !is_consequence(l.raw)).take(2);
-    telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..unreached::read(line)? }))
+    let read = |line: &Line<'_>| certificate::read(line).or_else(|| unreached::read(line));
+    telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..read(line)? }))
 }
 
 /// What the exit code of a program says, where its log does not.

@@ -100,7 +100,7 @@ pub(crate) fn of_node(message: &str) -> Option<(&str, Known)> {
 }
 
 /// What stands behind the last layer.
-fn innermost(message: &str) -> Option<&str> {
+pub(crate) fn innermost(message: &str) -> Option<&str> {
     let last = LAYERS.iter().filter_map(|layer| message.rfind(layer).map(|at| at + layer.len())).max()?;
     let said = message[last..].lines().next().unwrap_or_default().trim();
     let said = said.strip_suffix(": unknown").unwrap_or(said);

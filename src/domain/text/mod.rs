@@ -17,5 +17,6 @@ pub(crate) mod send_error;
 pub(crate) mod shape;
 pub(crate) mod shorten;
 pub(crate) mod stack;
+pub(crate) mod tls_error;
 pub(crate) mod unreached;
 pub(crate) mod windows;

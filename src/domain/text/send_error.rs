@@ -2,6 +2,7 @@
 
 use crate::text::pattern::pattern;
 
+use super::tls_error::TlsFault;
 use super::unreached::Unreached;
 
 /// The family of a failed request.
@@ -84,26 +85,14 @@ impl SendFailure {
     }
 
     fn of_tls(text: &str) -> Option<Self> {
-        let has = |part: &str| text.contains(part);
-        if has("server gave HTTP response to HTTPS client") || has("first record does not look like a TLS handshake") {
-            return Some(Self::PlainHttp);
-        }
-        if has("certificate required")
-            || has("remote error: tls: bad certificate")
-            || has("remote error: tls: unknown certificate")
-        {
-            return Some(Self::ClientCertificate);
-        }
-        if has("certificate has expired") || has("is not yet valid") {
-            return Some(Self::Expired);
-        }
-        if has("signed by unknown authority") {
-            return Some(Self::UnknownAuthority);
-        }
-        if has("certificate is valid for") || has("not valid for any names") || has("doesn't contain any IP SANs") {
-            return Some(Self::OtherName);
-        }
-        (has("x509:") || has("tls: ")).then_some(Self::Tls)
+        Some(match TlsFault::read(text)? {
+            TlsFault::PlainHttp => Self::PlainHttp,
+            TlsFault::ClientCertificate => Self::ClientCertificate,
+            TlsFault::Expired | TlsFault::NotYetValid => Self::Expired,
+            TlsFault::UnknownAuthority => Self::UnknownAuthority,
+            TlsFault::OtherName => Self::OtherName,
+            TlsFault::Other => Self::Tls,
+        })
     }
 
     /// The status of an answer.

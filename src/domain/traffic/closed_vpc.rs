@@ -6,12 +6,13 @@ use crate::domain::aws::endpoints::{self, Fault, Need};
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::routing::{self, Family, Network};
+use crate::domain::kubernetes::ingress;
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Node;
+use crate::snapshot::kubernetes::{Node, ObjectReference};
 use crate::text::pattern::pattern;
 
 /// The nodes' part of a VPC without a way out.
@@ -141,6 +142,18 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
         let old = !event.is_within(RECENT, snap.collected_at);
+        if object.kind != "Pod" {
+            let service = failing_service(&event.message).filter(|_| !old);
+            let Some((service, waiting)) = service.and_then(|s| Some((s, waiting(snap, object)?))) else { continue };
+            let seen = Seen::ObjectEvent {
+                kind: object.kind.clone(),
+                namespace: object.namespace.clone(),
+                name: object.name.clone(),
+                message: event.message.clone(),
+            };
+            push(Symptom { service, seen, breaks: vec![waiting] });
+            continue;
+        }
         // What failed before a node was lost is of now as long as the pod waits.
         let Some(pod) = snap.pods.find(&object.namespace, &object.name).ok().flatten() else { continue };
         let waits = pod.status.phase == "Pending" || !pod.is_ready();
@@ -175,6 +188,29 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         }
     }
     all
+}
+
+/// A claim that has no volume yet, or what has no load balancer yet.
+fn waiting(snap: &Snapshot, object: &ObjectReference) -> Option<ResourceRef> {
+    let (namespace, name) = (object.namespace.as_str(), object.name.as_str());
+    match object.kind.as_str() {
+        "PersistentVolumeClaim" => {
+            let claim = snap.persistent_volume_claims.find(namespace, name).ok()??;
+            (claim.status.phase == "Pending").then(|| ResourceRef::pvc(namespace, name))
+        }
+        "Ingress" => {
+            let ingress = snap.ingresses.find(namespace, name).ok()??;
+            let waits = !ingress::has_address(&ingress.status.load_balancer);
+            waits.then(|| ingress::reference(&ingress.metadata))
+        }
+        "Service" => {
+            let service = snap.services.find(namespace, name).ok()??;
+            let waits = service.spec.kind.as_deref() == Some("LoadBalancer")
+                && !ingress::has_address(&service.status.load_balancer);
+            waits.then(|| ResourceRef::service(namespace, name))
+        }
+        _ => None,
+    }
 }
 
 /// The VPC CNI's daemon does not come up: it asks EC2 first, and keeps what it meets in a log of the node.

@@ -13,7 +13,7 @@ check! {
         id: "vpc-endpoint-missing", suite: Network, severity: Error,
         title: "an endpoint of an AWS API is missing in a VPC without internet",
         requires: [EksCluster, Nodes, Subnets, RouteTables, NatGateways, InternetGateways, VpcEndpoints],
-        uses: [EksNodegroups, SecurityGroups, Instances, Pods, Events, Workloads, PartLogs, CrashLogs, ComponentLogs],
+        uses: [EksNodegroups, SecurityGroups, Instances, Pods, PersistentVolumeClaims, Ingresses, Services, Events, Workloads, PartLogs, CrashLogs, ComponentLogs],
         fix: fix::Fix,
     }
 }

@@ -16,6 +16,8 @@ use crate::checks::{Check, check};
 use crate::domain::aws::csi_driver::{self, Controller};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::efs::{self, Unmade};
+use crate::domain::aws::endpoints;
+use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, provisioning_error};
@@ -151,6 +153,12 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     );
     let consumers = claims.iter().map(|c| unschedulable::consumer(&c.metadata.namespace, &c.metadata.name));
     finding = finding.depends_on_all(consumers);
+    // In a VPC without a way out, the endpoint that is missing is the cause.
+    if let Some((api, _)) = ApiHost::lost(said) {
+        let region = api.region.as_deref().or(Identity::of(snap).region).unwrap_or_default();
+        let endpoint = endpoints::service_name(region, &api.service);
+        finding = finding.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", endpoint));
+    }
     for resource in depends_on(snap, cause, claims, class_object(snap, class.as_deref())) {
         finding = finding.depends_on(resource);
     }

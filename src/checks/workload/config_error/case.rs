@@ -14,6 +14,8 @@ pub(super) struct Case<'a> {
     pub(super) pod: &'a Pod,
     pub(super) container: &'a Container,
     pub(super) fault: Fault,
+    /// What was said of it.
+    pub(super) said: String,
     pub(super) holder: Option<(Holder, String)>,
     pub(super) target: Target<'a>,
 }
@@ -31,7 +33,15 @@ impl<'a> Case<'a> {
             }
             _ => None,
         };
-        Self { snap, pod: stop.pod, container: stop.container, holder, fault, target: Target::of(snap, stop.pod) }
+        Self {
+            snap,
+            pod: stop.pod,
+            container: stop.container,
+            holder,
+            fault,
+            said: stop.said.clone(),
+            target: Target::of(snap, stop.pod),
+        }
     }
 
     /// Keys of the ConfigMap.

@@ -15,7 +15,7 @@ use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, keeper, workload};
 use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
-use crate::domain::kubernetes::{chart, env_key, nodes};
+use crate::domain::kubernetes::{chart, env_key, nodes, runtime_error};
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, Node};
 
@@ -162,7 +162,11 @@ impl Case<'_> {
                     relieved: Relieved { instance, commands, region },
                 }
             }
-            Fault::Other => Way::Other { pod },
+            Fault::Other => Way::Other {
+                pod,
+                node: self.node(),
+                elsewhere: runtime_error::of_node(&self.said).is_some() && nodes::can_move(self.snap, self.pod),
+            },
         }
     }
 

@@ -134,6 +134,9 @@ pub(super) enum Way {
     },
     Other {
         pod: String,
+        node: String,
+        /// The node is at fault, and another one could take the pod.
+        elsewhere: bool,
     },
 }
 

@@ -3,7 +3,9 @@
 use super::case::Case;
 use super::stops::Stop;
 use crate::domain::kubernetes::mounts::Holder;
+use crate::domain::kubernetes::runtime_error;
 use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
+use crate::domain::text::shorten::shorten;
 use crate::model::{Evidence, Finding};
 
 impl Case<'_> {
@@ -83,7 +85,20 @@ impl Case<'_> {
                     false => format!("it mounts a volume {name}, which its pod does not name"),
                 }
             }
-            Fault::Other => "the runtime refuses it".into(),
+            Fault::Other => self.refused(),
+        }
+    }
+
+    /// What the runtime meets, in its innermost words.
+    fn refused(&self) -> String {
+        let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+        match (runtime_error::of_node(&self.said), runtime_error::innermost(&self.said)) {
+            (Some((said, known)), _) => {
+                let meaning = known.meaning().map(|m| format!(" ({m})")).unwrap_or_default();
+                format!("the runtime of node {node} does not get it begun: {}{meaning}", shorten(said, 200))
+            }
+            (None, Some(said)) => format!("the runtime refuses it: {}", shorten(said, 200)),
+            (None, None) => "the runtime refuses it".into(),
         }
     }
 

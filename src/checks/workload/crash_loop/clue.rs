@@ -37,7 +37,7 @@ impl Clue {
         let is_panic = failing.cause.class() == Some(Class::Panic);
         let is_unknown = matches!(failing.cause, Cause::Unknown(..) | Cause::Ends(..) | Cause::Probe(_));
         if let Cause::Said(crash, _) = &failing.cause
-            && matches!(crash.class, Class::Unreached | Class::Cloud)
+            && matches!(crash.class, Class::Unreached | Class::Certificate | Class::Cloud)
         {
             // It only adds to what is told.
             let (named, value) = journal::aside(|| meant(snap, failing, crash));

@@ -10,8 +10,10 @@ use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::{foundation, own_store, webhooks};
 use crate::domain::prometheus::operator;
+use crate::domain::text::api_host::ApiHost;
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, ResourceRef};
@@ -64,6 +66,12 @@ impl Case<'_> {
                     &job.metadata.name,
                 ));
             }
+        }
+        if class == Class::Certificate
+            && let Some((host, _)) = self.crash.as_ref().and_then(Crash::unreached)
+            && let Some(service) = in_cluster(self.snap, host, namespace)
+        {
+            made = made.depends_on(ResourceRef::service(&service.namespace, &service.service));
         }
         if matches!(class, Class::Unreached | Class::Plugin | Class::Database) {
             made = self.unreached(made);
@@ -144,6 +152,11 @@ impl Case<'_> {
         }
         if let Some(pod) = host.and_then(|h| self.snap.pod_by_ip(h)) {
             return made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+        if let Some(api) = host.and_then(ApiHost::of) {
+            let region = api.region.as_deref().or(Identity::of(self.snap).region).unwrap_or_default();
+            let endpoint = endpoints::service_name(region, &api.service);
+            made = made.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", endpoint));
         }
         if said.contains("DNS") || said.contains("lookup ") {
             made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));

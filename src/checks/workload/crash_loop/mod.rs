@@ -2,6 +2,7 @@
 
 mod case;
 mod cause;
+mod certificate;
 mod clue;
 mod cluster;
 mod data;

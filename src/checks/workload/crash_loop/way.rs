@@ -7,6 +7,7 @@ use crate::checks::support::helm::Release;
 use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::{Kept, KeptMap};
 use crate::checks::support::volume::Repair;
+use crate::checks::workload::crash_loop::certificate::Certificate;
 use crate::checks::workload::crash_loop::clue::Named;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
 use crate::model::Placeholder;
@@ -523,6 +524,7 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    Certificate(Certificate),
     Cloud {
         advice: String,
         /// What is not there; empty where something else is wrong.

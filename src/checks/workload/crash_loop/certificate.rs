@@ -1,0 +1,84 @@
+//! What to do where TLS fails with something that a program needs at its start.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::checks::support::kept::Kept;
+use crate::checks::workload::crash_loop::case::Case;
+use crate::checks::workload::crash_loop::clue::Named;
+use crate::domain::crash::{Crash, Detail};
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::text::tls_error::TlsFault;
+
+/// Go and OpenSSL read all certificates of these folders; a further one adds to those of the image.
+const FOLDERS: &str = "/etc/ssl/certs:/etc/extra-ca";
+
+/// Values of the page.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Certificate {
+    /// `plain`, `client`, `expired`, `early`, `authority` or `name`.
+    fault: &'static str,
+    host: String,
+    /// Host and port; empty where there is no certificate to look at.
+    host_port: String,
+    reader_namespace: String,
+    /// The Service behind the host, where it is one of the cluster.
+    service: String,
+    service_namespace: String,
+    /// Mounts the CA and has a program of Go read it; empty where its log is not of Go, or an operator keeps the pod.
+    trust_patch: String,
+    container: String,
+    pod: String,
+    #[serde(flatten)]
+    named: Named,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+impl Certificate {
+    pub(super) fn of(case: &Case<'_>, crash: &Crash) -> Self {
+        let (host, port) = crash.unreached().unwrap_or_default();
+        let container = &case.failing.container.name;
+        let service = in_cluster(case.snap, host, case.namespace());
+        let is_go = crash.said.contains("x509:");
+        let is_init = case.failing.is_init;
+        let patch = || {
+            let list = if is_init { "initContainers" } else { "containers" };
+            let own = json!({
+                "name": container,
+                "env": [{"name": "SSL_CERT_DIR", "value": FOLDERS}],
+                "volumeMounts": [{"name": "extra-ca", "mountPath": "/etc/extra-ca", "readOnly": true}],
+            });
+            let spec = json!({"volumes": [{"name": "extra-ca", "configMap": {"name": "extra-ca"}}], list: [own]});
+            json!({"spec": {"template": {"spec": spec}}}).to_string()
+        };
+        let fault = match crash.detail {
+            Detail::Tls(TlsFault::PlainHttp) => "plain",
+            Detail::Tls(TlsFault::ClientCertificate) => "client",
+            Detail::Tls(TlsFault::Expired) => "expired",
+            Detail::Tls(TlsFault::NotYetValid) => "early",
+            Detail::Tls(TlsFault::OtherName) => "name",
+            _ => "authority",
+        };
+        let port = port.unwrap_or("443");
+        // The address itself is right where its certificate is not.
+        let named = match fault {
+            "plain" | "name" => case.clue.named(case.snap, case.failing, &case.target),
+            _ => Named::default(),
+        };
+        Self {
+            fault,
+            host: host.to_owned(),
+            host_port: if fault == "plain" { String::new() } else { format!("{host}:{port}") },
+            reader_namespace: case.namespace().to_owned(),
+            service: service.as_ref().map(|s| s.service.clone()).unwrap_or_default(),
+            service_namespace: service.map(|s| s.namespace).unwrap_or_default(),
+            trust_patch: if is_go && case.target.in_place() { patch() } else { String::new() },
+            container: container.clone(),
+            pod: case.pod_name(),
+            named,
+            kept: Kept::of(&case.target),
+        }
+    }
+}
