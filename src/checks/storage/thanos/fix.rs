@@ -219,7 +219,7 @@ fn prefix(pod: &Pod) -> String {
 }
 
 /// Who takes too little at once, and whether another version takes more.
-pub(super) fn message(of: Option<(&Pod, &Container)>) -> Way {
+fn message(of: Option<(&Pod, &Container)>) -> Way {
     let container = of.map(|(_, c)| c);
     let version = container.and_then(|c| tag_of(&c.image)).unwrap_or_default();
     let minor =
@@ -229,7 +229,7 @@ pub(super) fn message(of: Option<(&Pod, &Container)>) -> Way {
 }
 
 /// What a receiver's arguments say of its hashring.
-pub(super) fn hashring(snap: &Snapshot, receiver: Option<(&Pod, &Container)>) -> Way {
+fn hashring(snap: &Snapshot, receiver: Option<(&Pod, &Container)>) -> Way {
     let Some((pod, container)) = receiver else { return Way::Hashring { runs: String::new(), has_file: true } };
     let has_file = ["receive.hashrings-file", "receive.hashrings"].iter().any(|f| arguments::has_flag(container, f));
     let owner = snap.owner_ref(pod);
