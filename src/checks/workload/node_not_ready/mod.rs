@@ -14,7 +14,7 @@ use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::network_plugin;
-use crate::domain::kubernetes::nodes::{could_take, not_ready};
+use crate::domain::kubernetes::nodes::{could_take, nominated, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
@@ -135,12 +135,15 @@ fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
     !is_new && since.is_none_or(|s| s >= GRACE) && !leaving::node(snap, node)
 }
 
-/// Pods without a node that only nodes which are not Ready could take, this one among them.
+/// Pods without a node for which this one was made, or that only nodes which are not Ready could take, this one among them.
 fn waiting_for<'a>(snap: &'a Snapshot, node: &Node) -> Vec<&'a Pod> {
     let pods = snap.pods.items().unwrap_or_default().iter();
     let waiting = pods.filter(|p| concerns(snap, p) && unscheduled(snap, p).is_some());
     waiting
         .filter(|p| {
+            if nominated(snap, p).is_some_and(|n| n.metadata.name == node.metadata.name) {
+                return true;
+            }
             let near = could_take(snap, p);
             let kept = near
                 .iter()
