@@ -1,10 +1,13 @@
-//! A file system of EFS is not mounted on the pod's node.
+//! A file system of EFS is not mounted on the pod's node, or gives no answer any more.
+
+mod hangs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
@@ -24,7 +27,7 @@ check! {
         id: "efs-mount", suite: Storage, severity: Error,
         title: "a file system of EFS cannot be mounted",
         requires: [Pods, Events, PersistentVolumes],
-        uses: [Nodes, Instances, EksCluster, PersistentVolumeClaims],
+        uses: [Nodes, Instances, EksCluster, PersistentVolumeClaims, Workloads],
         fix: Fix,
     }
 }
@@ -59,6 +62,20 @@ enum Fix {
         #[serde(flatten)]
         of: Of,
         node: String,
+    },
+    Hangs {
+        #[serde(flatten)]
+        of: Of,
+        node: String,
+        container: String,
+        /// Where it is mounted.
+        path: String,
+        /// The driver's pods have a network each.
+        own_network: bool,
+        /// Something makes the pod again.
+        owned: bool,
+        #[serde(flatten)]
+        instance: Instance,
     },
 }
 
@@ -95,7 +112,9 @@ impl Check for EfsMount {
             let Some(waits) = waits(snap, pod, volumes) else { continue };
             groups.entry((waits.file_system().to_owned(), waits.fault)).or_default().push(waits);
         }
-        Ok(Diagnosis::Findings(groups.values().map(|all| finding(snap, all)).collect()))
+        let mut found: Vec<Finding> = groups.values().map(|all| finding(snap, all)).collect();
+        found.extend(hangs::findings(snap, volumes));
+        Ok(Diagnosis::Findings(found))
     }
 }
 
@@ -299,5 +318,51 @@ mod tests {
             &snap("MountVolume.SetUp failed for volume \"pv-efs\" : mount.nfs4: Connection timed out"),
         );
         assert!(steps(&found[0]).contains("--port 2049"), "{}", steps(&found[0]));
+    }
+
+    /// Grafana runs, and the driver's pod on its node was made at a time.
+    fn mounted(driver: &str, said: &str) -> Snapshot {
+        let mut snap = snapshot(json!({
+            "pods": [
+                {"metadata": {"name": "grafana-0", "namespace": "monitoring", "creationTimestamp": "2026-11-20T02:00:00Z",
+                        "ownerReferences": [{"kind": "StatefulSet", "name": "grafana", "controller": true}]},
+                    "spec": {"nodeName": "n1", "containers": [{"name": "grafana",
+                            "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]}],
+                        "volumes": [{"name": "storage", "persistentVolumeClaim": {"claimName": "grafana"}}]},
+                    "status": {"phase": "Running", "containerStatuses": [{"name": "grafana", "ready": false}],
+                        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-21T01:22:00Z"}]}},
+                {"metadata": {"name": "efs-csi-node-x", "namespace": "kube-system", "creationTimestamp": driver,
+                        "ownerReferences": [{"kind": "DaemonSet", "name": "efs-csi-node", "controller": true}]},
+                    "spec": {"nodeName": "n1", "containers": [{"name": "efs-plugin"}]},
+                    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}],
+            "events": [{"reason": "Unhealthy", "message": said, "lastTimestamp": "2026-11-21T01:59:00Z",
+                "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "grafana-0"}}],
+        }));
+        let set = json!({"metadata": {"name": "efs-csi-node", "namespace": "kube-system"}, "spec": {"template": {"spec":
+            {"containers": [{"name": "efs-plugin", "image": "eks/aws-efs-csi-driver:v1.6.0"}]}}}});
+        let mut set: crate::snapshot::kubernetes::Workload = serde_json::from_value(set).expect("a DaemonSet");
+        set.kind = "DaemonSet".into();
+        snap.workloads = Listing::cluster(vec![set]);
+        let node =
+            json!([{"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]);
+        snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
+        snap.persistent_volumes = snap("").persistent_volumes;
+        snap
+    }
+
+    #[test]
+    fn a_mount_hangs_once_the_pod_of_the_driver_is_another_one() {
+        let silent = "Readiness probe failed: Get \"http://10.0.1.5:3000/api/health\": context deadline exceeded";
+        let found = findings(&EfsMount, &mounted("2026-11-21T01:20:00Z", silent));
+        assert_eq!((found.len(), found[0].variant), (1, "hangs"));
+        assert!(found[0].message.contains("was replaced 40 minutes ago (efs-csi-node-x)"), "{}", found[0].message);
+        assert!(steps(&found[0]).contains("kubectl exec -n monitoring grafana-0 -c grafana -- ls /var/lib/grafana"));
+        for (driver, said) in [
+            ("2026-11-19T01:20:00Z", silent),
+            ("2026-11-21T00:20:00Z", silent),
+            ("2026-11-21T01:20:00Z", "Readiness probe failed: HTTP probe failed with statuscode: 503"),
+        ] {
+            assert!(findings(&EfsMount, &mounted(driver, said)).is_empty(), "{driver} {said}");
+        }
     }
 }
