@@ -8,8 +8,8 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::{index, ingress};
 use crate::domain::traffic::router_log::{self, Unheaded};
 use crate::model::{Evidence, Finding, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Ingress, Pod, Service};
+use crate::snapshot::{Platform, Snapshot};
 
 /// Annotations by which a load balancer is told to send it.
 const SENDS: &[&str] = &["aws-load-balancer-proxy-protocol", "proxy_protocol_v2.enabled=true"];
@@ -34,7 +34,8 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     if services.iter().any(|s| sends(s)) {
         return None;
     }
-    let service = services.first();
+    // How others are told is not known here.
+    let service = services.first().filter(|_| snap.platform == Platform::Eks);
     let mut own = ingress::of_stack(snap).filter(|i| router_log::serves(snap, i));
     let first: &Ingress = own.next()?;
     let object = Object::Ingress(first);
