@@ -2,6 +2,7 @@
 
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Instance;
@@ -209,7 +210,6 @@ pub(crate) fn left_aside<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Servi
     if !snap.pods.covers(namespace) {
         return None;
     }
-    let owner = snap.owner_ref(pod);
     let used = |name: &str| {
         let mut all = snap.pods.items().unwrap_or_default().iter();
         all.any(|p| p.metadata.namespace == *namespace && p.spec.account() == name)
@@ -219,7 +219,7 @@ pub(crate) fn left_aside<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Servi
     };
     let is_made_for_it = |other: &ServiceAccount| {
         let name = other.metadata.name.as_str();
-        owner.name() == name
+        owner_of(meta).is_some_and(|(_, owner)| owner == name)
             || meta.label("app.kubernetes.io/name") == Some(name)
             || same(other, "app.kubernetes.io/name") && same(other, "app.kubernetes.io/instance")
     };

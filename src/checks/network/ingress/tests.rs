@@ -253,7 +253,8 @@ fn pods_are_asked_in_the_protocol_that_they_speak() {
 fn unheaded(annotations: Value, client: &str) -> Snapshot {
     let mut snap = routed(&[]);
     let service = json!([
-        {"metadata": {"name": "grafana", "namespace": "monitoring"}, "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}},
+        {"metadata": {"name": "grafana", "namespace": "monitoring"}, "spec": {"type": "ClusterIP",
+            "selector": {"app": "grafana"}, "ports": [{"port": 80, "targetPort": 3000}]}},
         {"metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx", "annotations": annotations},
             "spec": {"type": "LoadBalancer", "selector": {"app": "ingress-nginx"}, "ports": [{"port": 80}]}}]);
     snap.services = Listing::cluster(serde_json::from_value(service).expect("Services"));

@@ -77,7 +77,7 @@ fn mounted(driver: &str, said: &str) -> Snapshot {
     snap.workloads = Listing::cluster(vec![set]);
     let node = json!([{"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]);
     snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
-    snap.persistent_volumes = snap("").persistent_volumes;
+    snap.persistent_volumes = self::snap("").persistent_volumes;
     snap
 }
 
