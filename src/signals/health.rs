@@ -1,8 +1,9 @@
 //! What AWS says of EKS add-ons, node groups and load balancer targets.
 
 use super::around;
+use crate::domain::aws::addon;
 use crate::domain::text::redact::redact;
-use crate::model::{Evidence, ResourceRef, Signal, SignalKind};
+use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{HealthIssue, TargetGroup, TargetHealth};
 
@@ -20,13 +21,10 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
             "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}{% if region %} --region {{ region }}{% endif %}",
         );
         let subject = ResourceRef::aws("eks", "addon", &addon.addon_name);
-        Some((
-            subject,
-            format!("EKS add-on {} {}", addon.addon_name, addon.status),
-            evidence,
-            said,
-            addon.addon_name.clone(),
-        ))
+        let title = format!("EKS add-on {} {}", addon.addon_name, addon.status);
+        // EKS counts late, and pods of nodes that are off: what is seen of the pods themselves says more.
+        let weight = if addon::only_counts(addon) && addon::has_its_pods(snap, addon) { Weight::Note } else { Weight::Weighs };
+        Some((subject, title, evidence, said, addon.addon_name.clone(), weight))
     });
     let groups = snap.eks_nodegroups().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|group| {
         let said = said(&group.status, &group.health.issues)?;
@@ -37,15 +35,18 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         );
         let subject = ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name);
         let title = format!("EKS node group {} {}", group.nodegroup_name, group.status);
-        Some((subject, title, evidence, said, group.nodegroup_name.clone()))
+        Some((subject, title, evidence, said, group.nodegroup_name.clone(), Weight::Weighs))
     });
     let region = snap.target.region.as_deref().unwrap_or_default();
     addons
         .chain(groups)
-        .map(|(subject, title, evidence, said, name)| {
+        .map(|(subject, title, evidence, said, name, weight)| {
             let evidence = evidence.with("cluster", &cluster).with("name", name).with("region", region);
             let judges = judges(&subject.name());
-            Signal::new(SignalKind::Health, subject, title, evidence).text(said).explained_by_checks(judges)
+            Signal::new(SignalKind::Health, subject, title, evidence)
+                .text(said)
+                .weight(weight)
+                .explained_by_checks(judges)
         })
         .chain(target_groups(snap))
         .collect()

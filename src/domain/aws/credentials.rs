@@ -2,6 +2,7 @@
 
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Instance;
@@ -199,6 +200,38 @@ pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
         Some(role) => Source::Irsa { role: role.to_owned(), injected: has("AWS_ROLE_ARN") },
         None => Source::Node,
     }
+}
+
+/// A ServiceAccount beside a pod that has a role, that is made for its program, and that no pod uses; and the role, where it
+/// was read.
+pub(crate) fn left_aside<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a ServiceAccount, Option<&'a str>)> {
+    let meta = &pod.metadata;
+    let (namespace, own) = (&meta.namespace, pod.spec.account());
+    if !snap.pods.covers(namespace) {
+        return None;
+    }
+    let used = |name: &str| {
+        let mut all = snap.pods.items().unwrap_or_default().iter();
+        all.any(|p| p.metadata.namespace == *namespace && p.spec.account() == name)
+    };
+    let same = |other: &ServiceAccount, label: &str| {
+        meta.label(label).is_some() && meta.label(label) == other.metadata.label(label)
+    };
+    let is_made_for_it = |other: &ServiceAccount| {
+        let name = other.metadata.name.as_str();
+        owner_of(meta).is_some_and(|(_, owner)| owner == name)
+            || meta.label("app.kubernetes.io/name") == Some(name)
+            || same(other, "app.kubernetes.io/name") && same(other, "app.kubernetes.io/instance")
+    };
+    let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
+    let here = snap.service_accounts.items().unwrap_or_default().iter().filter(|a| a.metadata.namespace == *namespace);
+    let mut found =
+        here.filter(|a| a.metadata.name != own && is_made_for_it(a) && !used(&a.metadata.name)).filter_map(|a| {
+            let associated = associations.iter().find(|of| of.is_of(namespace, &a.metadata.name));
+            let role = a.role_arn().or_else(|| associated?.role_arn.as_deref());
+            (associated.is_some() || role.is_some()).then_some((a, role))
+        });
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// Whether the metadata of a pod's instance reaches the pod.

@@ -190,6 +190,14 @@ pub(crate) enum ProvisioningFault {
     Other,
 }
 
+/// The snapshot that a claim is to be made from, where none of that name is in the claim's namespace:
+/// `error getting snapshot db-1 from api server: volumesnapshots.snapshot.storage.k8s.io "db-1" not found`.
+pub(crate) fn missing_snapshot(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("volumesnapshots.snapshot.storage.k8s.io \"")?;
+    let (name, rest) = rest.split_once('"')?;
+    rest.starts_with(" not found").then_some(name)
+}
+
 impl ProvisioningFault {
     /// Reads an error message of external-provisioner with the AWS error in it.
     pub(crate) fn classify(message: &str) -> Self {
@@ -338,6 +346,15 @@ mod tests {
 
     fn claim(name: &str) -> PersistentVolumeClaim {
         parsed(json!({"metadata": {"namespace": "monitoring", "name": name}}))
+    }
+
+    #[test]
+    fn the_snapshot_that_is_not_in_the_namespace() {
+        let said = "error getting handle for DataSource Type VolumeSnapshot by Name db-1: error getting snapshot db-1 from \
+                    api server: volumesnapshots.snapshot.storage.k8s.io \"db-1\" not found";
+        assert_eq!(missing_snapshot(said), Some("db-1"));
+        let forbidden = "volumesnapshots.snapshot.storage.k8s.io \"db-1\" is forbidden: User cannot get resource";
+        assert_eq!(missing_snapshot(forbidden), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
+use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
@@ -44,4 +45,13 @@ pub(crate) fn could_take<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Node> {
     let all = snap.nodes.items().unwrap_or_default().iter();
     all.filter(|n| !n.is_fargate() && scheduling::chosen_by(pod, n) && volumes.iter().all(|b| reaches(b.volume, n)))
         .collect()
+}
+
+/// The node that is not Ready and that Karpenter, or EKS Auto Mode, made for a pod, by its newest word:
+/// `Pod should schedule on: nodeclaim/default-26pwv, node/ip-10-0-1-2.ec2.internal`.
+pub(crate) fn nominated<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Node> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+    let newest = events.filter(|e| e.reason == "Nominated").max_by_key(|e| e.last_seen())?;
+    let name = newest.message.split([' ', ',']).find_map(|word| word.strip_prefix("node/"))?;
+    snap.nodes.named(name).ok().flatten().filter(|n| not_ready(n).is_some())
 }

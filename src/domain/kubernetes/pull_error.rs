@@ -179,6 +179,13 @@ impl Reason {
         asked.next()?.split_once("://")?.1.split('/').next()
     }
 
+    /// The host that was asked last, which may be another one than that of the image: registries lead on to where the parts lie.
+    pub(crate) fn asked(text: &str) -> Option<&str> {
+        let (_, request) = text.rsplit_once("failed to do request: ")?;
+        let url = request.split('"').map(|part| part.trim_end_matches('\\')).find(|part| part.starts_with("http"))?;
+        url.split_once("://")?.1.split(['/', '?']).next().filter(|host| !host.is_empty())
+    }
+
     /// The login that was sent was good once: that of a pull secret, since the kubelet renews its own.
     pub(crate) fn is_expired(text: &str) -> bool {
         text.to_ascii_lowercase().contains(EXPIRED)
@@ -226,6 +233,15 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_that_was_asked_last() {
+        let led_on = r#"failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://production.cloudflare.docker.com/registry-v2/data?verify=1": dial tcp 104.16.101.215:443: i/o timeout"#;
+        assert_eq!(Reason::asked(led_on), Some("production.cloudflare.docker.com"));
+        let own = r#"failed to do request: Head \"https://registry-1.docker.io/v2/grafana/grafana/manifests/12.1.0\": dial tcp: i/o timeout"#;
+        assert_eq!(Reason::asked(own), Some("registry-1.docker.io"));
+        assert_eq!(Reason::asked("failed to resolve reference: not found"), None);
+    }
 
     #[test]
     fn a_mirror_names_the_registry_that_it_stands_for() {

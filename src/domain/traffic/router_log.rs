@@ -151,6 +151,56 @@ fn owner<'a>(snap: &'a Snapshot, host: &str, address: Option<&str>) -> Option<&'
     by_pod.copied().or(if let [one] = of_host[..] { Some(one) } else { None })
 }
 
+/// It waits for a header of the PROXY protocol, and whoever asks sends none.
+#[derive(Debug, Clone)]
+pub(crate) struct Unheaded<'a> {
+    pub(crate) said: Lasting,
+    /// The last line that says so.
+    pub(crate) line: &'a str,
+    pub(crate) log: &'a ContainerLog,
+}
+
+/// Pods of it that are asked without that header. A connection that says nothing is the load balancer's health check, and pods
+/// of the cluster that ask past the load balancer say nothing of it.
+pub(crate) fn unheaded(snap: &Snapshot) -> Vec<Unheaded<'_>> {
+    if !serves_stack(snap) {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for log in snap.part_logs.iter().flatten().filter(|l| !l.previous && is_controller(&l.image)) {
+        if !log.text.contains("while reading PROXY protocol") {
+            continue;
+        }
+        let mut found: Option<Unheaded<'_>> = None;
+        let lines: Vec<&str> = log.text.lines().collect();
+        let begun = lines.iter().copied().enumerate().filter(|(_, line)| begins_otherwise(line));
+        for (_, line) in begun.filter(|(at, _)| !is_inside(snap, &lines[*at..])) {
+            let Some(age) = log_line::age(line, snap.collected_at).filter(|age| *age <= RECENT) else { continue };
+            let found = found.get_or_insert_with(|| Unheaded { said: Lasting::before(age), line, log });
+            found.said.add(age);
+            found.line = line;
+        }
+        all.extend(found.filter(|f| f.said.lasted() && f.said.is_within(STILL)));
+    }
+    all
+}
+
+/// `broken header: "GET / HTTP/1.1…`: what came is shown as it is, with its ends of lines.
+fn begins_otherwise(line: &str) -> bool {
+    let shown = line.split_once(r#"broken header: ""#).filter(|(before, _)| before.contains("[error]"));
+    shown.is_some_and(|(_, header)| !header.starts_with('"'))
+}
+
+/// Lines of a header that are shown at most.
+const SHOWN: usize = 40;
+
+/// Whoever asks is a pod of the cluster, or nginx itself: the client stands after the header, which has lines of its own.
+fn is_inside(snap: &Snapshot, lines: &[&str]) -> bool {
+    let end = lines.iter().take(SHOWN).find_map(|line| line.split_once("while reading PROXY protocol, client: "));
+    let client = end.and_then(|(_, rest)| rest.split([',', ' ']).next());
+    client.is_none_or(|address| address == "127.0.0.1" || snap.pod_by_ip(address).is_some())
+}
+
 /// Bytes of a request that was too large.
 pub(crate) fn body(line: &str) -> Option<u64> {
     line.split_once("too large body: ")?.1.split_whitespace().next()?.parse().ok()

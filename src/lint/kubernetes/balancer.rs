@@ -122,7 +122,8 @@ pub(crate) fn lint(object: &Node) -> Vec<Problem> {
         return Vec::new();
     }
     let Some(annotations) = Annotations::of(object) else { return Vec::new() };
-    let mut found = Vec::new();
+    let all = object.at(&["metadata", "annotations"]).and_then(Node::entries).unwrap_or_default();
+    let mut found: Vec<Problem> = all.iter().filter_map(|(key, _)| misplaced(key)).collect();
     for (name, (key, _)) in &annotations.0 {
         found.extend(misspelt(name, key));
         found.extend(word(&annotations, name));
@@ -138,6 +139,17 @@ pub(crate) fn lint(object: &Node) -> Vec<Problem> {
     found.extend(health_check(&annotations));
     found.extend(listeners(&annotations));
     found
+}
+
+/// A slip in what comes before the name.
+fn misplaced(key: &Node) -> Option<Problem> {
+    let text = key.as_str()?;
+    let (domain, name) = text.split_once('/')?;
+    if !is_slip(domain, PREFIX.trim_end_matches('/'), 2) {
+        return None;
+    }
+    let message = format!("the controller knows no annotation {text} and leaves it out ({PREFIX}{name}?)");
+    Some(Problem::new(key.place, format!("metadata.annotations.{text}"), message))
 }
 
 fn misspelt(name: &str, key: &Node) -> Option<Problem> {
@@ -346,5 +358,13 @@ mod tests {
         }
         let regions = format!("{ARN},{}", ARN.replace("eu-west-1", "us-east-1"));
         assert!(one("certificate-arn", &regions)[0].contains("these are of eu-west-1 and us-east-1"));
+    }
+
+    #[test]
+    fn a_slip_before_the_name_is_named() {
+        let found =
+            said("    alb.ingress.kuberentes.io/backend-protocol: HTTPS\n    nginx.ingress.kubernetes.io/a: b\n");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("alb.ingress.kubernetes.io/backend-protocol?"), "{found:?}");
     }
 }

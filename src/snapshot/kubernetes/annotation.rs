@@ -64,7 +64,8 @@ kept! {
 
 /// Beginnings of annotations that are read by their prefix, or as a group.
 const PREFIXES: &[&str] = &[
-    "alb.ingress.kubernetes.io/",
+    // Also with a slip in what follows: nobody reads it then.
+    "alb.ingress.",
     "argocd.argoproj.io/",
     "cert-manager.io/",
     "checksum/",

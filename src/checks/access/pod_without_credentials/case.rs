@@ -48,6 +48,8 @@ pub(super) struct Case<'a> {
 pub(super) enum Said<'a> {
     Log(&'a ContainerLog, &'a str),
     Event(&'a Event),
+    /// Nothing does: a container of the pod ends, which is told where its credentials are.
+    Ends(&'a Pod, &'a str),
 }
 
 impl<'a> Said<'a> {
@@ -56,6 +58,7 @@ impl<'a> Said<'a> {
         match self {
             Self::Log(log, _) => Some(&log.container),
             Self::Event(_) => None,
+            Self::Ends(_, container) => Some(container),
         }
     }
 
@@ -63,6 +66,7 @@ impl<'a> Said<'a> {
         match self {
             Self::Log(_, line) => line,
             Self::Event(event) => &event.message,
+            Self::Ends(..) => "",
         }
     }
 
@@ -70,6 +74,13 @@ impl<'a> Said<'a> {
         match self {
             Self::Log(log, line) => line_evidence(log, line.trim()),
             Self::Event(event) => event_evidence(event),
+            Self::Ends(pod, container) => Evidence::new(
+                format!("Pod {}/{}, container {container}", pod.metadata.namespace, pod.metadata.name),
+                "ends again and again; its environment has AWS_CONTAINER_CREDENTIALS_FULL_URI, the address of the agent",
+                "kubectl describe pod {{ pod }} -n {{ namespace }}",
+            )
+            .with("pod", &pod.metadata.name)
+            .with("namespace", &pod.metadata.namespace),
         }
     }
 }

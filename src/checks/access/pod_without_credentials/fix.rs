@@ -28,6 +28,17 @@ pub(super) enum Fix {
         /// The instance whose metadata reaches its pods; empty where that is not known.
         instance: String,
     },
+    OtherAccount {
+        #[serde(flatten)]
+        of: Of,
+        account: String,
+        /// The ServiceAccount that has the role.
+        holder: String,
+        /// What has the pods run as it; empty for what cannot be changed.
+        patch: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Restart {
         #[serde(flatten)]
         of: Of,

@@ -10,11 +10,13 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
-use crate::domain::aws::credentials::{self, Fault};
+use crate::domain::aws::addon::lacks_agent;
+use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::kubernetes::foundation;
 use crate::domain::text::log_line::age;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Gap, Program, ResourceRef};
-use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::kubernetes::{Container, Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
 use case::{Case, Said};
@@ -26,6 +28,10 @@ const LATEST: usize = 60;
 const LASTING: i64 = 900;
 /// So many lines of it are no passing thing.
 const OFTEN: usize = 3;
+/// So many restarts, too.
+const RESTARTS: u32 = 3;
+/// What Pod Identity puts into containers.
+const INJECTED: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
 check! {
     /// See the check's page.
@@ -70,6 +76,16 @@ impl Check for PodWithoutCredentials {
             let said = Said::Event(event);
             cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
         }
+        for (pod, container) in without_agent(snap) {
+            let owner = snap.owner_ref(pod);
+            // What it says itself tells more.
+            if cases.keys().any(|(known, kind)| *known == owner && *kind != case::kind(&Fault::Agent)) {
+                continue;
+            }
+            let key = (owner.clone(), case::kind(&Fault::Agent));
+            let (said, fault) = (Said::Ends(pod, container), Fault::Agent);
+            cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
+        }
         let findings = cases.values().map(Case::finding);
         Ok(Diagnosis::Findings(findings.collect()))
     }
@@ -110,6 +126,28 @@ fn told_by_events(snap: &Snapshot) -> Vec<(&Pod, &Event, Fault)> {
         found.extend(refused.next().map(|(event, fault)| (pod, event, fault)));
     }
     found
+}
+
+/// Parts of the cluster that end again and again, whose role comes from the agent of Pod Identity, which is not there: the VPC
+/// CNI keeps what it meets in a log of the node.
+fn without_agent(snap: &Snapshot) -> Vec<(&Pod, &str)> {
+    if !lacks_agent(snap) {
+        return Vec::new();
+    }
+    let parts = snap.pods.items().unwrap_or_default().iter().filter(|p| !p.is_ready() && foundation::is_part(p));
+    let associated = parts.filter(|p| {
+        !p.metadata.name.starts_with("ebs-csi-")
+            && matches!(credentials::source(snap, p), Source::PodIdentity { injected: true, .. })
+    });
+    let ends = |pod: &'_ Pod, name: &str| {
+        pod.status
+            .container_statuses
+            .iter()
+            .any(|s| s.name == name && s.restart_count >= RESTARTS && s.ended().is_some_and(|e| e.exit_code != 0))
+    };
+    let injected = |p: &'_ Pod, c: &Container| c.env(INJECTED).is_some() && ends(p, &c.name);
+    let found = associated.filter_map(|p| Some((p, p.spec.containers.iter().find(|c| injected(p, c))?.name.as_str())));
+    found.collect()
 }
 
 /// What passes by itself, as while a network comes up: one line of it tells nothing of now.

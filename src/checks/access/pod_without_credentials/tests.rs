@@ -178,3 +178,32 @@ fn an_audience_that_the_provider_does_not_take_is_added_to_the_one_of_the_partit
         "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF";
     assert!(text.contains(provider), "{text}");
 }
+
+#[test]
+fn a_role_that_is_given_to_an_account_as_which_nothing_runs() {
+    let none = "NoCredentialProviders: no valid providers in chain";
+    let with = |name: &str| {
+        let mut snap = snap(none, None, json!([]));
+        let mut accounts = snap.service_accounts.items().expect("accounts").to_vec();
+        accounts[0].metadata.name = "default".into();
+        let mut other = accounts[0].clone();
+        other.metadata.name = name.into();
+        accounts.push(other);
+        snap.service_accounts = Listing::cluster(accounts);
+        let mut pods = snap.pods.items().expect("pods").to_vec();
+        pods[0].spec.service_account_name = Some("default".into());
+        snap.pods = Listing::cluster(pods);
+        let association = json!([{"associationArn": "arn:aws:eks:eu-west-1:111122223333:podidentityassociation/c/a-1",
+            "namespace": "monitoring", "serviceAccount": name, "roleArn": "arn:aws:iam::111122223333:role/metrics"}]);
+        *snap.pod_identity_associations = Ok(serde_json::from_value(association).expect("an association"));
+        snap
+    };
+    let found = one(&with("agent"));
+    let told =
+        "role arn:aws:iam::111122223333:role/metrics is given to ServiceAccount monitoring/agent, as which no pod runs";
+    assert!(found.message.contains(told), "{}", found.message);
+    let patch = r#"{"spec":{"template":{"spec":{"serviceAccountName":"agent"}}}}"#;
+    assert!(steps(&found).contains(patch), "{}", steps(&found));
+    let found = one(&with("loki"));
+    assert!(!found.message.contains("as which no pod runs"), "it is another program's: {}", found.message);
+}

@@ -9,7 +9,7 @@ use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, is_kind};
 use crate::domain::kubernetes::proxy_env;
 use crate::model::{Evidence, Placeholder};
 use crate::snapshot::aws::{Instance, Role};
@@ -74,6 +74,9 @@ impl<'a> Case<'a> {
 
     /// No role of its own, and the node's cannot be had.
     pub(super) fn node(&self) -> Verdict {
+        if let Some((other, role)) = credentials::left_aside(self.snap, self.pod()) {
+            return self.other_account(&other.metadata.name, role);
+        }
         match credentials::metadata(self.snap, self.pod()) {
             Metadata::OutOfReach(instance) => Verdict {
                 fix: Fix::HopLimit {
@@ -112,6 +115,32 @@ impl<'a> Case<'a> {
                 ),
             ),
         }
+    }
+
+    /// The role is given to a ServiceAccount that is made for it, and it runs as another one.
+    fn other_account(&self, holder: &str, role: Option<&str>) -> Verdict {
+        let namespace = &self.pod().metadata.namespace;
+        let target = Target::of(self.snap, self.pod());
+        let set = json!({"serviceAccountName": holder});
+        let patch = match target.operator_kind() {
+            "" if !is_kind(&target.owner, &["Deployment", "StatefulSet", "DaemonSet"]) => String::new(),
+            "" => json!({"spec": {"template": {"spec": set}}}).to_string(),
+            _ => json!({"spec": set}).to_string(),
+        };
+        let role = role.map(|r| format!("role {r}")).unwrap_or_else(|| "a role".to_owned());
+        self.plain(
+            Fix::OtherAccount {
+                of: self.of(),
+                account: self.account().to_owned(),
+                holder: holder.to_owned(),
+                patch,
+                kept: Kept::of(&target),
+            },
+            format!(
+                "gets no AWS credentials: it runs as {}, which has no role, and {role} is given to ServiceAccount {namespace}/{holder}, as which no pod runs",
+                self.who()
+            ),
+        )
     }
 
     /// The container whose words it is, where its environment sends requests for the agent through a proxy: which one.

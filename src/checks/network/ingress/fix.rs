@@ -104,6 +104,28 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Kept,
         annotation: String,
+        /// All nodes are of Fargate, where node ports lead nowhere.
+        fargate: bool,
+    },
+    Protocol {
+        #[serde(flatten)]
+        of: Kept,
+        target_kind: &'static str,
+        target_name: String,
+        annotation: String,
+        protocol: &'static str,
+        /// An annotation that the controller does not read, as kubectl takes it away; empty where there is none.
+        strange: String,
+        pod: String,
+    },
+    ProxyProtocol {
+        #[serde(flatten)]
+        of: Common,
+        /// The Service whose load balancer sends to nginx; empty where it is none.
+        service: String,
+        config_map: String,
+        /// Who keeps the Service and the ConfigMap.
+        managed: String,
     },
     InstanceTargets {
         #[serde(flatten)]

@@ -7,11 +7,13 @@ mod object;
 mod objects;
 mod refused;
 mod routed;
+mod sent;
 mod subnets;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod told;
+mod unheaded;
 mod unreached;
 
 use crate::checks::{Check, check};
@@ -44,9 +46,11 @@ impl Check for IngressBroken {
         }
         let mut found = objects::findings(snap);
         found.extend(refused::findings(snap));
+        found.extend(sent::findings(snap));
         found.extend(targets::findings(snap));
         found.extend(names::findings(snap));
         found.extend(routed::findings(snap));
+        found.extend(unheaded::findings(snap));
         Ok(Diagnosis::Findings(found))
     }
 }

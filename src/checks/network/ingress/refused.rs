@@ -121,7 +121,11 @@ impl Told<'_> {
             }
             Refusal::NodePort => {
                 let why = "its targets are instances, and its Service has no node port".to_owned();
-                (Fix::NodePort { of: self.object.kept(of), annotation: self.object.target_type() }, why, None)
+                (
+                    Fix::NodePort { of: self.object.kept(of), annotation: self.object.target_type(), fargate: false },
+                    why,
+                    None,
+                )
             }
             Refusal::OutsideVpc => {
                 let why = "its targets are pods, whose addresses are not the VPC's: the network plugin keeps them in an overlay".to_owned();

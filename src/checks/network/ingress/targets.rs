@@ -3,6 +3,7 @@
 use super::IngressBroken;
 use super::fix::Fix;
 use super::object::{Object, object_evidence};
+use super::sent;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::balancer::TargetFault;
 use crate::domain::aws::firewall::{Firewall, Verdict};
@@ -72,6 +73,12 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     let fault =
         TargetFault::of(state.reason.as_deref().unwrap_or_default(), state.description.as_deref().unwrap_or_default())?;
     let (service, pod) = service_of(snap, object, first)?;
+    // What it speaks and the pod does not is told as such.
+    if let Object::Ingress(one) = object
+        && sent::mismatches(snap, one).iter().any(|m| m.service.metadata.name == service.metadata.name)
+    {
+        return None;
+    }
     let path = group.health_check_path.as_deref().unwrap_or("/");
     let wanted = group.matcher.as_ref().and_then(|m| m.http_code.as_deref()).unwrap_or("200");
     let port = health_port(group, first);

@@ -211,3 +211,80 @@ fn a_port_at_which_nothing_listens_is_led_to_the_right_one() {
     let unknown = with(&mut snap, json!(null), json!([]));
     assert!(steps(&unknown).contains("kubectl edit service grafana -n monitoring"), "{}", steps(&unknown));
 }
+
+#[test]
+fn pods_are_asked_in_the_protocol_that_they_speak() {
+    let with = |annotations: Value, scheme: Option<&str>| {
+        let mut one = ingress("alb", "grafana", true);
+        one["metadata"]["annotations"] = annotations;
+        let mut snap = snap(one, json!([]));
+        let mut pods = snap.pods.items().expect("pods").to_vec();
+        let probe = pods[0].spec.containers[0].readiness_probe.as_mut().and_then(|p| p.http_get.as_mut());
+        probe.expect("a probe").scheme = scheme.map(str::to_owned);
+        snap.pods = Listing::cluster(pods);
+        snap
+    };
+    let https = json!({"alb.ingress.kubernetes.io/backend-protocol": "HTTPS"});
+    let quiet = |snap: &Snapshot| findings(&IngressBroken, snap).is_empty();
+    assert!(quiet(&with(https.clone(), Some("HTTPS"))));
+    assert!(quiet(&with(json!({}), Some("HTTP"))) && quiet(&with(json!({}), None)));
+
+    let found = one(&with(https.clone(), None));
+    assert!(found.message.contains("in HTTPS") && found.message.contains("they speak HTTP on port 3000"));
+    let command =
+        "kubectl annotate ingress grafana -n monitoring alb.ingress.kubernetes.io/backend-protocol=HTTP --overwrite";
+    assert!(steps(&found).contains(command), "{}", steps(&found));
+
+    let misspelt = json!({"alb.ingress.kuberentes.io/backend-protocol": "HTTPS"});
+    let found = one(&with(misspelt, Some("HTTPS")));
+    assert!(found.message.contains("alb.ingress.kuberentes.io/backend-protocol is none that its controller reads"));
+    assert!(steps(&found).contains("alb.ingress.kuberentes.io/backend-protocol-"), "{}", steps(&found));
+
+    // The Service's own word goes first.
+    let mut own = with(https, None);
+    let mut services = own.services.items().expect("services").to_vec();
+    let name = "alb.ingress.kubernetes.io/backend-protocol".to_owned();
+    services[0].metadata.annotations.insert(name, "HTTP".into());
+    own.services = Listing::cluster(services);
+    assert!(quiet(&own));
+}
+
+/// ingress-nginx that waits for a header of the PROXY protocol.
+fn unheaded(annotations: Value, client: &str) -> Snapshot {
+    let mut snap = routed(&[]);
+    let service = json!([
+        {"metadata": {"name": "grafana", "namespace": "monitoring"}, "spec": {"type": "ClusterIP",
+            "selector": {"app": "grafana"}, "ports": [{"port": 80, "targetPort": 3000}]}},
+        {"metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx", "annotations": annotations},
+            "spec": {"type": "LoadBalancer", "selector": {"app": "ingress-nginx"}, "ports": [{"port": 80}]}}]);
+    snap.services = Listing::cluster(serde_json::from_value(service).expect("Services"));
+    let mut pods = snap.pods.items().expect("pods").to_vec();
+    let router = json!({"metadata": {"name": "ingress-nginx-controller-0", "namespace": "ingress-nginx",
+        "labels": {"app": "ingress-nginx"}}, "spec": {"containers": [{"name": "controller",
+        "image": "registry.k8s.io/ingress-nginx/controller:v1.11.3", "args": ["--configmap=$(POD_NAMESPACE)/nginx"]}]},
+        "status": {"phase": "Running", "podIP": "10.0.1.9", "conditions": [{"type": "Ready", "status": "True"}]}});
+    pods.push(serde_json::from_value(router).expect("a pod"));
+    snap.pods = Listing::cluster(pods);
+    let line = |at: &str| {
+        format!(
+            "2026/11/21 {at} [error] 34#34: *8 broken header: \"GET / HTTP/1.1\r\nHost: grafana.example.com\r\n\r\n\" while reading PROXY protocol, client: {client}, server: 0.0.0.0:80"
+        )
+    };
+    let text = ["01:50:00", "01:52:00", "01:54:00"].map(line).join("\n");
+    if let Ok(logs) = snap.part_logs.as_mut() {
+        logs[0].text = text.as_str().into();
+    }
+    snap
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_that_nobody_sends() {
+    let found = one(&unheaded(json!({}), "10.0.9.1"));
+    assert!(found.message.contains("waits for a header of the PROXY protocol"), "{}", found.message);
+    let told = steps(&found);
+    assert!(told.contains("kubectl annotate service ingress-nginx-controller -n ingress-nginx"), "{told}");
+    assert!(told.contains("kubectl patch configmap nginx -n ingress-nginx"), "{told}");
+    let sends = json!({"service.beta.kubernetes.io/aws-load-balancer-proxy-protocol": "*"});
+    assert!(findings(&IngressBroken, &unheaded(sends, "10.0.9.1")).is_empty(), "somebody else asks without it");
+    assert!(findings(&IngressBroken, &unheaded(json!({}), "10.0.1.5")).is_empty(), "a pod asks past the load balancer");
+}

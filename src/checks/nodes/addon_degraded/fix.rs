@@ -14,7 +14,7 @@ use crate::domain::aws::{oidc_provider, trust};
 use crate::domain::kubernetes::{not_created, scheduling, webhook_call};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Addon, PodIdentityAssociation};
-use crate::snapshot::kubernetes::ServiceAccount;
+use crate::snapshot::kubernetes::{ServiceAccount, Workload};
 
 /// Letters that the name of a role may have.
 const LONGEST_ROLE: usize = 64;
@@ -85,6 +85,15 @@ enum Way {
         kubernetes: String,
         kept: Vec<String>,
     },
+    Objects {
+        kubernetes: String,
+        /// The object that is refused, as kubectl takes it.
+        object: Option<String>,
+        /// It is there, and no pod comes of it.
+        is_idle: bool,
+        #[serde(flatten)]
+        update: Update,
+    },
     Admission(Update),
     Webhook {
         webhook: String,
@@ -105,7 +114,12 @@ enum Way {
     Stuck(Pods),
     Delete(Update),
     Other(Pods),
-    Artefact(Pods),
+    Artefact {
+        /// Pods are on their way, and are just waited for.
+        rolling: bool,
+        #[serde(flatten)]
+        pods: Pods,
+    },
 }
 
 /// An update of the add-on to what it is.
@@ -176,6 +190,7 @@ impl Subject<'_> {
                 Way::Refused { slow: self.not_made().is_some_and(|(_, said)| not_created::is_slow(said)) }
             }
             Cause::Version => Way::Version { kubernetes: self.kubernetes(), kept: kept(self.addon) },
+            Cause::Objects => self.objects(),
             Cause::Admission => Way::Admission(self.update()),
             Cause::Webhook => Way::Webhook { webhook: self.webhook(), update: self.update() },
             Cause::CertManager => Way::CertManager(self.update()),
@@ -196,12 +211,28 @@ impl Subject<'_> {
             Cause::Stuck => Way::Stuck(self.pods()),
             Cause::Delete => Way::Delete(self.update()),
             Cause::Other => Way::Other(self.pods()),
-            Cause::Artefact => Way::Artefact(self.pods()),
+            Cause::Artefact => Way::Artefact { rolling: self.is_rolling(), pods: self.pods() },
         }
     }
 
     fn update(&self) -> Update {
         Update { version: self.addon.map(|a| a.addon_version.clone()).unwrap_or_default(), kept: kept(self.addon) }
+    }
+
+    fn objects(&self) -> Way {
+        let object = self.addon.iter().flat_map(|a| &a.health.issues).find_map(|i| addon::invalid(&i.message));
+        let namespace = addon::namespace(self.name);
+        let is_it = |w: &&Workload| {
+            let name = format!("{}.apps/{}", w.kind.to_ascii_lowercase(), w.metadata.name);
+            w.metadata.namespace == namespace && object.as_ref() == Some(&name)
+        };
+        let there = self.snap.workloads.items().unwrap_or_default().iter().find(is_it);
+        Way::Objects {
+            kubernetes: self.kubernetes(),
+            is_idle: there.is_some_and(|w| w.desired() == 0 && self.snap.pods_of_workload(w).next().is_none()),
+            object,
+            update: self.update(),
+        }
     }
 
     /// The webhook that could not be called.

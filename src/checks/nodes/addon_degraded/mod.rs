@@ -2,6 +2,8 @@
 
 mod fix;
 mod part;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 
@@ -89,6 +91,8 @@ enum Cause {
     Refused,
     /// Its version does not fit the cluster's.
     Version,
+    /// An object as this version writes it is refused: it is not valid here, or cannot be changed into it.
+    Objects,
     /// An admission webhook refuses its objects.
     Admission,
     /// An admission webhook that is asked about its objects cannot be called.
@@ -166,6 +170,10 @@ impl Subject<'_> {
         !self.parts.is_empty() && !self.is_short()
     }
 
+    fn is_rolling(&self) -> bool {
+        self.parts.iter().any(Part::is_rolling)
+    }
+
     fn is_stuck(&self) -> bool {
         let since = self.addon.and_then(|a| a.modified_at.as_deref()).and_then(|t| t.parse::<Timestamp>().ok());
         since.is_some_and(|t| self.snap.seconds_since(t) > WORKING)
@@ -199,6 +207,11 @@ impl Subject<'_> {
                 "is {status} ({why}); whether its pods are missing on nodes that run cannot be told, for the nodes could \
                  not be read"
             );
+            return Verdict { severity: Severity::Info, cause: Cause::Artefact, what };
+        }
+        if status == "DEGRADED" && counted && self.works() && self.is_rolling() {
+            let what =
+                format!("is {status} ({why}); pods of it were made within the last minutes, and are on their way");
             return Verdict { severity: Severity::Info, cause: Cause::Artefact, what };
         }
         // EKS counts the pods of nodes that are off, of warm pools for example: that is no fault of the driver.
@@ -352,6 +365,7 @@ fn cause_of(issue: &HealthIssue) -> Cause {
         "AddonPermissionFailure" => Cause::Permission,
         "InsufficientNumberOfReplicas" => Cause::Replicas,
         "UnsupportedAddonVersion" => Cause::Version,
+        "UnsupportedAddonModification" => Cause::Objects,
         "AdmissionRequestDenied" => Cause::Admission,
         "K8sResourceNotFound" => Cause::ResourceMissing,
         "ClusterUnreachable" | "InternalFailure" => Cause::Retry,

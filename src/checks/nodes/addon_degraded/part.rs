@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::aws::addon;
+use crate::domain::aws::addon::{self, ROLLOUT};
 use crate::domain::kubernetes::unschedulable::for_fargate;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -11,8 +11,6 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{Event, Pod, Workload};
 
-/// Seconds for which a workload may be without all its pods: a rollout takes some.
-const ROLLOUT: i64 = 300;
 /// Letters of what the kubelet says that are shown.
 const QUOTED: usize = 200;
 
@@ -53,6 +51,11 @@ impl Part<'_> {
     pub(super) fn missing(&self) -> usize {
         let short = self.workload.desired().saturating_sub(self.workload.ready()) as usize;
         if self.young { 0 } else { short.saturating_sub(self.on_dead_nodes + self.on_fargate) }
+    }
+
+    /// Pods are missing whose turn has just come.
+    pub(super) fn is_rolling(&self) -> bool {
+        self.young && self.workload.desired() > self.workload.ready()
     }
 
     /// Nothing of it works.

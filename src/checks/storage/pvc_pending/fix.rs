@@ -78,6 +78,9 @@ enum Way {
     },
     Source {
         pvc: String,
+        /// The snapshot that it names, where there is none in its namespace.
+        missing: Option<String>,
+        provisioner: String,
     },
     Zone {
         class: String,
@@ -295,7 +298,14 @@ impl Case<'_> {
                 Way::Provisioning { driver: Driver::of(controller), pvc, provisioner: other, local_path }
             }
             Refusal::Quota => Way::Quota { is_ebs, pvc, region: Place::of(self.snap).region },
-            Refusal::Source => Way::Source { pvc },
+            Refusal::Source => {
+                let said = self.claims.iter().find_map(|c| claims::provisioning_error(self.snap, c));
+                Way::Source {
+                    pvc,
+                    missing: said.and_then(|e| claims::missing_snapshot(&e.message)).map(str::to_owned),
+                    provisioner: object.map_or_else(|| "<driver>".to_owned(), |c| c.provisioner.clone()),
+                }
+            }
             Refusal::Topology => Way::Topology { class },
             Refusal::Zone => Way::Zone { class, pvc },
         }

@@ -20,7 +20,7 @@ use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::{csi_node, ebs};
-use crate::domain::kubernetes::claims::{self, provisioning_error};
+use crate::domain::kubernetes::claims::{self, missing_snapshot, provisioning_error};
 use crate::domain::kubernetes::unschedulable;
 use crate::domain::text::api_host::ApiHost;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -130,6 +130,13 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     let denied = Denied::read(said);
     if let (Cause::ProvisioningFailed(Refusal::Stranger), Some((api, lost))) = (cause, ApiHost::lost(said)) {
         why = format!("the driver does not reach {} ({}): it {}", api.title(), api.host, lost.words());
+    }
+    if let (Cause::ProvisioningFailed(Refusal::Source), Some(name)) = (cause, missing_snapshot(said)) {
+        why = format!(
+            "it is to be made from VolumeSnapshot {name}, and namespace {} has none of that name (a snapshot can be used \
+             in its own namespace alone)",
+            first.metadata.namespace
+        );
     }
     if *cause == Cause::ProvisioningFailed(Refusal::Denied) {
         why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));

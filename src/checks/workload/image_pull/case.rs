@@ -28,6 +28,10 @@ pub(super) enum Cause {
     NotFound,
     /// The repository of ECR does not have it.
     EcrNotFound,
+    /// The same of one that looks like a pull-through cache.
+    EcrCached,
+    /// ECR's cache leads the node on to where the image comes from, and that is not reached.
+    EcrLedOn,
     /// A login is missing or refused.
     Unauthorized,
     /// A login of ECR is missing, or past its time.
@@ -77,6 +81,8 @@ pub(super) struct Case<'a> {
     pub(super) node: Option<&'a Node>,
     /// The login that was sent is past its time.
     pub(super) is_late: bool,
+    /// The host that was asked last.
+    pub(super) asked: Option<String>,
     /// The mirror of the nodes that was asked instead of the registry.
     pub(super) mirror: Option<String>,
     /// What the template names instead, and who changed it.
@@ -129,6 +135,7 @@ impl<'a> Case<'a> {
         Self {
             rewritten: Rewritten::of(snap, pod, container),
             is_late,
+            asked: Reason::asked(&failures[0].said).map(str::to_owned),
             mirror,
             snap,
             pod,
@@ -154,6 +161,7 @@ impl<'a> Case<'a> {
         match self.reason {
             // Where a login is missing, it is the same for either name.
             Reason::NotFound if self.rewritten.is_some() => Cause::Rewritten,
+            Reason::NotFound if self.cache_prefix().is_some() => Cause::EcrCached,
             Reason::NotFound if ecr.is_some() => Cause::EcrNotFound,
             Reason::NotFound => Cause::NotFound,
             // A slip in the name of a public repository reads like a private one.
@@ -164,6 +172,7 @@ impl<'a> Case<'a> {
                 Some(_) => Cause::EcrAuth,
                 None => Cause::Unauthorized,
             },
+            Reason::Network | Reason::Dns if self.led_on().is_some() => Cause::EcrLedOn,
             Reason::Network | Reason::Dns if ecr.is_some() && !self.missing_endpoints().is_empty() => {
                 Cause::EcrEndpoints
             }
@@ -181,6 +190,27 @@ impl<'a> Case<'a> {
             Reason::Kubelet => Cause::PullRate,
             Reason::Other => Cause::Other,
         }
+    }
+
+    /// What the repository begins with, where that looks like the prefix of a pull-through cache of ECR: the name of the registry
+    /// for which it stands, and the repository there.
+    pub(super) fn cache_prefix(&self) -> Option<&str> {
+        const SIGNS: &[&str] =
+            &["docker", "quay", "ghcr", "github", "gitlab", "k8s", "kubernetes", "ecr-public", "cache", "mirror"];
+        let image = self.image.as_ref().filter(|i| i.ecr().is_some())?;
+        // EKS' own registries have no caches.
+        if self.is_foreign(self.account()) || self.cluster_account().is_none_or(|own| own != self.account()) {
+            return None;
+        }
+        let (prefix, rest) = image.repository.split_once('/')?;
+        let lower = prefix.to_ascii_lowercase();
+        (!rest.is_empty() && SIGNS.iter().any(|sign| lower.contains(sign))).then_some(prefix)
+    }
+
+    /// The host to which ECR leads the node on.
+    pub(super) fn led_on(&self) -> Option<&str> {
+        self.image.as_ref()?.ecr()?;
+        self.asked.as_deref().filter(|host| !host.contains(".amazonaws.com"))
     }
 
     /// The pull secret holds a login of ECR that is past its twelve hours.

@@ -66,6 +66,22 @@ impl Case<'_> {
                 Way::NotFound { repository_url: self.repository_url(), running: running(), set: self.set_image() }
             }
             Cause::EcrNotFound => Way::EcrNotFound { running: running(), set: self.set_image(), ecr: ecr() },
+            Cause::EcrCached => Way::EcrCached {
+                running: running(),
+                set: self.set_image(),
+                prefix: self.cache_prefix().unwrap_or_default().to_owned(),
+                node_role: self.node_role().unwrap_or("<node-role>").to_owned(),
+                import_policy: self.import_policy(),
+                fargate: self.node.is_some_and(Node::is_fargate),
+                ecr: ecr(),
+            },
+            Cause::EcrLedOn => Way::EcrLedOn {
+                current: current(),
+                registry: self.host().to_owned(),
+                asked: self.led_on().unwrap_or_default().to_owned(),
+                node: self.node_name().to_owned(),
+                ecr: ecr(),
+            },
             Cause::InvalidName => Way::InvalidName { current: current(), running: running(), set: self.set_image() },
             Cause::Never => self.never(),
             Cause::RateLimit => Way::RateLimit {
@@ -117,7 +133,7 @@ impl Case<'_> {
                 cluster_region: self.cluster_region(),
             },
             Cause::Network => Way::Network {
-                host: self.host().to_owned(),
+                host: self.asked.as_deref().unwrap_or_else(|| self.host()).to_owned(),
                 node: self.node_name().to_owned(),
                 pod: pod(),
                 subnet: Placement::new(self.snap).of_pod(self.pod).map(str::to_owned),

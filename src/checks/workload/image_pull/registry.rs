@@ -46,6 +46,18 @@ impl Case<'_> {
         Place::of(self.snap).policy_arn("AmazonEC2ContainerRegistryPullOnly")
     }
 
+    /// The policy that lets a role have a pull-through cache take images in: below one prefix, and no more.
+    pub(super) fn import_policy(&self) -> String {
+        let (partition, Ecr { account, region, .. }) = (Identity::of(self.snap).partition, self.ecr());
+        let prefix = self.cache_prefix().unwrap_or_default();
+        let statement = json!({
+            "Effect": "Allow",
+            "Action": ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"],
+            "Resource": format!("arn:{partition}:ecr:{region}:{account}:repository/{prefix}/*"),
+        });
+        json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+    }
+
     /// The policy that lets the cluster's account pull.
     pub(super) fn repository_policy(&self) -> String {
         let partition = Identity::of(self.snap).partition;

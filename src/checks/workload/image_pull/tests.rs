@@ -119,3 +119,28 @@ fn while_the_old_pods_serve_it_is_a_warning_with_a_way_back() {
     assert_eq!(found.params.values()["running"], "prom/prometheus:v3.5.0");
     assert!(!found.broken().contains(&ResourceRef::kubernetes("apps", "Deployment", "monitoring", "prom")));
 }
+
+#[test]
+fn a_pull_through_cache_takes_nothing_in_for_a_role_that_may_only_pull() {
+    let image = |repository: &str| format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/{repository}:v3");
+    let found = only(&on_eks(NOT_FOUND, &image("docker-hub/grafana/grafana")));
+    assert_eq!((found.variant, &found.params.values()["prefix"]), ("ecr-cached", &json!("docker-hub")));
+    let policy = found.params.values()["import_policy"].as_str().expect("a policy");
+    assert!(policy.contains("arn:aws:ecr:eu-west-1:111122223333:repository/docker-hub/*"), "{policy}");
+    assert_eq!(only(&on_eks(NOT_FOUND, &image("obs/prometheus"))).variant, "ecr-not-found");
+}
+
+#[test]
+fn a_cache_that_leads_on_to_where_the_image_comes_from() {
+    let asked = |host: &str| {
+        let said = format!(
+            "failed to copy: httpReadSeeker: failed open: failed to do request: Get \"https://{host}/v2/data?verify=1\": dial tcp 104.16.101.215:443: i/o timeout"
+        );
+        only(&on_eks(&said, "111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/grafana/grafana:v3"))
+    };
+    let found = asked("production.cloudflare.docker.com");
+    assert_eq!(found.variant, "ecr-led-on");
+    assert!(found.message.contains("leads the node on to production.cloudflare.docker.com"), "{}", found.message);
+    let own = asked("prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com");
+    assert_eq!(own.variant, "network");
+}

@@ -48,6 +48,26 @@ pub(super) enum Way {
         #[serde(flatten)]
         ecr: Ecr,
     },
+    EcrCached {
+        running: Option<String>,
+        #[serde(flatten)]
+        set: SetImage,
+        #[serde(flatten)]
+        ecr: Ecr,
+        /// What repositories of the cache begin with.
+        prefix: String,
+        node_role: String,
+        import_policy: String,
+        fargate: bool,
+    },
+    EcrLedOn {
+        #[serde(flatten)]
+        ecr: Ecr,
+        current: String,
+        registry: String,
+        asked: String,
+        node: String,
+    },
     InvalidName {
         current: String,
         running: Option<String>,

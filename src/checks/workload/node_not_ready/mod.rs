@@ -14,7 +14,7 @@ use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::network_plugin;
-use crate::domain::kubernetes::nodes::{could_take, not_ready};
+use crate::domain::kubernetes::nodes::{could_take, nominated, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
@@ -135,12 +135,15 @@ fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
     !is_new && since.is_none_or(|s| s >= GRACE) && !leaving::node(snap, node)
 }
 
-/// Pods without a node that only nodes which are not Ready could take, this one among them.
+/// Pods without a node for which this one was made, or that only nodes which are not Ready could take, this one among them.
 fn waiting_for<'a>(snap: &'a Snapshot, node: &Node) -> Vec<&'a Pod> {
     let pods = snap.pods.items().unwrap_or_default().iter();
     let waiting = pods.filter(|p| concerns(snap, p) && unscheduled(snap, p).is_some());
     waiting
         .filter(|p| {
+            if nominated(snap, p).is_some_and(|n| n.metadata.name == node.metadata.name) {
+                return true;
+            }
             let near = could_take(snap, p);
             let kept = near
                 .iter()
@@ -327,7 +330,7 @@ fn duration(minutes: i64) -> String {
 mod tests {
     use super::*;
     use crate::checks::support::testing::{self, applicable as findings, steps};
-    use crate::domain::testing::workload::{pod, snapshot};
+    use crate::domain::testing::workload::{event, pod, snapshot};
     use crate::pages;
     use crate::snapshot::Listing;
     use serde_json::{Value, json};
@@ -457,5 +460,30 @@ mod tests {
     fn a_daemon_set_alone_is_worth_a_warning() {
         let found = findings(&NodeNotReady, &with(ready("False", OLD), OLD, "DaemonSet"));
         assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Warning, "not-ready"));
+    }
+
+    #[test]
+    fn a_pod_waits_for_the_node_that_was_made_for_it() {
+        let waits = |said: &str| {
+            let mut snap = with(ready("Unknown", OLD), OLD, "ReplicaSet");
+            let mut pods = snap.pods.items().expect("they were read").to_vec();
+            pods[0].spec.node_name = None;
+            pods[0].status.phase = "Pending".to_owned();
+            snap.pods = Listing::cluster(pods);
+            // Another node could take it, and has no room.
+            let mut nodes = snap.nodes.items().expect("they were read").to_vec();
+            let mut other = nodes[0].clone();
+            other.metadata.name = "node-b".to_owned();
+            other.status.conditions[0].status = "True".to_owned();
+            nodes.push(other);
+            snap.nodes = Listing::cluster(nodes);
+            let full = event("FailedScheduling", "0/2 nodes are available: 1 Insufficient memory.");
+            snap.events = Listing::cluster(vec![full, event("Nominated", said)]);
+            findings(&NodeNotReady, &snap)
+        };
+        let found = waits("Pod should schedule on: nodeclaim/default-26pwv, node/node-a");
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
+        assert!(found[0].message.contains("waits for it"), "{}", found[0].message);
+        assert_eq!(waits("Pod should schedule on: nodeclaim/default-26pwv, node/node-b"), []);
     }
 }

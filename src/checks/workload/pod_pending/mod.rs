@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::{Check, check};
 use crate::domain::aws::{ebs, node_group, node_pool, scale_up};
 use crate::domain::kubernetes::capacity::any_has_room;
-use crate::domain::kubernetes::nodes::could_take;
+use crate::domain::kubernetes::nodes::{could_take, nominated};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{
@@ -178,6 +178,12 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         for node in &detail.nodes {
             finding = finding.depends_on(ResourceRef::node(node));
         }
+    }
+    // The node that was made for it and never became Ready.
+    if reason != Reason::Volume {
+        let nodes: BTreeSet<&str> =
+            pods.iter().filter_map(|(p, _)| nominated(snap, p)).map(|n| n.metadata.name.as_str()).collect();
+        finding = finding.depends_on_all(nodes.into_iter().map(ResourceRef::node));
     }
     // A driver that is not well never takes its taint away.
     if detail.signals.iter().any(|key| key.starts_with(ebs::DRIVER)) {

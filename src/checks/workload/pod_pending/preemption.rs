@@ -2,7 +2,7 @@
 
 use super::way::Way;
 use crate::checks::support::seen::event_evidence;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, is_kind};
 use crate::domain::kubernetes::unschedulable::{RECENT, Reason};
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
@@ -13,6 +13,8 @@ pub(super) struct Preempted<'a> {
     event: &'a Event,
     /// Who came instead, where it is known.
     by: Option<&'a Pod>,
+    /// It is of a DaemonSet, which wants a pod on the node whatever runs there.
+    is_daemon: bool,
     target: Target<'a>,
 }
 
@@ -33,11 +35,43 @@ pub(super) fn of<'a>(snap: &'a Snapshot, pod: &'a Pod, reason: Reason) -> Option
     };
     let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let events = snap.events.items().unwrap_or_default().iter();
-    let event = events.filter(is_own).filter(recent).max_by_key(|e| e.last_seen())?;
-    let uid = event.message.strip_prefix("Preempted by pod ")?.split(' ').next()?;
-    let by = snap.pods.items().unwrap_or_default().iter().find(|p| p.metadata.uid == uid);
-    let by = by.filter(|p| snap.owner_ref(p) != owner);
-    Some(Preempted { event, by, target })
+    let mut own: Vec<(&Event, Preemptor<'_>)> =
+        events.filter(is_own).filter(recent).filter_map(|e| Some((e, Preemptor::read(&e.message)?))).collect();
+    own.sort_by_key(|(event, _)| event.last_seen());
+    // The node of the last time, and the pod that came there, may be gone already.
+    let by = own.iter().rev().find_map(|(_, by)| by.pod(snap)).filter(|p| snap.owner_ref(p) != owner);
+    let (event, _) = own.pop()?;
+    let is_daemon = by.is_some_and(|p| is_kind(&snap.owner_ref(p), &["DaemonSet"]));
+    Some(Preempted { event, by, is_daemon, target })
+}
+
+/// Who came instead, as the scheduler names it: by its uid, older ones by namespace and name, or not at all.
+enum Preemptor<'a> {
+    Uid(&'a str),
+    Name(&'a str, &'a str),
+    Unnamed,
+}
+
+impl<'a> Preemptor<'a> {
+    fn read(message: &'a str) -> Option<Self> {
+        let rest = message.strip_prefix("Preempted by ")?;
+        let first = |text: &'a str| text.split(' ').next().filter(|word| !word.is_empty());
+        match rest.strip_prefix("pod ") {
+            Some(rest) => first(rest).map(Self::Uid),
+            None => {
+                let named = first(rest)?.split_once('/');
+                Some(named.map_or(Self::Unnamed, |(namespace, name)| Self::Name(namespace, name)))
+            }
+        }
+    }
+
+    fn pod<'s>(&self, snap: &'s Snapshot) -> Option<&'s Pod> {
+        snap.pods.items().unwrap_or_default().iter().find(|p| match self {
+            Self::Uid(uid) => p.metadata.uid == *uid,
+            Self::Name(namespace, name) => p.metadata.namespace == *namespace && p.metadata.name == *name,
+            Self::Unnamed => false,
+        })
+    }
 }
 
 impl Preempted<'_> {
@@ -45,9 +79,21 @@ impl Preempted<'_> {
     pub(super) fn words(&self) -> String {
         let by = self.by.map_or_else(
             || "a pod of a higher priority".to_owned(),
-            |p| format!("pod {}/{}, whose priority is higher", p.metadata.namespace, p.metadata.name),
+            |p| {
+                let of = if self.is_daemon { " of a DaemonSet" } else { "" };
+                let priority = self.system().map_or_else(
+                    || "whose priority is higher".to_owned(),
+                    |class| format!("whose priority {class} is above all that can be given"),
+                );
+                format!("pod {}/{}{of}, {priority}", p.metadata.namespace, p.metadata.name)
+            },
         );
         format!("the scheduler put it off its node for {by}")
+    }
+
+    /// The class of who came instead, where it is one of the system, above which no class can be made.
+    fn system(&self) -> Option<&str> {
+        self.by?.spec.priority_class_name.as_deref().filter(|class| class.starts_with("system-"))
     }
 
     fn node(&self) -> &str {
@@ -67,6 +113,8 @@ impl Preempted<'_> {
             custom_name: self.target.custom.map(|(_, name)| name.to_owned()),
             custom_patch: r#"{"spec":{"priorityClassName":"monitoring"}}"#,
             settable,
+            outranked: self.system().is_some(),
+            is_daemon: self.is_daemon,
             patch: r#"{"spec":{"template":{"spec":{"priorityClassName":"monitoring"}}}}"#,
             managed: self.target.managed_by.clone(),
         }

@@ -39,6 +39,10 @@ pub(super) enum Way {
         custom_name: Option<String>,
         custom_patch: &'static str,
         settable: bool,
+        /// Who came instead has a priority above which none can be given.
+        outranked: bool,
+        /// Who came instead is of a DaemonSet.
+        is_daemon: bool,
         patch: &'static str,
         managed: String,
     },

@@ -1,10 +1,15 @@
-//! A file system of EFS is not mounted on the pod's node.
+//! A file system of EFS is not mounted on the pod's node, or gives no answer any more.
+
+mod hangs;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
@@ -24,7 +29,7 @@ check! {
         id: "efs-mount", suite: Storage, severity: Error,
         title: "a file system of EFS cannot be mounted",
         requires: [Pods, Events, PersistentVolumes],
-        uses: [Nodes, Instances, EksCluster, PersistentVolumeClaims],
+        uses: [Nodes, Instances, EksCluster, PersistentVolumeClaims, Workloads],
         fix: Fix,
     }
 }
@@ -59,6 +64,20 @@ enum Fix {
         #[serde(flatten)]
         of: Of,
         node: String,
+    },
+    Hangs {
+        #[serde(flatten)]
+        of: Of,
+        node: String,
+        container: String,
+        /// Where it is mounted.
+        path: String,
+        /// The driver's pods have a network each.
+        own_network: bool,
+        /// Something makes the pod again.
+        owned: bool,
+        #[serde(flatten)]
+        instance: Instance,
     },
 }
 
@@ -95,7 +114,9 @@ impl Check for EfsMount {
             let Some(waits) = waits(snap, pod, volumes) else { continue };
             groups.entry((waits.file_system().to_owned(), waits.fault)).or_default().push(waits);
         }
-        Ok(Diagnosis::Findings(groups.values().map(|all| finding(snap, all)).collect()))
+        let mut found: Vec<Finding> = groups.values().map(|all| finding(snap, all)).collect();
+        found.extend(hangs::findings(snap, volumes));
+        Ok(Diagnosis::Findings(found))
     }
 }
 
@@ -240,64 +261,5 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
         }
         Fault::Denied => Fix::Denied { of },
         Fault::Path | Fault::Driver => Fix::Path { of, volume: waits.volume.metadata.name.clone() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::checks::support::testing::{findings, steps};
-    use crate::domain::testing::snapshot;
-    use crate::snapshot::Listing;
-
-    fn snap(message: &str) -> Snapshot {
-        let mut snap = snapshot(json!({
-            "pods": [{"metadata": {"name": "grafana-0", "namespace": "monitoring"},
-                "spec": {"nodeName": "n1", "containers": [{"name": "grafana"}],
-                    "volumes": [{"name": "storage", "persistentVolumeClaim": {"claimName": "grafana"}}]},
-                "status": {"phase": "Pending"}}],
-            "events": [{"reason": "FailedMount", "message": message, "lastTimestamp": "2026-11-21T01:59:00Z",
-                "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "grafana-0"}}],
-        }));
-        snap.persistent_volumes = Listing::cluster(
-            serde_json::from_value(json!([{"metadata": {"name": "pv-efs"},
-                "spec": {"claimRef": {"namespace": "monitoring", "name": "grafana"},
-                    "csi": {"driver": "efs.csi.aws.com", "volumeHandle": "fs-0a1::fsap-0b2"}}}]))
-            .expect("a volume"),
-        );
-        snap
-    }
-
-    #[test]
-    fn other_events_are_no_fault_of_it() {
-        assert!(findings(&EfsMount, &snap("configmap \"grafana\" not found")).is_empty());
-    }
-
-    #[test]
-    fn each_fault_names_the_file_system() {
-        let found = findings(
-            &EfsMount,
-            &snap(
-                "MountVolume.SetUp failed for volume \"pv-efs\" : Output: Failed to resolve \"fs-0a1.efs.eu-west-1.amazonaws.com\"",
-            ),
-        );
-        assert!(found[0].message.contains("file system fs-0a1 of EFS is not mounted: its name does not resolve"));
-        assert!(steps(&found[0]).contains("aws efs describe-mount-targets --file-system-id fs-0a1"));
-        assert!(!found[0].message.contains("nor may"));
-        let found = findings(
-            &EfsMount,
-            &snap(
-                "MountVolume.SetUp failed for volume \"pv-efs\" : Output: Failed to resolve \"fs-0a1.efs.eu-west-1.amazonaws.com\". The file system mount target ip address cannot be found, please pass mount target ip address via mount options. \nUser: arn:aws:sts::111122223333:assumed-role/nodes/i-0a is not authorized to perform: elasticfilesystem:DescribeMountTargets on the specified resource",
-            ),
-        );
-        assert!(found[0].message.contains("nor may nodes ask EFS"), "{}", found[0].message);
-        assert!(steps(&found[0]).contains("AmazonEFSCSIDriverPolicy"));
-        let found = findings(
-            &EfsMount,
-            &snap("MountVolume.SetUp failed for volume \"pv-efs\" : mount.nfs4: Connection timed out"),
-        );
-        assert!(steps(&found[0]).contains("--port 2049"), "{}", steps(&found[0]));
     }
 }
