@@ -18,6 +18,7 @@ mod processes;
 mod prometheus;
 mod reason;
 mod store_start;
+mod thanos;
 mod unreached;
 
 use crate::domain::kubernetes::forbidden::{Account, Act};
@@ -151,6 +152,8 @@ pub(crate) enum Class {
     Cloud,
     /// Thanos asks Prometheus to leave its blocks as they are.
     Compaction,
+    /// What it reads is of a newer program than it knows.
+    Outgrown,
     /// It panics: a bug of its own.
     Panic,
 }
@@ -208,6 +211,8 @@ pub(crate) enum Detail {
     MayLack,
     /// A flag with one dash.
     ShortFlag,
+    /// A command that lies below another one, which has to stand before it.
+    Below(&'static str),
     /// A right that is missing, and the ServiceAccount that lacks it.
     Denied(Account, Act),
     /// It still waited when it was ended: no signal and no probe tells more.
@@ -459,6 +464,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
             .or_else(|| config::mysql(text))
             .or_else(|| nginx::read(text))
             .or_else(|| store_start::read(text))
+            .or_else(|| thanos::read(text))
             .or_else(|| metadata::read(text))
             .or_else(|| unreached::driver(text))
             .or_else(|| operator::without_server(text))

@@ -200,6 +200,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Kernel
         | Class::PacketFilter
         | Class::ExternalLabels
+        | Class::Outgrown
         | Class::Compaction => cluster(case, crash),
         Class::Panic => Way::Panic {
             advice: crash.advice.clone(),
@@ -404,7 +405,10 @@ fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
     };
     match crash.class {
         Class::ConfigMissing => Way::ConfigMissing { file, map, secret, key, map_managed: map_managed(case), pod },
-        Class::ConfigDirectory => Way::ConfigDirectory { file, file_name: file_name(crash), pod, kept },
+        Class::ConfigDirectory => {
+            let file_name = case.meant_key().map_or_else(|| file_name(crash), str::to_owned);
+            Way::ConfigDirectory { file, file_name, pod, kept }
+        }
         Class::Unreadable => Way::Unreadable { file, map, secret, pod, ownership: Ownership::of(case), kept },
         _ => Way::WebConfig { file, reason: crash.reason.clone(), secret, pod, kept },
     }
@@ -652,6 +656,10 @@ fn flag(case: &Case<'_>, crash: &Crash) -> Way {
         old_arg,
         new_arg,
         advice: crash.advice.clone(),
+        above: match crash.detail {
+            Detail::Below(above) => above,
+            _ => "",
+        },
         other_program: match &crash.detail {
             Detail::OtherProgram(program) => program.clone(),
             _ => String::new(),
@@ -829,6 +837,18 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(&case.target),
         },
         Class::Processes => Way::Processes { reason, node: node(case), pod },
+        Class::Outgrown => {
+            let container = case.failing.container;
+            let image = Image::parse(&container.image);
+            Way::Outgrown {
+                operator_kind: case.target.operator_kind().to_owned(),
+                operator_name: case.target.operator_name().to_owned(),
+                container: container.name.clone(),
+                newer_image: image.map_or_else(|| "<image>".to_owned(), |i| i.with_tag("<newer-version>")),
+                pod,
+                kept: Kept::of(&case.target),
+            }
+        }
         Class::Compaction => Way::Compaction {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),
