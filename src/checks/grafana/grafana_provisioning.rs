@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{At, none_runs, running};
+use crate::checks::support::grafana::{self as support, At, none_runs, running};
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
@@ -11,9 +11,8 @@ use crate::domain::crash::provisioned;
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
 use crate::domain::grafana::provisioned::{File, Instance, Kind};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
@@ -160,11 +159,7 @@ const OF_FILE: &[(&str, &str)] = &[
 fn reload(snap: &Snapshot, said: &Said<'_>) -> String {
     let pod = snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten();
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == said.log.container));
-    let address = pod.zip(container).map(|(pod, container)| OwnAddress::of_pod(pod, container));
-    let url = address.unwrap_or_else(|| OwnAddress::usual(Program::Grafana)).url();
-    format!(
-        "curl -sS -X POST -u \"$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD\" {url}/api/admin/provisioning/dashboards/reload"
-    )
+    support::reload(pod.zip(container), "dashboards")
 }
 
 /// What the file itself is wrong in, and no restart mends.
@@ -271,6 +266,7 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::grafana::{grafana, snapshot};
+    use crate::model::Program;
     use crate::snapshot::Listing;
     use crate::snapshot::monitoring::ContainerLog;
 

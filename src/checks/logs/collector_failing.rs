@@ -6,20 +6,22 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::credentials;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{Target, keeper, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
-use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_collector};
+use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_cloudwatch_agent, is_collector};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, Service};
+use crate::snapshot::kubernetes::{Container, Node, Pod, Service};
 
 check! {
     /// See the check's page.
@@ -27,7 +29,7 @@ check! {
         id: "collector-failing", suite: Logs, severity: Error,
         title: "an OpenTelemetry Collector loses what it gets",
         requires: [Pods],
-        uses: [PartLogs, Services, ConfigMaps, Workloads, ServiceAccounts],
+        uses: [PartLogs, Services, ConfigMaps, Workloads, ServiceAccounts, Nodes, Instances],
         fix: Fix,
     }
 }
@@ -77,6 +79,17 @@ enum Way {
         /// The connection is refused: it got there.
         refused: bool,
     },
+    Runtime {
+        mounted: bool,
+        /// Where containerd listens on such a node.
+        socket: &'static str,
+    },
+    Instance {
+        instance: String,
+        region: String,
+        /// The metadata of the instance is not read.
+        unread: bool,
+    },
     PlainText,
     Tls,
     /// It is a Prometheus that is not told to take OTLP.
@@ -113,9 +126,9 @@ impl Check for CollectorFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
-        if !containers.any(|c| is_collector(&c.image)) {
+        if !containers.any(|c| is_collector(&c.image) || is_cloudwatch_agent(&c.image)) {
             return Ok(Diagnosis::NotApplicable(
-                "no OpenTelemetry Collector runs in the namespaces that were read".into(),
+                "no OpenTelemetry Collector or CloudWatch agent runs in the namespaces that were read".into(),
             ));
         }
         // Pods of one workload say the same.
@@ -172,12 +185,9 @@ impl<'a> Case<'a> {
             0 => format!("({times} lines within 15 minutes)"),
             _ => format!("({lost} items were thrown away within an hour)"),
         };
-        let message = format!(
-            "OpenTelemetry Collector ({} in {}): {} {effect}",
-            owner.kubectl_name(),
-            log.namespace,
-            self.what()
-        );
+        let is_agent = is_cloudwatch_agent(&self.container.image);
+        let program = if is_agent { "CloudWatch agent" } else { "OpenTelemetry Collector" };
+        let message = format!("{program} ({} in {}): {} {effect}", owner.kubectl_name(), log.namespace, self.what());
         let severity = match self.last.trouble {
             Trouble::Rate | Trouble::Full | Trouble::Size | Trouble::Refused | Trouble::Scrape => Severity::Warning,
             _ => Severity::Error,
@@ -256,6 +266,26 @@ impl<'a> Case<'a> {
             Trouble::Allocator => format!(
                 "its prometheus receiver does not learn from the target allocator ({place}) what it is to scrape"
             ),
+            Trouble::Runtime => {
+                let why = match self.socket() {
+                    Some(path) => {
+                        format!("the socket of the container runtime that is mounted ({path}) does not answer")
+                    }
+                    None => "no socket of containerd is mounted into its pods".to_owned(),
+                };
+                format!("Container Insights has no metrics of pods: {why}")
+            }
+            Trouble::Instance => {
+                let why = match credentials::out_of_reach(self.snap, self.pod) {
+                    Some(instance) => format!(
+                        ": the metadata of instance {} does not reach pods (off, or a hop limit of 1)",
+                        instance.instance_id
+                    ),
+                    None if self.last.error.is_empty() => ": the instance has no tag that names one".to_owned(),
+                    None => ": the metadata of the instance (169.254.169.254) is not read".to_owned(),
+                };
+                format!("Container Insights has no metrics at all: it does not know its cluster{why}")
+            }
             Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
             Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
             Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
@@ -304,6 +334,14 @@ impl<'a> Case<'a> {
                 service_namespace,
                 refused: self.last.error.contains("connection refused"),
             },
+            Trouble::Runtime => {
+                let bottlerocket = self.snap.node_of(self.pod).is_some_and(Node::is_bottlerocket);
+                Way::Runtime {
+                    mounted: self.socket().is_some(),
+                    socket: if bottlerocket { "/run/dockershim.sock" } else { "/run/containerd/containerd.sock" },
+                }
+            }
+            Trouble::Instance => self.instance(),
             Trouble::PlainText => Way::PlainText,
             Trouble::Tls => Way::Tls,
             Trouble::Path => self.otlp_off().unwrap_or_else(|| Way::Path { old_loki: self.is_old_loki() }),
@@ -320,6 +358,21 @@ impl<'a> Case<'a> {
         use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Scrape, Size};
         let here = matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size | Scrape);
         here && !(self.last.trouble == Path && self.otlp_off().is_some())
+    }
+
+    /// Where the socket of the container runtime is mounted into its container.
+    fn socket(&self) -> Option<&'a str> {
+        let mut paths = self.container.volume_mounts.iter().map(|m| m.mount_path.as_str());
+        paths.find(|p| p.contains("containerd") || p.ends_with("dockershim.sock"))
+    }
+
+    fn instance(&self) -> Way {
+        let node = self.snap.node_of(self.pod);
+        Way::Instance {
+            instance: node.and_then(Node::instance_id).unwrap_or("<instance-id>").to_owned(),
+            region: Place::of(self.snap).region,
+            unread: !self.last.error.is_empty(),
+        }
     }
 
     fn account(&self) -> &'a str {

@@ -6,7 +6,9 @@ use serde::Serialize;
 use crate::domain::grafana::dashboards::Dashboard;
 use crate::domain::grafana::provisioned::{self, Datasource, File, Instance};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::model::{Diagnosis, Evidence, Finding};
+use crate::domain::kubernetes::own_address::OwnAddress;
+use crate::model::{Diagnosis, Evidence, Finding, Program};
+use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Fetched, Snapshot};
 
 /// Asks Grafana's API with the token of the environment.
@@ -73,6 +75,16 @@ impl Grafana {
             grafana_container: instance.container.name.clone(),
         }
     }
+}
+
+/// Shell command that asks the Grafana of this container to read its files of a kind (`datasources`) again, with the login that the
+/// chart's container has in its variables.
+pub(crate) fn reload(of: Option<(&Pod, &Container)>, kind: &str) -> String {
+    let address = of.map(|(pod, container)| OwnAddress::of_pod(pod, container));
+    let url = address.unwrap_or_else(|| OwnAddress::usual(Program::Grafana)).url();
+    format!(
+        "curl -sS -X POST -u \"$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD\" {url}/api/admin/provisioning/{kind}/reload"
+    )
 }
 
 /// One container of a Grafana, as the steps about it name it.

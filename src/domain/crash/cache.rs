@@ -12,6 +12,9 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         let has = |parts: &[&str]| parts.iter().any(|p| lower.contains(p));
         let kind =
             pattern!(r"failed to sync \*(v\d\w*)\.([A-Z]\w+)|synced for Kind \*(v\d\w*)\.([A-Z]\w+)").captures(line);
+        if has(&["timeout exceeded while configuring informers"]) {
+            return Some(of_alloy(line));
+        }
         let late = has(&["timed out waiting for cache", "unable to sync cache", "failed to sync cache"])
             || has(&["caches to sync", "cache to sync"])
                 && has(&["timed out", "failed to wait", "unable to", "could not wait"]);
@@ -30,6 +33,30 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         let crash = if let Some((_, resource)) = kind { crash.what(resource) } else { crash };
         Some(Crash { said: line.clone(), ..crash })
     })
+}
+
+/// Kinds that components of Alloy watch, as kubectl takes them.
+const WATCHED: &[(&str, &str)] = &[
+    ("loki.source.podlogs", "podlogs.monitoring.grafana.com"),
+    ("loki.source.kubernetes_events", "events"),
+    ("prometheus.operator.servicemonitors", "servicemonitors.monitoring.coreos.com"),
+    ("prometheus.operator.podmonitors", "podmonitors.monitoring.coreos.com"),
+    ("prometheus.operator.probes", "probes.monitoring.coreos.com"),
+    ("prometheus.operator.scrapeconfigs", "scrapeconfigs.monitoring.coreos.com"),
+    ("mimir.rules.kubernetes", "prometheusrules.monitoring.coreos.com"),
+    ("loki.rules.kubernetes", "prometheusrules.monitoring.coreos.com"),
+];
+
+/// Alloy gives its components a minute for their copies, and does not start without one.
+fn of_alloy(line: &str) -> Crash {
+    let found = WATCHED.iter().find(|(component, _)| line.contains(component));
+    let (component, resource) = found.copied().unwrap_or(("one of its components", ""));
+    let reason = format!(
+        "{component} gets no copy of what it watches in time: the kind is not served, it may not list it, or the API server does not answer soon enough"
+    );
+    let crash = Crash::new(Class::Cache, reason);
+    let crash = if resource.is_empty() { crash } else { crash.what(resource) };
+    Crash { said: line.to_owned(), ..crash }
 }
 
 /// As kubectl takes it: `endpointslices.discovery.k8s.io`.
@@ -77,6 +104,10 @@ mod tests {
             let crash = read(line).expect(line);
             assert_eq!((crash.class, crash.what.as_deref()), (Class::Cache, what), "{line}");
         }
+        let alloy = "ts=2026-11-21T02:50:00Z level=error msg=\"failed to evaluate config\" node=loki.source.podlogs.default err=\"building component: failed to configure informers: Timeout exceeded while configuring informers. Check the connection to the Kubernetes API is stable and that Alloy has appropriate RBAC permissions\"";
+        let crash = read(alloy).expect("a crash");
+        assert_eq!(crash.what.as_deref(), Some("podlogs.monitoring.grafana.com"));
+        assert!(crash.reason.starts_with("loki.source.podlogs gets no copy"), "{}", crash.reason);
         assert!(read("level=fatal msg=\"failed to sync configmap cache: timed out\"").is_none());
         assert!(read("panic: timed out waiting for the condition").is_none());
     }

@@ -123,6 +123,8 @@ pub(crate) enum Class {
     Cloud,
     /// Thanos asks Prometheus to leave its blocks as they are.
     Compaction,
+    /// What it reads is of a newer program than it knows.
+    Outgrown,
     /// It panics: a bug of its own.
     Panic,
 }
@@ -180,6 +182,8 @@ pub(crate) enum Detail {
     MayLack,
     /// A flag with one dash.
     ShortFlag,
+    /// A command that lies below another one, which has to stand before it.
+    Below(&'static str),
     /// A right that is missing, and the ServiceAccount that lacks it.
     Denied(Account, Act),
     /// It still waited when it was ended: no signal and no probe tells more.

@@ -80,6 +80,19 @@ fn usage(text: &str) -> Option<Crash> {
                 .advice("Arguments that are not flags are refused: it lacks its two dashes."),
         );
     }
+    // Thanos 0.13 moved commands below another one.
+    if let Some(found) = pattern!(r#"expected command but got "?([\w-]+)"?"#).captures(text) {
+        let word = &found[1];
+        let moved = matches!(word, "bucket" | "check");
+        let advice = if moved {
+            "Thanos has these commands below `tools` since 0.13: write `tools` before it, as an argument of its own."
+        } else {
+            "This version has no such command."
+        };
+        let reason = format!("it has no command {word}");
+        let crash = flag(&reason).what(word).advice(advice);
+        return Some(if moved { crash.detail(Detail::Below("tools")) } else { crash });
+    }
     let found = pattern!(r#"invalid value "([^"]*)" for flag -{1,2}([\w.-]+): (.*)$"#).captures(text)?;
     Some(flag(&found[0]).what(format!("--{}", &found[2])))
 }
@@ -184,5 +197,14 @@ mod tests {
         assert_eq!(of(bare), Some((Class::Flag, "am.example.com".into())));
         let port = r#"parse external URL "": address 9090: missing port in address"#;
         assert_eq!(of(port), Some((Class::Flag, "9090".into())));
+    }
+
+    #[test]
+    fn commands_of_thanos_that_lie_below_another_now() {
+        let of = |line: &str| read(&Line::parse(line)).expect("a crash");
+        let bucket = of(r#"thanos: error: expected command but got "bucket""#);
+        assert_eq!((bucket.what.as_deref(), bucket.detail), (Some("bucket"), Detail::Below("tools")));
+        let other = of(r#"thanos: error: expected command but got "serve""#);
+        assert_eq!((other.what.as_deref(), other.detail), (Some("serve"), Detail::None));
     }
 }

@@ -94,6 +94,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if has(&["migration failed", "failed to migrate"]) {
         return of(Class::Migration);
     }
+    // A mount made it, where a file is looked for.
+    if let Some(found) = pattern!(r"\bread (/\S+): is a directory").captures(&text) {
+        return Some(Crash::new(Class::ConfigDirectory, &found[0]).file(&found[1]));
+    }
     if has(&[
         "provisioning error",
         "failed to provision",
@@ -137,6 +141,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let advice = match () {
             () if page || has(&["403"]) => {
                 "grafana.com refuses who asks: mostly the address from which the cluster goes out, or a proxy on the way."
+            }
+            // `URL;name`, as the start script of images before took it.
+            () if pattern!(r"https?://\S+;[a-z0-9-]+").is_match(&text) => {
+                "This version takes the whole of `URL;name` for the name of a plugin, and asks grafana.com for it. Write `name@@URL` into GF_PLUGINS_PREINSTALL_SYNC (preinstall_sync in [plugins]) and take it out of GF_INSTALL_PLUGINS, or go back to the version before."
             }
             () if has(&["404", "not found"]) => {
                 "grafana.com knows no such plugin, or not that version of it: correct its name."
@@ -219,4 +227,25 @@ fn inner(text: &str) -> &str {
     let text =
         text.trim_start_matches("Failed to start grafana. error: ").trim_start_matches("Failed to start grafana: ");
     text.trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_and_a_plugin_of_an_old_form() {
+        let of = |line: &str| read(&Line::parse(line)).expect("a crash");
+        let folder = of(
+            "Error: ✗ Datasource provisioning error: read /etc/grafana/provisioning/datasources/a.yml: is a directory",
+        );
+        assert_eq!(
+            (folder.class, folder.file.as_deref()),
+            (Class::ConfigDirectory, Some("/etc/grafana/provisioning/datasources/a.yml"))
+        );
+        let plugin = of(
+            "Error: ✗ failed to install plugin https://a.example/x-1.3.zip;acme-x-datasource@: 404: /plugins/https:/a.example/x-1.3.zip;acme-x-datasource/versions does not exist (Grafana v12.4.0 linux-amd64)",
+        );
+        assert!(plugin.class == Class::Plugin && plugin.advice.contains("`name@@URL`"), "{}", plugin.advice);
+    }
 }

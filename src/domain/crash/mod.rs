@@ -21,6 +21,7 @@ mod processes;
 mod prometheus;
 mod reason;
 mod store_start;
+mod thanos;
 mod unreached;
 
 use crate::domain::text::log_line::{Level, Line};
@@ -100,6 +101,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
             .or_else(|| config::mysql(text))
             .or_else(|| nginx::read(text))
             .or_else(|| store_start::read(text))
+            .or_else(|| thanos::read(text))
             .or_else(|| metadata::read(text))
             .or_else(|| unreached::driver(text))
             .or_else(|| operator::without_server(text))

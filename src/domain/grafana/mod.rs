@@ -9,4 +9,5 @@ pub(crate) mod panel;
 pub(crate) mod part_log;
 pub(crate) mod provision_log;
 pub(crate) mod provisioned;
+pub(crate) mod unread;
 pub(crate) mod url;

@@ -1,6 +1,6 @@
 //! Reads the logs of log agents: promtail and Alloy (logfmt), Fluent Bit, Fluentd, Vector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -30,6 +30,8 @@ pub(crate) struct Failing {
     pub(crate) last: Option<Timestamp>,
     /// The last of them, with what follows it.
     pub(crate) text: String,
+    /// The output of Fluent Bit that it is about: `es.1`.
+    pub(crate) output: Option<String>,
     pub(crate) namespace: String,
     pub(crate) pod: String,
     pub(crate) container: String,
@@ -59,6 +61,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
     let asks_its_own = asks_its_own_kubelet(snap, log);
+    let mut outputs: BTreeSet<String> = BTreeSet::new();
     for entry in entries(&log.text, snap.collected_at).into_iter().filter(|e| e.bad) {
         let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
         let silent = !asks_its_own && is_start_without_kubelet(&entry.text, &log.text);
@@ -77,14 +80,22 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
             lost: false,
             last: None,
             text: String::new(),
+            output: None,
             namespace: log.namespace.clone(),
             pod: log.pod.clone(),
             container: log.container.clone(),
         });
+        let output = output_of(&entry.text).map(str::to_owned);
+        outputs.extend(output.clone());
+        failing.output = output.or(failing.output.take());
         failing.times += 1;
         failing.lost |= lost;
         failing.last = entry.at.or(failing.last);
         failing.text = entry.text;
+    }
+    // A line of a connection names no output: where all others name one, it is that.
+    if let Some(only) = outputs.first().filter(|_| outputs.len() == 1) {
+        by_reason.values_mut().for_each(|f| f.output = f.output.take().or_else(|| Some(only.clone())));
     }
     // A configuration that was taken later is none that is refused.
     if log.text.rfind("config reloaded") > log.text.rfind(REFUSED_AGAIN) {
@@ -92,13 +103,14 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     }
     // What another line explains, or what a later try mended, is not worth a word of its own.
     let mended = log.text.matches("succeeded at retry").count();
+    let of_sending = by_reason.keys().filter(|r| **r != Reason::Buffer).count();
     if let Some(unsaid) = by_reason.get(&Reason::Unsaid)
-        && (by_reason.len() > 1 || mended >= unsaid.times)
+        && (of_sending > 1 || mended >= unsaid.times)
     {
         by_reason.remove(&Reason::Unsaid);
     }
     // An input pauses where the output does not get rid of what was read.
-    if by_reason.len() > 1 {
+    if of_sending > 1 {
         by_reason.remove(&Reason::Paused);
     }
     // An answer that says why says more than its bare status.
@@ -118,7 +130,21 @@ fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
     if text.contains("[filter:kubernetes") && text.contains("kubelet upstream connection error") {
         return Some(Reason::Kubelet);
     }
+    if agent == Agent::FluentBit && text.starts_with("[http_client] cannot increase buffer") {
+        return Some(Reason::Buffer);
+    }
     is_about_metadata(text).then_some(Reason::Metadata)
+}
+
+/// The output of Fluent Bit that a message names: `[output:es:es.1] …`, `… input=tail.0 > output=es.1 (out_id=1)`.
+fn output_of(text: &str) -> Option<&str> {
+    let found = pattern!(r"(?:\[output:[\w-]+:|\boutput=)([\w-]+\.\d+)").captures(text)?;
+    found.get(1).map(|m| m.as_str())
+}
+
+/// Bytes that the agent reads of an answer: `cannot increase buffer: current=32000 requested=64768 max=32000`.
+pub(crate) fn buffer(text: &str) -> Option<u64> {
+    text.split_once(" max=")?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// In the network of its node an agent reaches the kubelet, which may not have had its certificate yet when both started.
@@ -285,6 +311,32 @@ mod tests {
         let found = read("fluent/fluent-bit:3.0", log);
         assert_eq!((found.len(), found[0].reason, found[0].lost), (1, Reason::Order, true));
         assert_eq!(stream(&found[0].text), Some("{job=\"fluentbit\"}"));
+    }
+
+    #[test]
+    fn a_pod_that_is_too_large_to_be_read() {
+        let line = "[2026/11/21 02:52:02] [ warn] [http_client] cannot increase buffer: current=32000 requested=64768 max=32000\n";
+        let found = read("fluent/fluent-bit:3.1", &line.repeat(3));
+        assert_eq!((found[0].reason, buffer(&found[0].text)), (Reason::Buffer, Some(32000)));
+        assert!(read("fluent/fluent-bit:3.1", line).is_empty(), "one pod, once");
+    }
+
+    #[test]
+    fn a_connection_is_that_of_the_only_output_that_is_named() {
+        let line =
+            "[2026/11/21 02:52:02] [error] [upstream] connection #49 to 127.0.0.1:443 timed out after 10 seconds\n";
+        let chunk = |output: &str| {
+            format!(
+                "[2026/11/21 02:52:02] [ warn] [engine] failed to flush chunk '1-1.flb', retry in 9 seconds: task_id=1, input=tail.0 > output={output} (out_id=1)\n"
+            )
+        };
+        let of = |text: &str| {
+            read("fluent/fluent-bit:3.1", text).into_iter().map(|f| (f.reason, f.output)).collect::<Vec<_>>()
+        };
+        let one = format!("{}{}", line.repeat(3), chunk("es.1").repeat(3));
+        assert_eq!(of(&one), [(Reason::Unreachable, Some("es.1".to_owned()))]);
+        let two = format!("{one}{}", chunk("loki.0"));
+        assert_eq!(of(&two), [(Reason::Unreachable, None)]);
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub(crate) enum Reason {
     Throttled,
     /// The kubelet does not tell it which pod a line is from.
     Kubelet,
+    /// An answer is larger than what the agent reads of one: mostly what the API server tells of a pod.
+    Buffer,
     /// Its configuration names a parser that it does not know.
     Parser,
     /// It does not take its new configuration, and goes on with the one before.

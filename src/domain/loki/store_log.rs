@@ -58,6 +58,8 @@ pub(crate) enum Trouble {
     Members,
     /// The compactor fails.
     Compactor,
+    /// Mimir: nobody renews the list of a tenant's blocks, and queries are refused for it.
+    BlockList,
     /// Tempo: another one compacts the same blocks at the same time.
     Compactors,
     /// A tenant has as many streams as it may have.
@@ -107,6 +109,9 @@ impl Trouble {
     }
 }
 
+/// Mimir's compactor, which renews the list of a tenant's blocks when it has cleaned up.
+pub(crate) const CLEANS: &str = "failed blocks cleanup and maintenance for user";
+
 const DISK: &[(Trouble, &[&str])] = &[
     (Trouble::DiskFull, &["no space left on device", "disk quota exceeded"]),
     (Trouble::DiskReadOnly, &["read-only file system", "permission denied"]),
@@ -132,6 +137,7 @@ const OWN: &[(Trouble, &[&str])] = &[
         Trouble::Traces,
         &["LIVE_TRACES_EXCEEDED", "max live traces", "TRACE_TOO_LARGE", "max size of trace", "RATE_LIMITED: "],
     ),
+    (Trouble::BlockList, &["bucket index is too old", CLEANS]),
     (Trouble::Queries, &["too many outstanding requests"]),
     (Trouble::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
     (Trouble::StreamRate, &["er stream rate limit exceeded", "per_stream_rate_limit", "stream rate limit exceeded"]),
@@ -317,7 +323,9 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         by_trouble.retain(|trouble, f| *trouble != Trouble::Stopping || is_settled(snap, &f.namespace, store));
         // A cache that answers late now and then is one under load.
         let enough = |f: &Failing| f.times >= if f.trouble == Trouble::Cache { OFTEN } else { SEVERAL };
-        found.extend(by_trouble.into_values().filter(|f| enough(f) || f.trouble == Trouble::DiskFull));
+        // A compactor cleans up once in a quarter of an hour: whether that matters is told by those who query.
+        let alone = |f: &Failing| f.trouble == Trouble::DiskFull || f.text.contains(CLEANS);
+        found.extend(by_trouble.into_values().filter(|f| enough(f) || alone(f)));
     }
     Ok(found)
 }
@@ -629,6 +637,15 @@ mod tests {
         assert_eq!(of(token, Platform::Eks), 0);
         assert_eq!(trouble(token), Some(Trouble::Store(StoreFailure::Credentials)));
         assert_eq!(of("InvalidAccessKeyId: The AWS Access Key Id you provided does not exist", Platform::Eks), 1);
+    }
+
+    #[test]
+    fn a_list_of_blocks_that_nobody_renews() {
+        let old = "expanding series: the bucket index is too old. It was last updated at 2026-11-20T23:45:50Z, which exceeds the maximum allowed staleness period of 1h0m0s (err-mimir-bucket-index-too-old)";
+        assert_eq!(trouble(old), Some(Trouble::BlockList));
+        let cleans = format!("{CLEANS}: failed to iterate over blocks: context deadline exceeded");
+        assert_eq!(trouble(&cleans), Some(Trouble::BlockList));
+        assert!(tells(Store::Mimir, Trouble::BlockList, old));
     }
 
     #[test]

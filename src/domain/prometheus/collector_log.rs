@@ -52,6 +52,10 @@ pub(crate) enum Trouble {
     Scrape,
     /// Its prometheus receiver is not told what to scrape, by who divides the targets.
     Allocator,
+    /// Its receiver of Container Insights sees no pods: it does not reach the container runtime.
+    Runtime,
+    /// Its receiver of Container Insights does not learn on which instance, or in which cluster, it is.
+    Instance,
 }
 
 /// What one collector's pod says of one exporter, or of its memory.
@@ -69,6 +73,11 @@ pub(crate) struct Failing<'a> {
     pub(crate) line: String,
 }
 
+/// True for the image of the CloudWatch agent, whose receivers are those of the collector.
+pub(crate) fn is_cloudwatch_agent(image: &str) -> bool {
+    base_of(image) == "cloudwatch-agent"
+}
+
 /// True for the image of a collector.
 pub(crate) fn is_collector(image: &str) -> bool {
     let name = base_of(image);
@@ -80,7 +89,8 @@ pub(crate) fn is_collector(image: &str) -> bool {
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, crate::model::Gap> {
-    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && is_collector(&l.image));
+    let is_read = |image: &str| is_collector(image) || is_cloudwatch_agent(image);
+    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && is_read(&l.image));
     Ok(logs.flat_map(|log| of_log(snap, log)).collect())
 }
 
@@ -93,7 +103,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         // Versions before 0.90 say of a full queue only this; the batch processor's `Sender failed` says it once more.
         let overflows = raw.contains("Dropping data because sending_queue is full");
         let asks = is_about_allocator(raw);
-        if !refuses && !scrapes && !overflows && !asks && !raw.contains("Exporting failed.") {
+        let insights = of_insights(raw);
+        let of_pipeline = refuses || scrapes || overflows || asks || raw.contains("Exporting failed.");
+        // What the CloudWatch agent's exporters say has words of its own.
+        if insights.is_none() && (!of_pipeline || is_cloudwatch_agent(&log.image)) {
             continue;
         }
         let fields = fields(raw);
@@ -111,15 +124,17 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         }
         let (job, instance) = target.unwrap_or_default();
         let error = field("error").replace("Permanent error: ", "").replace("not retryable error: ", "");
-        let trouble = match () {
-            () if refuses => Trouble::Memory,
-            () if scrapes => Trouble::Scrape,
-            () if overflows => Trouble::Queue,
-            () if asks => Trouble::Allocator,
-            () => trouble(&error),
+        let trouble = match insights {
+            Some(trouble) => trouble,
+            None if refuses => Trouble::Memory,
+            None if scrapes => Trouble::Scrape,
+            None if overflows => Trouble::Queue,
+            None if asks => Trouble::Allocator,
+            None => trouble(&error),
         };
         let component = if scrapes { job } else { field("name").to_owned() };
         let error = if scrapes { instance } else { error };
+        let component = if insights.is_some() { INSIGHTS.to_owned() } else { component };
         let said = found.entry((component.clone(), trouble)).or_insert_with(|| Failing {
             trouble,
             log,
@@ -133,17 +148,31 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         said.times += 1;
         said.lost += lost;
         said.last = at.or(said.last);
-        said.error = error;
+        // Why the metadata is not read says more than that the cluster is not known.
+        said.error = if error.is_empty() { std::mem::take(&mut said.error) } else { error };
         raw.clone_into(&mut said.line);
     }
     found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
     // A backend that takes nothing fills the queue, and a full queue the memory.
     let is_victim = |f: &Failing<'_>| matches!(f.trouble, Trouble::Memory | Trouble::Queue);
-    if found.values().any(|f| !is_victim(f) && !matches!(f.trouble, Trouble::Scrape | Trouble::Allocator)) {
+    let of_input = [Trouble::Scrape, Trouble::Allocator, Trouble::Runtime, Trouble::Instance];
+    if found.values().any(|f| !is_victim(f) && !of_input.contains(&f.trouble)) {
         found.retain(|_, f| !is_victim(f));
     }
     // Remote writes of samples are told as those of Prometheus are.
     found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
+}
+
+/// The receiver of Container Insights, as the CloudWatch agent's and the collector's configuration name it.
+const INSIGHTS: &str = "awscontainerinsightreceiver";
+
+/// What that receiver says of what it cannot see.
+fn of_insights(raw: &str) -> Option<Trouble> {
+    if raw.contains("No pod metric collected") {
+        return Some(Trouble::Runtime);
+    }
+    let instance = ["Failed to detect cluster name. Drop all metrics", "Failed to get ec2 metadata"];
+    has_any(raw, &instance).then_some(Trouble::Instance)
 }
 
 /// A receiver that asks a target allocator for its jobs, or for the targets of one, and gets no answer.

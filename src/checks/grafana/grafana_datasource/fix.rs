@@ -72,6 +72,12 @@ pub(super) enum Way {
     },
     Unhealthy,
     NoData,
+    Unread {
+        /// Shell command that has Grafana read its files again.
+        reload: String,
+        /// A side-car brings the files.
+        sidecar: bool,
+    },
 }
 
 impl Way {
@@ -85,7 +91,11 @@ impl Fix {
     pub(super) fn of(datasource: &Datasource<'_>, end: End, way: Way) -> Self {
         let is_bare = !matches!(
             way,
-            Way::Refused { .. } | Way::Tls { .. } | Way::Proxy { .. } | Way::ServiceMissing { switch: Some(_), .. }
+            Way::Refused { .. }
+                | Way::Tls { .. }
+                | Way::Proxy { .. }
+                | Way::Unread { .. }
+                | Way::ServiceMissing { switch: Some(_), .. }
         );
         let path = probe_path(&datasource.kind);
         let base = end.url.as_ref().map(|w| w.text().trim_end_matches('/').to_owned());

@@ -6,6 +6,7 @@ mod fix;
 mod health;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use fault::{depend, fault_evidence, fault_words};
 use finding::{behind, finish, start};
@@ -36,7 +37,7 @@ check! {
         requires: [ConfigMaps, Workloads, Services],
         uses: [
             EndpointSlices, Pods, Nodes, ComponentLogs, GrafanaHealth, GrafanaDatasources, GrafanaDatasourceHealth,
-            PrometheusMetricNames, PrometheusTargets, PrometheusConfig, MonitoringResources, Probes,
+            PrometheusMetricNames, PrometheusTargets, PrometheusConfig, MonitoringResources, Probes, PartLogs,
         ],
         fix: Fix,
     }
@@ -51,7 +52,7 @@ impl Check for GrafanaDatasource {
         snap.services()?;
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let all = datasources::all(snap, &instances);
-        let mut findings = Vec::new();
+        let mut findings: Vec<Finding> = unread::find(snap, &instances).into_iter().collect();
         let mut unseen = None;
         for datasource in all.iter().filter(|d| KINDS.contains(&d.kind.as_str())) {
             match of(snap, datasource) {

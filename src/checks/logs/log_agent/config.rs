@@ -17,17 +17,25 @@ pub(super) struct Config {
     pub(super) key: String,
     /// The part of it that speaks of the output.
     output: String,
+    /// The plugin of the output that was asked for by name, whose part it is.
+    pub(super) plugin: String,
 }
 
 impl Config {
     /// The configuration of an agent's container.
-    pub(super) fn of(snap: &Snapshot, pod: Option<&Pod>, container: &str, agent: Agent) -> Self {
+    pub(super) fn of(snap: &Snapshot, pod: Option<&Pod>, container: &str, agent: Agent, named: Option<&str>) -> Self {
         let Some(pod) = pod else { return Self::default() };
         let Some(container) = pod.spec.containers.iter().find(|c| c.name == container) else { return Self::default() };
         let files = Mounts::of_pod(snap, pod, container).files();
+        let sections =
+            |f: &mounts::File<'_>| Some((f.map.metadata.name.clone(), f.key.to_owned(), section(f.text, named?)?));
+        if let Some((name, key, output)) = files.iter().find_map(sections) {
+            let plugin = named.and_then(|n| n.split('.').next()).unwrap_or_default().to_owned();
+            return Self { kind: "configmap", name, key, output: output.to_owned(), plugin };
+        }
         if let Some((file, output)) = files.iter().find_map(|f| Some((f, output(f.text, agent)?))) {
             let (name, key) = (file.map.metadata.name.clone(), file.key.to_owned());
-            return Self { kind: "configmap", name, key, output: output.to_owned() };
+            return Self { kind: "configmap", name, key, output: output.to_owned(), plugin: String::new() };
         }
         let mounted = |name: &str| container.volume_mounts.iter().any(|m| m.name == name);
         let volumes = pod.spec.volumes.iter().filter(|v| v.projected.is_none() && mounted(&v.name));
@@ -52,6 +60,11 @@ impl Config {
         let port = self.value("port").and_then(|p| p.parse().ok());
         let url = || ["endpoint", "url"].iter().find_map(|key| self.value(key)).and_then(agent_log::target);
         self.value("host").map(|h| (h.to_owned(), port)).or_else(url)
+    }
+
+    /// The output is one that needs a host and has none: Fluent Bit then sends to 127.0.0.1.
+    pub(super) fn lacks_host(&self) -> bool {
+        HOSTED.contains(&self.plugin.as_str()) && self.value("host").is_none() && self.value("upstream").is_none()
     }
 
     /// Nothing in the output's labels names the pod. Only Fluent Bit is told by its configuration: the others take their
@@ -88,6 +101,9 @@ impl Config {
     }
 }
 
+/// Outputs that send to `Host`, which is the agent's own pod unless it is set.
+const HOSTED: &[&str] = &["es", "opensearch", "loki", "http", "forward", "splunk", "tcp", "gelf", "influxdb"];
+
 /// The part of a file that configures the output.
 fn output(text: &str, agent: Agent) -> Option<&str> {
     let marks: &[&str] = match agent {
@@ -101,10 +117,53 @@ fn output(text: &str, agent: Agent) -> Option<&str> {
     Some(&text[at..])
 }
 
+/// The section of Fluent Bit's classic format that configures an output by its name: `es.1` is of plugin `es`, and mostly the second
+/// of the file.
+fn section<'a>(text: &'a str, named: &str) -> Option<&'a str> {
+    const MARK: &str = "[OUTPUT]";
+    let (plugin, number) = named.split_once('.')?;
+    let starts: Vec<usize> = text.match_indices(MARK).map(|(at, _)| at).collect();
+    let all: Vec<&str> = starts
+        .iter()
+        .map(|at| {
+            let rest = &text[*at..];
+            let end = rest[MARK.len()..].find("\n[").map_or(rest.len(), |e| MARK.len() + e);
+            &rest[..end]
+        })
+        .collect();
+    let is_of = |section: &&&str| {
+        let names = section.lines().filter_map(|l| l.trim().split_once([' ', '\t']));
+        names.into_iter().any(|(k, v)| k.eq_ignore_ascii_case("name") && v.trim() == plugin)
+    };
+    let by_number = number.parse::<usize>().ok().and_then(|n| all.get(n)).filter(|s| is_of(s));
+    by_number.or_else(|| all.iter().find(is_of)).copied()
+}
+
 /// As kubectl calls it.
 fn word(holder: Holder) -> &'static str {
     match holder {
         Holder::ConfigMap => "configmap",
         Holder::Secret => "secret",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_found_by_its_name() {
+        let text = "[INPUT]\n    Name tail\n[OUTPUT]\n    Name cloudwatch\n    region x\n[OUTPUT]\n    Name            es\n    Host            \n    Port            443\n[FILTER]\n    Host no\n";
+        let found = section(text, "es.1").expect("a section");
+        assert!(found.contains("Port") && !found.contains("FILTER"), "{found}");
+        let of = |output: &str, plugin: &str| Config {
+            output: output.to_owned(),
+            plugin: plugin.to_owned(),
+            ..Config::default()
+        };
+        assert!(of(found, "es").lacks_host());
+        assert!(!of("[OUTPUT]\n    Name es\n    Host search\n", "es").lacks_host());
+        assert!(!of(found, "").lacks_host(), "it is not known which it is");
+        assert!(section(text, "loki.0").is_none());
     }
 }

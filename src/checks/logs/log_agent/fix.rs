@@ -191,6 +191,22 @@ enum Way {
         #[serde(flatten)]
         change: Configuration,
     },
+    Buffer {
+        detail: String,
+        /// It is the filter that asks the API server about pods, and not an output.
+        of_filter: bool,
+        /// The plugin of the output, where it is known.
+        plugin: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Loopback {
+        detail: String,
+        plugin: String,
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
     Parser {
         detail: String,
         #[serde(flatten)]
@@ -266,6 +282,10 @@ impl Case<'_> {
                 let host = self.target.as_ref().map_or("<host>", |(host, _)| host).to_owned();
                 Way::Name { host }
             }
+            Reason::Unreachable if self.sends_to_itself() => {
+                let plugin = self.config.plugin.clone();
+                Way::Loopback { detail, plugin, config_key: config_key(), change: change() }
+            }
             Reason::Unreachable | Reason::Server => Way::Unreachable { detail, service, service_namespace },
             Reason::Tls => Way::Tls { detail, change: change() },
             Reason::Scheme => {
@@ -292,6 +312,11 @@ impl Case<'_> {
             Reason::Throttled => Way::Throttled { detail, change: change() },
             Reason::Kubelet => {
                 Way::Kubelet { detail, host_network: self.pod.is_some_and(|p| p.spec.host_network), change: change() }
+            }
+            Reason::Buffer => {
+                let plugin = Some(self.config.plugin.clone()).filter(|p| !p.is_empty());
+                let plugin = plugin.unwrap_or_else(|| "<output>".to_owned());
+                Way::Buffer { detail, of_filter: self.is_of_filter(), plugin, change: change() }
             }
             Reason::Parser => Way::Parser { detail, change: change() },
             Reason::Reload => Way::Reload { detail, change: change() },

@@ -39,6 +39,10 @@ check! {
 const DISTINCT: &[&str] =
     &["pod", "pod_name", "filename", "instance", "container_id", "kubernetes_pod_name", "path", "host_path"];
 
+/// Bytes of an answer that Fluent Bit's outputs for search engines read, and those of all others.
+const OF_SEARCH: u64 = 512_000;
+const OF_OUTPUT: u64 = 4_192;
+
 impl Check for LogAgent {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -77,7 +81,7 @@ impl<'a> Case<'a> {
     fn new(snap: &'a Snapshot, all: &'a [Failing]) -> Option<Self> {
         let last = all.iter().max_by_key(|f| f.last)?;
         let pod = snap.pods.find(&last.namespace, &last.pod).ok().flatten();
-        let config = config::Config::of(snap, pod, &last.container, last.agent);
+        let config = config::Config::of(snap, pod, &last.container, last.agent, last.output.as_deref());
         let target = all.iter().find_map(|f| agent_log::target(&f.text)).or_else(|| config.target());
         let (reason, text) = (last.reason, last.text.clone());
         let case = Self { snap, all, last, pod, target, config, reason, text };
@@ -119,6 +123,18 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// It sends to its own pod, because nobody tells it another host.
+    fn sends_to_itself(&self) -> bool {
+        let alone = self.pod.is_some_and(|p| p.spec.containers.len() == 1);
+        let loopback = ["127.0.0.1", "localhost"].iter().any(|l| self.text.contains(l));
+        self.reason == Reason::Unreachable && alone && loopback && self.config.lacks_host()
+    }
+
+    /// The answer that is too large is the API server's: what it tells of a pod.
+    fn is_of_filter(&self) -> bool {
+        agent_log::buffer(&self.text).is_none_or(|max| max != OF_SEARCH && max > OF_OUTPUT)
+    }
+
     /// Lines of several pods share one stream: its labels name none.
     fn shares_streams(&self) -> bool {
         match agent_log::stream(&self.text).or_else(|| self.all.iter().find_map(|f| agent_log::stream(&f.text))) {
@@ -134,7 +150,10 @@ impl<'a> Case<'a> {
         let times: usize = self.all.iter().map(|f| f.times).sum();
         let effect = match self.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
-            Reason::Metadata | Reason::Kubelet => "lines cannot be found by pod or namespace",
+            Reason::Buffer if !self.is_of_filter() => {
+                "what the store answers is not known, and lines may be sent twice"
+            }
+            Reason::Metadata | Reason::Kubelet | Reason::Buffer => "lines cannot be found by pod or namespace",
             Reason::Parser => "lines are sent as they are, without their fields and mostly without their own time",
             Reason::Reload => "what was changed is not in force",
             Reason::Paused => "lines come late, and are lost when their file is rotated before",
@@ -159,7 +178,7 @@ impl<'a> Case<'a> {
                 .with("container", &last.container),
         );
         // What is wrong with the labels stands in a filter, and not in the output.
-        if !matches!(self.reason, Reason::Metadata | Reason::Kubelet | Reason::Parser) {
+        if !matches!(self.reason, Reason::Metadata | Reason::Kubelet | Reason::Buffer | Reason::Parser) {
             made.evidence.extend(self.config.evidence(&last.namespace));
         }
         made.breaks = Some(Vec::new());
@@ -241,7 +260,7 @@ impl<'a> Case<'a> {
             Reason::Refused,
             Reason::Unsaid,
         ];
-        if !of_store.contains(&self.reason) {
+        if !of_store.contains(&self.reason) || self.sends_to_itself() {
             return finding;
         }
         let made = match self.service() {

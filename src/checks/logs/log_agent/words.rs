@@ -10,6 +10,11 @@ impl Case<'_> {
         match self.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
             Reason::Metadata | Reason::Kubelet => "sends lines without the labels of their pods".to_owned(),
+            Reason::Buffer if self.is_of_filter() => {
+                "sends lines of some pods without the labels of their pods".to_owned()
+            }
+            Reason::Buffer => "does not read what its store answers".to_owned(),
+            _ if self.sends_to_itself() => format!("cannot deliver by its output {}", self.config.plugin),
             Reason::Parser => "does not read lines as it is told".to_owned(),
             Reason::Reload => "does not take its configuration".to_owned(),
             Reason::Paused => "reads faster than it sends".to_owned(),
@@ -51,6 +56,9 @@ impl Case<'_> {
             Reason::Shards => "it has as many shards as it may have".into(),
             Reason::TypeName => "it knows no document types any more (_type)".into(),
             Reason::Name => "the name does not resolve".into(),
+            Reason::Unreachable if self.sends_to_itself() => {
+                "the output names no host, and Fluent Bit then sends to its own pod (127.0.0.1)".into()
+            }
             Reason::Unreachable => "it cannot be reached".into(),
             Reason::Tls => "TLS fails".into(),
             Reason::Scheme if wants_tls(&self.text) => {
@@ -74,6 +82,11 @@ impl Case<'_> {
             Reason::Group => "the log group does not exist, and the agent is not told to make it".into(),
             Reason::Throttled => "AWS takes no more requests in a second (throttling)".into(),
             Reason::Kubelet => "it gets nothing from the kubelet of its node, which it is told to ask".into(),
+            Reason::Buffer => {
+                let max = agent_log::buffer(&self.text).map(|m| format!(" ({m} bytes)")).unwrap_or_default();
+                let whose = if self.is_of_filter() { "what the API server tells of them" } else { "the answer" };
+                format!("{whose} is larger than the buffer{max} that it is read into")
+            }
             Reason::Parser => {
                 format!("it knows no parser {}", quoted(&self.text).unwrap_or("of the name that an input gives"))
             }

@@ -156,6 +156,10 @@ impl<'a> Case<'a> {
             Trouble::Scheduler => Way::Scheduler { detail },
             Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
             Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
+            Trouble::BlockList => {
+                let is_own = failing.text.contains(store_log::CLEANS);
+                Way::BlockList { detail, compactor: is_own.then(|| failing.pod.clone()), change: change() }
+            }
             Trouble::Compactors => {
                 Way::Compactors { detail, ring_path: self.path("/compactor/ring"), change: change() }
             }

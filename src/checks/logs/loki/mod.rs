@@ -6,9 +6,10 @@ mod tests;
 mod way;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::loki::ring;
@@ -19,7 +20,7 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use fix::Fix;
-use words::{more, words};
+use words::{block_list, more, words};
 
 check! {
     /// See the check's page.
@@ -49,14 +50,36 @@ impl Check for Loki {
         for failing in store_log::failing(snap)? {
             groups.entry((failing.namespace.clone(), failing.trouble)).or_default().push(failing);
         }
-        let findings =
-            groups.values().filter_map(|group| Some(finding(snap, group.iter().max_by_key(|f| f.times)?, group)));
+        // A store that refuses its compactor, or a disk that is full, leaves the list of blocks as it was.
+        let deeper = |(namespace, trouble): &(String, Trouble)| {
+            let below = matches!(trouble, Trouble::Store(_) | Trouble::Key | Trouble::DiskFull | Trouble::DiskReadOnly);
+            below.then(|| namespace.clone())
+        };
+        let deeper: BTreeSet<String> = groups.keys().filter_map(deeper).collect();
+        groups.retain(|(namespace, trouble), group| {
+            let refuses = group.iter().any(|f| !f.text.contains(store_log::CLEANS));
+            *trouble != Trouble::BlockList || refuses && !deeper.contains(namespace)
+        });
+        // Who renews it says why it does not.
+        let says = |f: &&Failing| (f.text.contains(store_log::CLEANS), f.times);
+        let findings = groups.values().filter_map(|group| Some(finding(snap, group.iter().max_by_key(says)?, group)));
         Ok(Diagnosis::Findings(findings.collect()))
     }
 }
 
 fn is_cache(pod: &Pod) -> bool {
     pod.spec.containers.iter().any(|c| base_of(&c.image) == "memcached")
+}
+
+/// The pods that compact, and renew the list of blocks, whether they are well or not.
+fn compactors<'a>(snap: &'a Snapshot, failing: &'a Failing) -> impl Iterator<Item = &'a Pod> {
+    let near = snap.pods().unwrap_or_default().iter();
+    near.filter(|p| p.metadata.namespace == failing.namespace).filter(|p| {
+        let mut own = p.spec.containers.iter().filter(|c| Store::of_image(&c.image) == Some(failing.store));
+        own.any(|c| {
+            flag(c, "target").is_none_or(|t| t.split(',').any(|t| matches!(t, "compactor" | "backend" | "all")))
+        })
+    })
 }
 
 fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
@@ -73,7 +96,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     let of_ring = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler | Trouble::IndexGateway);
     let of_members = of_ring || failing.trouble == Trouble::Generator;
     let slip = pod.zip(container).filter(|_| of_ring).and_then(|(p, c)| ring::slip(snap, p, c));
-    let labels = labels + &more(snap, failing, slip.as_ref());
+    let labels = labels + &more(snap, failing, slip.as_ref()) + &block_list(group);
     let message = format!(
         "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",
         failing.store.name(),
@@ -90,6 +113,13 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
                 .with("pod", &failing.pod)
                 .with("container", &failing.container),
         );
+    if failing.trouble == Trouble::BlockList {
+        let pods = group.iter().filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
+        made = made.also_all(pods.map(|p| snap.owner_ref(p)));
+        for other in compactors(snap, failing).filter(|p| !p.is_ready()) {
+            made = made.depends_on(snap.owner_ref(other));
+        }
+    }
     let account = pod.map_or("default", |p| p.spec.account()).to_owned();
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied) | Trouble::Key) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));

@@ -153,6 +153,13 @@ pub(super) enum Way {
         detail: String,
         pod: String,
     },
+    BlockList {
+        detail: String,
+        /// A pod that says that it cannot clean up, and its container.
+        compactor: Option<String>,
+        #[serde(flatten)]
+        change: Change,
+    },
     Compactors {
         detail: String,
         ring_path: String,

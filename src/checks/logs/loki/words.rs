@@ -4,8 +4,10 @@ use crate::domain::aws::denied::Denied;
 use crate::domain::loki::agent_log;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::text::log_line::Line;
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
+use crate::domain::text::redact::redact;
 use crate::snapshot::Snapshot;
 
 /// What it does, or cannot do.
@@ -46,6 +48,9 @@ pub(super) fn words(failing: &Failing) -> &'static str {
             "its members do not find each other: the name that leads to them (memberlist) does not resolve"
         }
         Trouble::Compactor => "its compactor fails",
+        Trouble::BlockList => {
+            "queries are refused: the list of a tenant's blocks, which its compactor is to renew, is too old"
+        }
         Trouble::Compactors => {
             "blocks that it compacts are gone before it is done: another compactor is working on the same blocks"
         }
@@ -108,6 +113,20 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
         },
         _ => String::new(),
     }
+}
+
+/// Since when nobody has renewed the list of blocks, of whom, and what the compactor says of it.
+pub(super) fn block_list(group: &[Failing]) -> String {
+    let old = group.iter().filter(|f| f.trouble == Trouble::BlockList);
+    let texts: Vec<String> = old.map(|f| Line::parse(&f.text).text()).collect();
+    let after = |mark: &str, ends: &[char]| {
+        let rest = texts.iter().find_map(|t| t.split_once(mark))?.1;
+        Some(rest.split(ends).next()?.to_owned())
+    };
+    let since = after("last updated at ", &[',', ' ', '"']).map(|at| format!(" (from {at})"));
+    let why = after(store_log::CLEANS, &['\n']).map(|w| w.trim_matches([':', ' ']).to_owned());
+    let why = why.filter(|w| !w.is_empty()).map(|w| format!("; the compactor cannot clean up: {}", redact(&w)));
+    since.unwrap_or_default() + &why.unwrap_or_default()
 }
 
 /// `unable to read rule dir /rules/fake: open …`.

@@ -19,6 +19,7 @@ use crate::domain::kubernetes::volumes;
 use crate::model::Program;
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Snapshot, journal};
+use crate::text::near::near;
 
 /// Everything about one crash that its finding needs.
 pub(super) struct Case<'a> {
@@ -103,6 +104,20 @@ impl<'a> Case<'a> {
                 && r.metadata.name == self.target.operator_name()
         });
         release_of(self.snap, &same.next()?.metadata)
+    }
+
+    /// The key of the ConfigMap that is meant where its subPath names one that is not there: the only one, or one of nearly the name.
+    pub(super) fn meant_key(&self) -> Option<&'a str> {
+        let (map, text) = mounts::config_map(self.snap, self.namespace(), &self.origin)?;
+        let Origin::ConfigMap { key, .. } = &self.origin else { return None };
+        let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
+        if text.is_some() {
+            return None;
+        }
+        match keys.as_slice() {
+            [only] => Some(*only),
+            _ => near(key, keys.iter().copied()),
+        }
     }
 
     /// Its probe is never answered, as the VPC CNI leaves the kubelet's connections to such pods.

@@ -100,6 +100,17 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(&case.target),
         },
         Class::Processes => Way::Processes { reason, node: node(case), pod },
+        Class::Outgrown => {
+            let container = case.failing.container;
+            Way::Outgrown {
+                operator_kind: case.target.operator_kind().to_owned(),
+                operator_name: case.target.operator_name().to_owned(),
+                container: container.name.clone(),
+                newer_image: newer_image(&container.image, "<image>"),
+                pod,
+                kept: Kept::of(&case.target),
+            }
+        }
         Class::Compaction => Way::Compaction {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),

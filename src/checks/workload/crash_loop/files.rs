@@ -76,7 +76,10 @@ pub(super) fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
     };
     match crash.class {
         Class::ConfigMissing => Way::ConfigMissing { file, map, secret, key, kept_map: kept_map(case), pod },
-        Class::ConfigDirectory => Way::ConfigDirectory { file, file_name: file_name(crash), pod, kept },
+        Class::ConfigDirectory => {
+            let file_name = case.meant_key().map_or_else(|| file_name(crash), str::to_owned);
+            Way::ConfigDirectory { file, file_name, pod, kept }
+        }
         Class::Unreadable => Way::Unreadable { file, map, secret, pod, ownership: Ownership::of(case), kept },
         _ => Way::WebConfig { file, reason: crash.reason.clone(), secret, pod, kept },
     }

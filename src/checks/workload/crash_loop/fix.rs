@@ -81,6 +81,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Kernel
         | Class::PacketFilter
         | Class::ExternalLabels
+        | Class::Outgrown
         | Class::Compaction => cluster(case, crash),
         Class::Panic => Way::Panic {
             advice: crash.advice.clone(),

@@ -34,6 +34,10 @@ pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
         old_arg,
         new_arg,
         advice: crash.advice.clone(),
+        above: match crash.detail {
+            Detail::Below(above) => above,
+            _ => "",
+        },
         other_program: match &crash.detail {
             Detail::OtherProgram(program) => program.clone(),
             _ => String::new(),

@@ -205,6 +205,8 @@ pub(super) enum Way {
         field: Option<&'static str>,
         field_value: String,
         advice: String,
+        /// An argument that is to stand before it.
+        above: &'static str,
         /// What the image starts instead of the program that the arguments are for, and the image.
         other_program: String,
         image: String,
@@ -441,6 +443,16 @@ pub(super) enum Way {
         operator_kind: String,
         operator_name: String,
         labels_patch: &'static str,
+    },
+    Outgrown {
+        operator_kind: String,
+        operator_name: String,
+        container: String,
+        /// Its image, with a tag to choose.
+        newer_image: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
     },
     Compaction {
         operator_kind: String,
