@@ -20,7 +20,7 @@ pub(crate) fn redact(text: &str) -> String {
         let in_cluster = is_private || name.contains(".svc") || !name.contains('.');
         let path = match path {
             "" | "/" => path.to_owned(),
-            _ if is_known_by_all(name) => path.to_owned(),
+            _ if is_known_by_all(name) || is_of_an_api(path) => path.to_owned(),
             _ if in_cluster => path.trim_end_matches(':').to_owned(),
             _ if path.starts_with("/services/") => "/services/<redacted>".to_owned(),
             _ => "/<redacted>".to_owned(),
@@ -28,6 +28,54 @@ pub(crate) fn redact(text: &str) -> String {
         format!("{scheme}://{host}{path}")
     });
     shorten(&hidden, LONGEST)
+}
+
+/// A path of nothing but words that the APIs of the stack have: what one corrects, and no webhook's.
+fn is_of_an_api(path: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "-",
+        "_bulk",
+        "alertmanager",
+        "alerts",
+        "api",
+        "config",
+        "distributor",
+        "federate",
+        "health",
+        "healthy",
+        "import",
+        "insert",
+        "label",
+        "labels",
+        "logs",
+        "loki",
+        "metrics",
+        "mimir",
+        "opentelemetry",
+        "otlp",
+        "probe",
+        "prom",
+        "prometheus",
+        "push",
+        "query",
+        "query_range",
+        "read",
+        "ready",
+        "receive",
+        "rules",
+        "select",
+        "series",
+        "spans",
+        "status",
+        "targets",
+        "tempo",
+        "traces",
+        "values",
+        "write",
+    ];
+    let is_version = |word: &str| word.strip_prefix('v').is_some_and(|n| matches!(n.as_bytes(), [b'0'..=b'9']));
+    let end = path.trim_end_matches([':', ',', '.', ')', '/']);
+    end.split('/').skip(1).all(|word| WORDS.contains(&word) || is_version(word))
 }
 
 /// Hosts whose paths are public: the issuers of EKS clusters, and what AWS writes for its users.
