@@ -14,8 +14,8 @@ use crate::domain::kubernetes::ingress::{self, Said};
 use crate::domain::kubernetes::service_port::is_headless;
 use crate::domain::kubernetes::webhooks;
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
+use crate::snapshot::{Snapshot, journal};
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let ingresses = ingress::of_stack(snap).map(Object::Ingress);
@@ -52,6 +52,10 @@ fn finding(snap: &Snapshot, object: Object<'_>, said: &Said<'_>) -> Option<Findi
         made = made.depends_on(resource);
     }
     if let Some(evidence) = told.subnets_evidence(&refusal) {
+        made = made.evidence(evidence);
+    }
+    // It only shows what the sentence says.
+    if let Some(evidence) = journal::aside(|| told.arguments_evidence()) {
         made = made.evidence(evidence);
     }
     Some(made)
@@ -224,6 +228,20 @@ impl Told<'_> {
     fn wrong_name(&self) -> Option<(&str, &str)> {
         let own = Identity::of(self.snap).cluster?;
         self.given("cluster-name").filter(|given| *given != own).map(|given| (given, own))
+    }
+
+    /// What the controller was given, where that is another cluster or VPC.
+    fn arguments_evidence(&self) -> Option<Evidence> {
+        let name = self.wrong_name().map(|(given, _)| format!("--cluster-name={given}"));
+        let vpc = self.wrong_vpc().map(|(given, _)| format!("--aws-vpc-id={given}"));
+        let given: Vec<String> = name.into_iter().chain(vpc).collect();
+        let controller = ingress::controller(self.snap).filter(|_| !given.is_empty())?;
+        let show =
+            "kubectl get {{ workload }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.containers[*].args}'";
+        let evidence = Evidence::new(format!("arguments of {}", controller.reference()), given.join(" "), show)
+            .with("workload", controller.kubectl_name())
+            .with("namespace", &controller.metadata.namespace);
+        Some(evidence)
     }
 
     /// The security group that EKS made for the cluster.
