@@ -23,6 +23,9 @@ const STOCK: &[&str] = &[
 const NO_FAULT_OF_PODS: &[&str] =
     &["prometheus-persistence", "loki-retention", "grafana-default-password", "grafana-admin-password"];
 
+/// Those of them that say nothing of what a program complains of, either.
+const NO_FAULT_AT_ALL: &[&str] = &["prometheus-persistence", "loki-retention", "grafana-default-password"];
+
 /// Fills in [`Signal::explained_by`].
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
@@ -70,6 +73,8 @@ struct Group {
     keys: BTreeSet<String>,
     /// Those of checks that say why a pod does not run.
     of_pods: BTreeSet<String>,
+    /// Those of checks that say what is wrong with a program.
+    of_programs: BTreeSet<String>,
     checks: BTreeSet<&'static str>,
     names: Vec<Name>,
     /// Messages and evidence, masked.
@@ -80,9 +85,14 @@ impl Group {
     fn of(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Self {
         let members = [group.root].into_iter().chain(group.prerequisites.iter().copied());
         let members = members.chain(group.explains.iter().copied()).map(|at| &findings[at]);
-        let none = BTreeSet::new;
-        let mut own =
-            Self { keys: none(), of_pods: none(), checks: BTreeSet::new(), names: Vec::new(), quotes: String::new() };
+        let mut own = Self {
+            keys: BTreeSet::new(),
+            of_pods: BTreeSet::new(),
+            of_programs: BTreeSet::new(),
+            checks: BTreeSet::new(),
+            names: Vec::new(),
+            quotes: String::new(),
+        };
         for finding in members.filter(|f| f.severity > Severity::Info) {
             own.checks.insert(finding.check.0);
             for resource in finding.subjects.iter().chain(finding.broken()) {
@@ -91,9 +101,14 @@ impl Group {
                     if !NO_FAULT_OF_PODS.contains(&finding.check.0) {
                         own.of_pods.insert(key.clone());
                     }
+                    if !NO_FAULT_AT_ALL.contains(&finding.check.0) {
+                        own.of_programs.insert(key.clone());
+                    }
                     own.keys.insert(key);
                 }
-                own.names.extend(Name::of(snap, resource));
+                if !NO_FAULT_AT_ALL.contains(&finding.check.0) {
+                    own.names.extend(Name::of(snap, resource));
+                }
             }
             let said = finding.evidence.iter().map(|e| e.value.as_str()).chain([finding.message.as_str()]);
             for text in said {
@@ -111,7 +126,11 @@ impl Group {
 
     /// The same resource.
     fn is_about(&self, told: &Told<'_>) -> bool {
-        let keys = if told.signal.kind == SignalKind::Pod { &self.of_pods } else { &self.keys };
+        let keys = match told.signal.kind {
+            SignalKind::Pod => &self.of_pods,
+            SignalKind::Log | SignalKind::Event => &self.of_programs,
+            _ => &self.keys,
+        };
         told.keys.iter().any(|key| keys.contains(key))
     }
 
@@ -203,7 +222,9 @@ mod tests {
     fn where_data_lie_is_not_why_a_pod_does_not_run() {
         let own = || ResourceRef::pod("monitoring", "loki-0");
         assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Pod, "")));
-        assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")));
+        assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")), "nor of its errors");
+        assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Alert, "")));
+        assert!(explained(finding("grafana-admin-password", own()), signal(SignalKind::Log, "")));
     }
 
     #[test]
