@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::named::Name;
 use crate::domain::text::shape::shape;
-use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind};
+use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 
 /// Letters from which on a piece of a message is no common phrase.
@@ -26,7 +26,10 @@ const NO_FAULT_OF_PODS: &[&str] =
 /// Those of them that say nothing of what a program complains of, either.
 const NO_FAULT_AT_ALL: &[&str] = &["prometheus-persistence", "loki-retention", "grafana-default-password"];
 
-/// Fills in [`Signal::explained_by`].
+/// Checks whose information says that what a system complains of is no fault: it counts what is off on purpose.
+const SAYS_CALM: &[&str] = &["addon-degraded"];
+
+/// Fills in [`Signal::explained_by`], and lets what is said to be no fault weigh little.
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
     for signal in signals {
@@ -37,7 +40,18 @@ pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], ro
             [Group::is_why, Group::quotes, Group::is_about, Group::is_named_in, Group::judges];
         let explains = ways.iter().find_map(|way| groups.iter().position(|g| way(g, &told)));
         signal.explained_by = explains;
+        if explains.is_none() && findings.iter().any(|f| is_calm_about(f, signal)) {
+            signal.weight = signal.weight.min(Weight::Note);
+        }
     }
+}
+
+/// The finding says of that very thing that it is well.
+fn is_calm_about(finding: &Finding, signal: &Signal) -> bool {
+    finding.severity == Severity::Info
+        && SAYS_CALM.contains(&finding.check.0)
+        && signal.kind == SignalKind::Health
+        && finding.subjects.contains(&signal.subject)
 }
 
 /// A signal as each root is held against it.
@@ -249,6 +263,22 @@ mod tests {
             |name: &str| Signal::new(SignalKind::Condition, job(name), "t", Evidence::new("s", "v", "")).text(said);
         assert!(explained(told(), signal("backup-1")));
         assert!(!explained(told(), signal("admission-create")));
+    }
+
+    #[test]
+    fn what_is_said_to_be_no_fault_weighs_little() {
+        let addon = |name: &str| ResourceRef::aws("eks", "addon", name);
+        let weight = |severity: Severity, name: &str| {
+            let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+            let mut told = finding("addon-degraded", addon("vpc-cni"));
+            told.severity = severity;
+            let mut signals = [Signal::new(SignalKind::Health, addon(name), "t", Evidence::new("s", "v", ""))];
+            explain(&snap, &mut signals, &[told], &[]);
+            signals[0].weight
+        };
+        assert_eq!(weight(Severity::Info, "vpc-cni"), Weight::Note);
+        assert_eq!(weight(Severity::Info, "coredns"), Weight::Weighs, "nothing was said of it");
+        assert_eq!(weight(Severity::Error, "vpc-cni"), Weight::Weighs);
     }
 
     #[test]

@@ -475,7 +475,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
 
 /// The line as evidence, without what is secret.
 fn said(line: &Line<'_>) -> String {
-    redact(line.raw)
+    redact(&stack::without_field(line.raw))
 }
 
 /// A log that ends in what the program prints of how it is used: what stands before that, and the usage.

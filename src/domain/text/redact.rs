@@ -13,7 +13,9 @@ pub(crate) fn redact(text: &str) -> String {
     let url = pattern!(r#"(https?)://(?:[^/@\s"]*@)?([^/\s"?:]+(?::\d+)?)([^\s"?]*)(\?[^\s"]*)?"#);
     let masked = mask(text);
     let hidden = url.replace_all(&masked, |c: &regex::Captures<'_>| {
-        let (scheme, host, path) = (&c[1], &c[2], &c[3]);
+        // The quote behind it may be escaped.
+        let end = if c[0].ends_with('\\') { "\\" } else { "" };
+        let (scheme, host, path) = (&c[1], c[2].trim_end_matches('\\'), c[3].trim_end_matches('\\'));
         let name = host.split(':').next().unwrap_or(host);
         // An address of the cluster, of the VPC or of the node is nobody's webhook.
         let is_private = name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_private() || ip.is_link_local());
@@ -25,7 +27,7 @@ pub(crate) fn redact(text: &str) -> String {
             _ if path.starts_with("/services/") => "/services/<redacted>".to_owned(),
             _ => "/<redacted>".to_owned(),
         };
-        format!("{scheme}://{host}{path}")
+        format!("{scheme}://{host}{path}{end}")
     });
     shorten(&hidden, LONGEST)
 }
@@ -82,7 +84,7 @@ fn is_of_an_api(path: &str) -> bool {
 fn is_known_by_all(host: &str) -> bool {
     let is_issuer = ["oidc.eks.", "oidc-eks."].iter().any(|prefix| host.starts_with(prefix));
     let is_of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|suffix| host.ends_with(suffix));
-    (is_issuer && is_of_aws) || ["aws.amazon.com", "docs.aws.amazon.com", "kubernetes.io"].contains(&host)
+    (is_issuer && is_of_aws) || host.starts_with("docs.") || ["aws.amazon.com", "kubernetes.io"].contains(&host)
 }
 
 #[cfg(test)]
@@ -95,6 +97,19 @@ mod tests {
             redact(r#"Post "https://hooks.slack.com/services/T0/B0/XYZ?a=b": EOF"#),
             r#"Post "https://hooks.slack.com/services/<redacted>": EOF"#
         );
+        assert_eq!(
+            redact(r#"err="Post \"https://hooks.slack.com/services/T0/B0/XYZ\": EOF""#),
+            r#"err="Post \"https://hooks.slack.com/services/<redacted>\": EOF""#
+        );
+        for open in
+            ["http://prometheus.monitoring:9090/api/v1/otlp/v1/metrics", "https://mimir.example.org/api/v1/push"]
+        {
+            assert_eq!(
+                redact(&format!("request to {open} responded with 404")),
+                format!("request to {open} responded with 404")
+            );
+        }
+        assert_eq!(redact("https://a.example.org/api/v1/T0KEN"), "https://a.example.org/<redacted>");
         assert_eq!(
             redact("https://user:pw@api.telegram.org/bot123:AAF/sendMessage x"),
             "https://api.telegram.org/<redacted> x"
