@@ -74,7 +74,7 @@ pub(crate) fn without_field(line: &str) -> Cow<'_, str> {
     const FIELD: &str = ",\"stacktrace\":\"";
     let Some((before, value)) = line.split_once(FIELD).filter(|_| line.starts_with('{')) else { return line.into() };
     let mut escaped = false;
-    let end = value.find(|c| {
+    let end = value.find(|c: char| {
         let ends = c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         ends
