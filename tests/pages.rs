@@ -142,6 +142,19 @@ fn explained_commands_are_commands() {
     assert!(seen > 300, "{seen}");
 }
 
+/// The engine quotes each value of a manifest: quotes of the page's own around it would be two pairs.
+#[test]
+fn values_of_manifests_are_quoted_once() {
+    let mut wrong = Vec::new();
+    for check in checks::registry() {
+        let page = pages::of(check.meta()).expect("it has a page");
+        let lines = page.manifest_templates().into_iter().flat_map(str::lines);
+        let quoted = lines.filter(|line| line.contains("\"{{") || line.contains("'{{"));
+        wrong.extend(quoted.map(|line| format!("{}: {line}", check.meta().id)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// What no command of a page may do, whether a fixture shows it or not: each is a harm that one has done.
 #[test]
 fn no_page_has_a_command_that_did_harm() {

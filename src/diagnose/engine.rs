@@ -198,7 +198,7 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
 
 /// Everything that a check could not see: what it met, and the gaps of what it cannot do without. Each once.
 fn all_unseen(snap: &Snapshot, required: &[Fact], met: impl Iterator<Item = Gap>) -> Vec<Gap> {
-    let needed = required.iter().flat_map(|fact| snap.gaps_of(*fact)).cloned();
+    let needed = required.iter().flat_map(|fact| snap.gaps_of_whole(*fact)).cloned();
     let mut all: Vec<Gap> = Vec::new();
     for gap in met.chain(needed).map(redact::gap) {
         if !all.contains(&gap) {
@@ -208,10 +208,11 @@ fn all_unseen(snap: &Snapshot, required: &[Fact], met: impl Iterator<Item = Gap>
     all
 }
 
-/// The first gap among the facts that the check cannot do without; those of AWS do not count off EKS.
+/// The first gap among the facts that the check cannot do without; those of AWS do not count off EKS. Of several logs the
+/// check meets those that it reads: one of another program takes nothing from its verdict.
 fn missing(snap: &Snapshot, required: &[Fact], off_eks: bool) -> Option<Gap> {
     let mut required = required.iter().filter(|f| !off_eks || !f.is_aws());
-    required.find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
+    required.find_map(|fact| snap.gaps_of_whole(*fact).first().map(|g| (*g).clone()))
 }
 
 /// The gaps that a check met while it judged, required or not: on what it could not see it cannot say that all is

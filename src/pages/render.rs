@@ -67,6 +67,12 @@ impl Page {
         let is_shell = |b: &&Block| b.info != NOTE && matches!(b.language(), "sh");
         self.sections.iter().flat_map(blocks).filter(is_shell).map(|b| b.code.as_str()).collect()
     }
+
+    /// The templates of manifests and parts of files of all fixes, whose values the engine quotes.
+    pub fn manifest_templates(&self) -> Vec<&str> {
+        let is_manifest = |b: &&Block| b.info != NOTE && matches!(b.language(), "yaml" | "json");
+        self.sections.iter().flat_map(blocks).filter(is_manifest).map(|b| b.code.as_str()).collect()
+    }
 }
 
 /// All steps of a section, those of its options too.

@@ -1,9 +1,9 @@
 //! Alerts of Prometheus that fire or are pending.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{around, is_ours};
-use crate::domain::kubernetes::network_plugin;
+use crate::domain::kubernetes::{network_plugin, proxy};
 use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
 use crate::domain::text::redact::redact;
@@ -71,25 +71,40 @@ const JUDGES: &[(&str, &[&str])] = &[
 /// Reads them.
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let rules = expressions(snap);
-    firing(snap).iter().map(|alert| signal(snap, alert, rules.get(alert.name()).map_or("", String::as_str))).collect()
+    let (alerts, path) = firing(snap);
+    let expression = |alert: &FiringAlert| rules.get(alert.name()).map_or("", String::as_str);
+    alerts.iter().map(|alert| signal(snap, alert, expression(alert), path.as_deref())).collect()
 }
 
-/// From the list of alerts, else from the rules that raised them.
-fn firing(snap: &Snapshot) -> Vec<FiringAlert> {
+/// From the list of alerts, else from the rules that raised them, else as Alertmanager holds them; and the path that shows them.
+fn firing(snap: &Snapshot) -> (Vec<FiringAlert>, Option<String>) {
     if let Ok(alerts) = snap.prometheus_alerts() {
-        return alerts.clone();
+        return (alerts.clone(), prometheus_path(snap, "/api/v1/alerts"));
     }
-    let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
-    let raised = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
-    raised
-        .map(|a| FiringAlert {
+    if let Ok(groups) = snap.prometheus_rules() {
+        let raised = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+        let raised = raised.map(|a| FiringAlert {
             labels: a.labels.clone(),
             annotations: a.annotations.clone(),
             state: a.state.clone(),
             active_at: a.active_at,
             value: String::new(),
-        })
-        .collect()
+        });
+        return (raised.collect(), prometheus_path(snap, "/api/v1/alerts"));
+    }
+    // Several receivers may get one alert.
+    let held = snap.alertmanager_alerts().map(Vec::as_slice).unwrap_or_default();
+    let mut known = BTreeSet::new();
+    let held = held.iter().flat_map(|g| &g.alerts).filter(|a| known.insert(a.labels.clone()));
+    let held = held.map(|a| FiringAlert {
+        labels: a.labels.clone(),
+        annotations: a.annotations.clone(),
+        state: "firing".to_owned(),
+        active_at: a.starts_at,
+        value: String::new(),
+    });
+    let path = snap.scope.alertmanager.as_ref().map(|at| proxy::of_component(at, "/api/v2/alerts/groups"));
+    (held.collect(), path)
 }
 
 fn expressions(snap: &Snapshot) -> BTreeMap<&str, String> {
@@ -110,7 +125,7 @@ fn rules_of(snap: &Snapshot, alert: &FiringAlert) -> Vec<ResourceRef> {
     raising.map(|g| ResourceRef::Rule { group: g.name.clone(), rule: name.to_owned() }).collect()
 }
 
-fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str) -> Signal {
+fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str, path: Option<&str>) -> Signal {
     let read = reads(expression);
     let mut about = about(snap, alert, &read);
     let subject = about
@@ -120,13 +135,12 @@ fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str) -> Signal {
     // A fault of the rule itself explains what it raises.
     about.extend(rules_of(snap, alert));
     let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
-    let path = prometheus_path(snap, "/api/v1/alerts").unwrap_or_default();
     let evidence = Evidence::new(
         format!("alert {}", alert.name()),
         told.map_or(String::new(), |t| redact(t)),
         "{% if path %}kubectl get --raw {{ path }}{% endif %}",
     )
-    .with("path", path);
+    .with("path", path.unwrap_or_default());
     let (weight, next) = weigh(snap, alert, expression, &read);
     let next = match (next.is_empty(), expression.is_empty()) {
         (false, _) => next,
@@ -327,7 +341,7 @@ fn scraped(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Vec<ResourceR
     if !alert.label("service").is_empty() {
         all.push(ResourceRef::service(alert.label("namespace"), alert.label("service")));
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     all.retain(|r| seen.insert(r.key()));
     all
 }
@@ -348,6 +362,22 @@ fn by_instance(snap: &Snapshot, instance: &str) -> Vec<ResourceRef> {
 mod tests {
     use super::*;
     use crate::signals::testing::{alert, rule, snapshot};
+
+    #[test]
+    fn where_prometheus_is_not_asked_alertmanager_tells() {
+        let mut snap = snapshot();
+        let labels = serde_json::json!({"alertname": "KubePodNotReady", "namespace": "monitoring", "pod": "prometheus-0", "severity": "warning"});
+        let held = serde_json::json!([
+            {"receiver": {"name": "a"}, "alerts": [{"labels": labels, "annotations": {"summary": "not ready"}, "startsAt": "2026-11-21T02:00:00Z"}]},
+            {"receiver": {"name": "b"}, "alerts": [{"labels": labels}]},
+        ]);
+        *snap.alertmanager_alerts = Ok(serde_json::from_value(held).expect("groups"));
+        let found = read(&snap);
+        assert_eq!(found.len(), 1, "once");
+        assert_eq!((found[0].title.as_str(), found[0].text.as_str()), ("alert KubePodNotReady", "not ready"));
+        *snap.prometheus_alerts = Ok(Vec::new());
+        assert!(read(&snap).is_empty(), "Prometheus knows better");
+    }
 
     #[test]
     fn what_is_meant_to_fire_weighs_nothing() {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::named::Name;
 use crate::domain::text::shape::shape;
-use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind};
+use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 
 /// Letters from which on a piece of a message is no common phrase.
@@ -23,7 +23,13 @@ const STOCK: &[&str] = &[
 const NO_FAULT_OF_PODS: &[&str] =
     &["prometheus-persistence", "loki-retention", "grafana-default-password", "grafana-admin-password"];
 
-/// Fills in [`Signal::explained_by`].
+/// Those of them that say nothing of what a program complains of, either.
+const NO_FAULT_AT_ALL: &[&str] = &["prometheus-persistence", "loki-retention", "grafana-default-password"];
+
+/// Checks whose information says that what a system complains of is no fault: it counts what is off on purpose.
+const SAYS_CALM: &[&str] = &["addon-degraded"];
+
+/// Fills in [`Signal::explained_by`], and lets what is said to be no fault weigh little.
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
     for signal in signals {
@@ -34,7 +40,18 @@ pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], ro
             [Group::is_why, Group::quotes, Group::is_about, Group::is_named_in, Group::judges];
         let explains = ways.iter().find_map(|way| groups.iter().position(|g| way(g, &told)));
         signal.explained_by = explains;
+        if explains.is_none() && findings.iter().any(|f| is_calm_about(f, signal)) {
+            signal.weight = signal.weight.min(Weight::Note);
+        }
     }
+}
+
+/// The finding says of that very thing that it is well.
+fn is_calm_about(finding: &Finding, signal: &Signal) -> bool {
+    finding.severity == Severity::Info
+        && SAYS_CALM.contains(&finding.check.0)
+        && signal.kind == SignalKind::Health
+        && finding.subjects.contains(&signal.subject)
 }
 
 /// A signal as each root is held against it.
@@ -70,6 +87,8 @@ struct Group {
     keys: BTreeSet<String>,
     /// Those of checks that say why a pod does not run.
     of_pods: BTreeSet<String>,
+    /// Those of checks that say what is wrong with a program.
+    of_programs: BTreeSet<String>,
     checks: BTreeSet<&'static str>,
     names: Vec<Name>,
     /// Messages and evidence, masked.
@@ -80,9 +99,14 @@ impl Group {
     fn of(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Self {
         let members = [group.root].into_iter().chain(group.prerequisites.iter().copied());
         let members = members.chain(group.explains.iter().copied()).map(|at| &findings[at]);
-        let none = BTreeSet::new;
-        let mut own =
-            Self { keys: none(), of_pods: none(), checks: BTreeSet::new(), names: Vec::new(), quotes: String::new() };
+        let mut own = Self {
+            keys: BTreeSet::new(),
+            of_pods: BTreeSet::new(),
+            of_programs: BTreeSet::new(),
+            checks: BTreeSet::new(),
+            names: Vec::new(),
+            quotes: String::new(),
+        };
         for finding in members.filter(|f| f.severity > Severity::Info) {
             own.checks.insert(finding.check.0);
             for resource in finding.subjects.iter().chain(finding.broken()) {
@@ -91,9 +115,14 @@ impl Group {
                     if !NO_FAULT_OF_PODS.contains(&finding.check.0) {
                         own.of_pods.insert(key.clone());
                     }
+                    if !NO_FAULT_AT_ALL.contains(&finding.check.0) {
+                        own.of_programs.insert(key.clone());
+                    }
                     own.keys.insert(key);
                 }
-                own.names.extend(Name::of(snap, resource));
+                if !NO_FAULT_AT_ALL.contains(&finding.check.0) {
+                    own.names.extend(Name::of(snap, resource));
+                }
             }
             let said = finding.evidence.iter().map(|e| e.value.as_str()).chain([finding.message.as_str()]);
             for text in said {
@@ -111,7 +140,11 @@ impl Group {
 
     /// The same resource.
     fn is_about(&self, told: &Told<'_>) -> bool {
-        let keys = if told.signal.kind == SignalKind::Pod { &self.of_pods } else { &self.keys };
+        let keys = match told.signal.kind {
+            SignalKind::Pod => &self.of_pods,
+            SignalKind::Log | SignalKind::Event => &self.of_programs,
+            _ => &self.keys,
+        };
         told.keys.iter().any(|key| keys.contains(key))
     }
 
@@ -203,7 +236,9 @@ mod tests {
     fn where_data_lie_is_not_why_a_pod_does_not_run() {
         let own = || ResourceRef::pod("monitoring", "loki-0");
         assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Pod, "")));
-        assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")));
+        assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")), "nor of its errors");
+        assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Alert, "")));
+        assert!(explained(finding("grafana-admin-password", own()), signal(SignalKind::Log, "")));
     }
 
     #[test]
@@ -228,6 +263,22 @@ mod tests {
             |name: &str| Signal::new(SignalKind::Condition, job(name), "t", Evidence::new("s", "v", "")).text(said);
         assert!(explained(told(), signal("backup-1")));
         assert!(!explained(told(), signal("admission-create")));
+    }
+
+    #[test]
+    fn what_is_said_to_be_no_fault_weighs_little() {
+        let addon = |name: &str| ResourceRef::aws("eks", "addon", name);
+        let weight = |severity: Severity, name: &str| {
+            let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+            let mut told = finding("addon-degraded", addon("vpc-cni"));
+            told.severity = severity;
+            let mut signals = [Signal::new(SignalKind::Health, addon(name), "t", Evidence::new("s", "v", ""))];
+            explain(&snap, &mut signals, &[told], &[]);
+            signals[0].weight
+        };
+        assert_eq!(weight(Severity::Info, "vpc-cni"), Weight::Note);
+        assert_eq!(weight(Severity::Info, "coredns"), Weight::Weighs, "nothing was said of it");
+        assert_eq!(weight(Severity::Error, "vpc-cni"), Weight::Weighs);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::log_line::written_at;
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
@@ -100,7 +101,7 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if start_up {
         return Weight::Note;
     }
-    if is_calm(snap, log, group) || is_over(log, group, ago) {
+    if is_calm(snap, log, group) || is_over(log, group, ago) || is_behind(snap, log, group, ago) {
         return Weight::Note;
     }
     // What an exporter measures comes and goes; one that goes on is told of.
@@ -185,6 +186,18 @@ fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
     }
     let lasted = group.last.zip(group.first).map_or(0, |(last, first)| last.as_second() - first.as_second());
     if group.count < 3 { ago >= SETTLED && lasted < LASTING } else { ago >= PAST && lasted < LASTING }
+}
+
+/// It came again and again, has not come for ten times as long as it took to come again, and the program has written since.
+/// What is tried again more and more rarely waits for less than half an hour.
+fn is_behind(snap: &Snapshot, log: &ContainerLog, group: &Group, ago: i64) -> bool {
+    let (Some(first), Some(last)) = (group.first, group.last) else { return false };
+    let (Ok(count), lasted) = (i64::try_from(group.count), last.as_second() - first.as_second()) else { return false };
+    if count < 3 || ago <= FRESH || ago * (count - 1) < 10 * lasted {
+        return false;
+    }
+    let newest = log.text.lines().rev().find_map(|line| written_at(line, snap.collected_at));
+    newest.is_some_and(|at| at.as_second() - last.as_second() > FRESH)
 }
 
 fn is_missing_file(text: &str) -> bool {
@@ -326,6 +339,28 @@ mod tests {
         assert_eq!(weight(&[58]), Weight::Weighs, "it may come again");
         assert_eq!(weight(&[30, 31, 32, 33]), Weight::Note, "a bad moment");
         assert_eq!(weight(&[40, 45, 50, 55]), Weight::Weighs);
+    }
+
+    #[test]
+    fn what_came_every_minute_and_stopped_is_over() {
+        let weight = |minutes: &[u32], newest: &str| {
+            let line =
+                |m: &u32| format!("level=error ts=2026-11-21T01:{m:02}:00Z msg=\"flush failed\" err=\"no bucket\"");
+            let mut lines: Vec<String> = minutes.iter().map(line).collect();
+            lines.push(format!("level=info ts={newest} msg=flushed"));
+            let mut snap = snapshot();
+            *snap.part_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "loki-0".into(),
+                container: "loki".into(),
+                text: lines.join("\n").into(),
+                ..ContainerLog::default()
+            }]);
+            read(&snap)[0].weight
+        };
+        assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T02:57:00Z"), Weight::Note);
+        assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T01:15:30Z"), Weight::Weighs, "it has written nothing since");
+        assert_eq!(weight(&[5, 25, 45], "2026-11-21T02:57:00Z"), Weight::Weighs, "it may come again");
     }
 
     #[test]

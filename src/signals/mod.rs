@@ -52,6 +52,7 @@ pub const FACTS: &[Fact] = &[
     Fact::PrometheusConfig,
     Fact::PrometheusCounters,
     Fact::PrometheusAlertmanagers,
+    Fact::AlertmanagerAlerts,
     Fact::PrometheusTargets,
     Fact::DroppedTargets,
     Fact::EksAddons,

@@ -61,8 +61,10 @@ fn trouble(snap: &Snapshot, pod: &Pod) -> Option<Trouble> {
     let ready = pod.condition("Ready").filter(|c| c.status == "True");
     let Some(_) = ready else {
         let what = waits_for(pod);
-        // A gate is set on purpose.
-        let weight = if is_starting(snap, pod) || what == "SchedulingGated" { Weight::Note } else { ours };
+        // A gate is set on purpose, and what is being deleted is about to go.
+        let goes = pod.metadata.deletion_timestamp.is_some();
+        let calm = goes || is_starting(snap, pod) || what == "SchedulingGated";
+        let weight = if calm { Weight::Note } else { ours };
         // A pod that has been ready before, or may have been, did not begin to fail when it was made.
         let since = if restarts(pod) > 0 {
             pod.condition("Ready").and_then(|c| c.last_transition_time)

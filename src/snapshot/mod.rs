@@ -104,14 +104,20 @@ macro_rules! snapshot {
                 }
             )*
 
-            /// What is missing of a fact.
-            pub fn gaps_of(&self, fact: Fact) -> Vec<&Gap> {
+            /// What is missing of a fact as a whole, whichever part of it one looks at.
+            pub fn gaps_of_whole(&self, fact: Fact) -> Vec<&Gap> {
                 let mut gaps = Vec::new();
                 $(if fact == Fact::$lf { gaps.extend(&self.$list.gaps); })*
                 $(if fact == Fact::$ff { gaps.extend(self.$fact.gaps()); })*
                 if fact == Fact::Events {
                     gaps.extend(&self.unread_node_events);
                 }
+                gaps
+            }
+
+            /// What is missing of a fact: of logs, also each one that could not be read.
+            pub fn gaps_of(&self, fact: Fact) -> Vec<&Gap> {
+                let mut gaps = self.gaps_of_whole(fact);
                 let logs = match fact {
                     Fact::ComponentLogs => self.component_logs.iter().flatten(),
                     Fact::PartLogs => self.part_logs.iter().flatten(),

@@ -226,6 +226,7 @@ pub struct NamedReceiver {
 #[serde(rename_all = "camelCase", default)]
 pub struct Alert {
     pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     pub status: AlertStatus,
     pub fingerprint: String,
     pub starts_at: Option<Timestamp>,

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{Target, keeper, operator_owner, workload};
-use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
+use crate::domain::kubernetes::service_host::{ServiceHost, asked};
 use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_cloudwatch_agent, is_collector};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
@@ -306,7 +306,7 @@ impl<'a> Case<'a> {
 
     /// The Service that the address names, whether it is there or not.
     fn named(&self) -> Option<ServiceHost> {
-        in_cluster(self.snap, &self.target.as_ref()?.0, &self.pod.metadata.namespace)
+        asked(self.snap, &self.target.as_ref()?.0, &self.pod.metadata.namespace)
     }
 
     fn service(&self) -> Option<&'a Service> {

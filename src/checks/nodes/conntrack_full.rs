@@ -1,5 +1,7 @@
 //! A node's table of connections is full, or nearly so.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::domain::kubernetes::conntrack;
 use crate::domain::kubernetes::network_policy::Policies;
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::proxy_log;
+use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::traffic::blocked::blocks;
 use crate::domain::traffic::flows::{self, Flow, Map};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -72,10 +75,19 @@ fn finding(snap: &Snapshot, node: &Node, alert: &FiringAlert, used: Option<f64>,
     let free = |f: &&Flow<'_>| blocks(&policies, f.from, &f.to).is_empty();
     let dropped: Vec<&Flow<'_>> = if full { failing.iter().filter(touches).filter(free).collect() } else { Vec::new() };
     let part = used.map(|u| format!(" ({:.0}% of its entries are used)", u * 100.0)).unwrap_or_default();
-    let follows = match dropped.as_slice() {
-        [] => String::new(),
-        [one] => format!(": new connections may be dropped: {}", one.symptom),
-        [one, more @ ..] => format!(": new connections may be dropped: {} and {} more", one.symptom, more.len()),
+    // One connection may be told of by several: by its log and by what Prometheus says.
+    let ends = |f: &Flow<'_>| {
+        let pods = f.to.ends.iter().map(|e| (e.peer.pod.map(|p| p.metadata.name.clone()), e.port));
+        (snap.owner_ref(f.from), f.to.name.clone(), pods.collect::<Vec<_>>())
+    };
+    let distinct = dropped.iter().map(|f| ends(f)).collect::<BTreeSet<_>>().len();
+    let follows = match (dropped.first(), distinct) {
+        (None, _) => String::new(),
+        (Some(one), ..=1) => format!(": new connections may be dropped: {}", one.symptom),
+        (Some(one), 2) => format!(": new connections may be dropped: {}, and one more connection fails", one.symptom),
+        (Some(one), n) => {
+            format!(": new connections may be dropped: {}, and {} more connections fail", one.symptom, n - 1)
+        }
     };
     let state = if full { "is full" } else { "is filling up" };
     let severity = if dropped.is_empty() { Severity::Warning } else { Severity::Error };
@@ -88,9 +100,9 @@ fn finding(snap: &Snapshot, node: &Node, alert: &FiringAlert, used: Option<f64>,
         Evidence::new(
             format!("alert {}", alert.name()),
             said.filter(|s| !s.is_empty()).unwrap_or_else(|| "it fires".to_owned()),
-            "kubectl describe node {{ node }}",
+            "{% if path %}kubectl get --raw {{ path }}{% endif %}",
         )
-        .with("node", name),
+        .with("path", prometheus_path(snap, "/api/v1/alerts").unwrap_or_default()),
     );
     for flow in &dropped {
         made = flow.breaks.iter().cloned().fold(made, Finding::breaks);

@@ -177,7 +177,7 @@ fn twice(all: &[(Part, &Workload)]) -> Vec<Finding> {
     let mut found = Vec::new();
     for kind in [Part::KubeStateMetrics, Part::NodeExporter] {
         let running: Vec<&Workload> =
-            all.iter().filter(|(part, w)| *part == kind && w.desired() > 0 && !is_shard(w)).map(|(_, w)| *w).collect();
+            all.iter().filter(|(part, w)| *part == kind && w.ready() > 0 && !is_shard(w)).map(|(_, w)| *w).collect();
         let [first, second, ..] = running.as_slice() else { continue };
         let message = format!(
             "{} runs twice, as {} and as {}: what is scraped of both counts double in sums",

@@ -45,6 +45,7 @@ enum Fix {
     },
     Refused {
         namespace: String,
+        service: String,
         pod: String,
         port: u16,
         path: String,
@@ -236,6 +237,7 @@ fn fix(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> F
         Why::NoReadyPod => Fix::NotReady { namespace, pods, path },
         Why::Refused => Fix::Refused {
             namespace,
+            service: at.service.clone(),
             pod: pods.into_iter().next().unwrap_or_default(),
             port: one.address.map_or(at.port, |(_, port)| port),
             path,

@@ -12,6 +12,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::Address;
 use crate::domain::prometheus::victoria::{self, Failing, Trouble, Unscraped};
@@ -19,8 +20,8 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::minute;
 use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -28,7 +29,7 @@ check! {
         id: "victoria-metrics", suite: Storage, severity: Error,
         title: "VictoriaMetrics takes or scrapes no samples, or refuses queries",
         requires: [Pods],
-        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses],
+        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, Nodes],
         fix: Fix,
     }
 }
@@ -68,6 +69,8 @@ enum Way {
         detail: String,
         job: String,
         url: String,
+        /// Where the API server shows the answer; none where it is no node's and no pod's.
+        answer_path: Option<String>,
         /// The limit that there is, and a larger one, in bytes.
         limit: u64,
         raised: u64,
@@ -151,13 +154,15 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
             format!("{who} does not scrape several jobs{place} for one reason: {reason}"),
         )
     });
-    let detail = shorten(&redact(&one.error), 300);
+    let detail = shorten(&redact(advice_apart(&one.error)), 300);
     let (job, url) = (one.job.clone(), one.url.clone());
     let way = match victoria::scrape_size(&one.error) {
         Some(limit) => {
             let made_by = owner::workload(snap, &owner).and_then(|w| w.metadata.controller());
             let vmagent = made_by.filter(|o| o.kind == "VMAgent").map(|o| o.name.clone()).unwrap_or_default();
-            Way::ScrapeSize { detail, job, url, limit, raised: limit.saturating_mul(4), vmagent }
+            // It only shortens the way to the number.
+            let answer_path = address.as_ref().and_then(|a| journal::aside(|| answer_path(snap, a)));
+            Way::ScrapeSize { detail, job, url, answer_path, limit, raised: limit.saturating_mul(4), vmagent }
         }
         None => Way::Scrape {
             detail,
@@ -169,7 +174,7 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
     };
     let mut made = Finding::new(VictoriaMetrics::META.id, Severity::Warning, owner.clone(), message)
         .key(format!("{} scrapes {} {reason}", owner.key(), one.job))
-        .evidence(line_evidence(log, &redact(one.line)))
+        .evidence(line_evidence(log, &redact(advice_apart(one.line))))
         .breaks(ResourceRef::ScrapeJob { job: one.job.clone() });
     if let Some(shared) = shared {
         made = made.cause(shared);
@@ -186,6 +191,23 @@ fn not_scraped(snap: &Snapshot, all: &[Unscraped<'_>]) -> Finding {
         managed_by: pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default(),
         way,
     })
+}
+
+/// What is said, without what VictoriaMetrics advises behind it.
+fn advice_apart(said: &str) -> &str {
+    said.split_once(". Possible solutions").map_or(said, |(before, _)| before)
+}
+
+/// The answer of a kubelet or a pod as the API server shows it.
+fn answer_path(snap: &Snapshot, address: &Address) -> Option<String> {
+    let Address { scheme, host, port, path } = address;
+    if *port == KUBELET_PORT {
+        let nodes = snap.nodes.items().unwrap_or_default();
+        let node = nodes.iter().find(|n| n.internal_ip() == Some(host.as_str()))?;
+        return Some(proxy::of_node(&node.metadata.name, path));
+    }
+    let pod = snap.pod_by_ip(host)?;
+    Some(proxy::of_pod(&pod.metadata.namespace, scheme, &pod.metadata.name, *port, path))
 }
 
 fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
@@ -221,7 +243,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
     let message = format!("VictoriaMetrics ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let made = Finding::new(VictoriaMetrics::META.id, severity, owner.clone(), message)
         .key(format!("{}/{} {:?}", log.namespace, log.pod, failing.trouble))
-        .evidence(line_evidence(log, &redact(failing.line)));
+        .evidence(line_evidence(log, &redact(advice_apart(failing.line))));
     // Who writes to a storage that takes nothing is refused; a refused query breaks nothing.
     let made = if failing.trouble == Trouble::ReadOnly { made } else { made.breaks_nothing() };
     made.fix(Fix {
@@ -238,7 +260,9 @@ fn limit(failing: &Failing<'_>) -> Option<u64> {
 }
 
 fn way(snap: &Snapshot, failing: &Failing<'_>, pod: Option<&Pod>) -> Way {
-    let detail = redact(failing.line);
+    // Time, level and place in the program say nothing more.
+    let said = failing.line.rsplit('\t').next().unwrap_or(failing.line);
+    let detail = redact(advice_apart(said));
     match failing.trouble {
         Trouble::ReadOnly => {
             let folder = victoria::folder(failing.line).unwrap_or("<storage-folder>").to_owned();

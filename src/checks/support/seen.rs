@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::own_address::OwnAddress;
 use crate::domain::text::redact::redact;
+use crate::domain::text::stack;
 use crate::model::{Evidence, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Event, Meta, Pod, Service};
 use crate::snapshot::monitoring::ContainerLog;
@@ -10,7 +11,7 @@ const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container
 
 /// A line of a container's log; of the container before its last restart where `previous`.
 pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous: bool, line: &str) -> Evidence {
-    Evidence::new(format!("log of pod {namespace}/{pod}"), redact(line), SHOW_LOG)
+    Evidence::new(format!("log of pod {namespace}/{pod}"), redact(&stack::without_field(line)), SHOW_LOG)
         .with("namespace", namespace)
         .with("pod", pod)
         .with("container", container)

@@ -55,7 +55,10 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Nodes,
-    NoNodes,
+    NoNodes {
+        /// Those of the profile; empty where it was not seen.
+        subnets: Vec<String>,
+    },
     TooLarge,
     Quota,
     Capacity {
@@ -141,17 +144,18 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
 
 fn way(snap: &Snapshot, why: OfFargate, profile: &str, nodes: &[Node]) -> Way {
     let known = snap.fargate_profiles.iter().flatten().find(|p| p.fargate_profile_name == profile);
+    let subnets = || known.map(|p| p.subnets.clone()).unwrap_or_default();
     match why {
         OfFargate::TooLarge => Way::TooLarge,
         OfFargate::Quota => Way::Quota,
-        OfFargate::Capacity => Way::Capacity { subnets: known.map(|p| p.subnets.clone()).unwrap_or_default() },
+        OfFargate::Capacity => Way::Capacity { subnets: subnets() },
         OfFargate::Role => {
             let arn = known.map(|p| p.pod_execution_role_arn.clone()).filter(|r| !r.is_empty());
             let old_mode = snap.eks_cluster().is_ok_and(|c| c.access_config.authentication_mode == "CONFIG_MAP");
             Way::Role { role: arn.unwrap_or_else(|| "<pod-execution-role-arn>".to_owned()), old_mode }
         }
         OfFargate::Unsupported if nodes.iter().any(|n: &Node| !n.is_fargate()) => Way::Nodes,
-        OfFargate::Unsupported => Way::NoNodes,
+        OfFargate::Unsupported => Way::NoNodes { subnets: subnets() },
     }
 }
 

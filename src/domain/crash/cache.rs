@@ -1,13 +1,13 @@
 //! A controller that ends because its copy of what it watches in the API server is not filled in time.
 
-use crate::domain::crash::{Class, Crash, last_lines};
+use crate::domain::crash::{Class, Crash, last_loud_lines};
 use crate::lint::kubernetes::removed;
 use crate::text::pattern::pattern;
 
 /// Reads a whole log, in the words of client-go and controller-runtime. Where the API server says itself that it is forbidden, or that it
 /// does not serve the kind, that is told instead.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    last_lines(text).iter().rev().find_map(|line| {
+    last_loud_lines(text).iter().rev().find_map(|line| {
         let lower = line.to_ascii_lowercase();
         let has = |parts: &[&str]| parts.iter().any(|p| lower.contains(p));
         let kind =

@@ -1,12 +1,12 @@
 //! A program that ends over what an API of AWS answers: what it names is not there, or a limit of the account is reached.
 
-use crate::domain::crash::{Class, Crash, Detail, is_consequence, last_lines};
+use crate::domain::crash::{Class, Crash, Detail, is_consequence, last_loud_lines};
 use crate::domain::text::api_error::{ApiError, Kind};
 
 /// Reads a whole log. What AWS denies, and credentials, are told of by the account that lacks them. What was answered on the way
 /// did not end it.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    last_lines(text).iter().rev().filter(|line| !is_consequence(line)).take(2).find_map(|line| {
+    last_loud_lines(text).iter().rev().filter(|line| !is_consequence(line)).take(2).find_map(|line| {
         let error = ApiError::read(line)?;
         let kind = error.kind();
         let advice = match kind {

@@ -55,10 +55,11 @@ pub(crate) fn is_consequence(line: &str) -> bool {
 pub(crate) fn telling(lines: &[String]) -> Option<String> {
     let told = |l: &&String| !is_consequence(l) && !stack::is_frame(l);
     let last = lines.iter().rev().find(told).or(lines.last())?;
-    // A warning ends nothing where an error stands before it.
+    // A warning ends nothing where an error stands before it, or what failed in plain words.
     let level = |l: &&String| Line::parse(l).level;
     let error = || lines.iter().rev().find(|l| told(l) && level(l) == Level::Error);
-    let line = if level(&last) == Level::Warning { error().unwrap_or(last) } else { last };
+    let plain = || lines.iter().rev().find(|l| told(l) && level(l) == Level::Unknown && says_failure(l));
+    let line = if level(&last) == Level::Warning { error().or_else(plain).unwrap_or(last) } else { last };
     // What is written in fields is told without them where a stack would be part of it.
     let parsed = Line::parse(line);
     let line = match line.contains("\\n\\t/") && !parsed.err.is_empty() {
@@ -75,7 +76,7 @@ pub(crate) fn telling(lines: &[String]) -> Option<String> {
 
 /// The line as evidence, without what is secret.
 pub(crate) fn said(line: &Line<'_>) -> String {
-    redact(line.raw)
+    redact(&stack::without_field(line.raw))
 }
 
 /// A log that ends in what the program prints of how it is used: what stands before that, and the usage.
@@ -97,6 +98,15 @@ pub(crate) fn is_usage(text: &str) -> bool {
 
 /// The last lines of a log that mean something, for a reader.
 pub(crate) fn last_lines(text: &str) -> Vec<String> {
+    last_told(text, true)
+}
+
+/// The same, without the warnings that stand behind all else: what a program only warned of did not end it.
+pub(super) fn last_loud_lines(text: &str) -> Vec<String> {
+    last_told(text, false)
+}
+
+fn last_told(text: &str, warned: bool) -> Vec<String> {
     // The stack of a panic says nothing to those who run the program.
     let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
     // Nor does what it prints of its arguments, where it says something before.
@@ -110,6 +120,23 @@ pub(crate) fn last_lines(text: &str) -> Vec<String> {
     if is_calm_last && !loud.iter().any(|l| l.level == Level::Error || says_failure(l.raw)) {
         loud.clear();
     }
-    let shown: Vec<&Line<'_>> = if loud.is_empty() { lines.iter().collect() } else { loud };
-    shown[shown.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()
+    if loud.is_empty() {
+        loud.extend(&lines);
+    } else if warned {
+        loud.extend(last_warnings(&lines[lines.iter().rposition(|l| is_loud(&l)).map_or(0, |at| at + 1)..]));
+    }
+    loud[loud.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()
+}
+
+/// The last different warnings of something that failed: so few that an error before them is still shown.
+fn last_warnings<'a, 'b>(after: &'b [Line<'a>]) -> Vec<&'b Line<'a>> {
+    const KEPT: usize = 2;
+    let mut kept: Vec<&Line<'_>> = Vec::new();
+    for line in after.iter().rev().filter(|l| l.level == Level::Warning && says_failure(&l.text())) {
+        if kept.len() < KEPT && kept.iter().all(|k| k.text() != line.text()) {
+            kept.push(line);
+        }
+    }
+    kept.reverse();
+    kept
 }

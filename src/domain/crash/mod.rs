@@ -29,7 +29,7 @@ use crate::model::Program;
 pub(crate) use class::{Class, Crash, Detail};
 pub(crate) use flags::usage_of;
 pub(crate) use grafana::provisioned;
-use last::{is_consequence, said};
+use last::{is_consequence, last_loud_lines, said};
 pub(crate) use last::{is_usage, last_lines, telling};
 
 /// Lines from the end that are looked at: older ones are not about the end.

@@ -146,4 +146,23 @@ fn an_error_tells_more_than_the_warning_after_it() {
     assert_eq!(told(&[error, warning]).as_deref(), Some(error));
     assert_eq!(told(&["level=info msg=x", warning]).as_deref(), Some(warning));
     assert_eq!(told(&[error, "it went wrong"]).as_deref(), Some("it went wrong"));
+    assert_eq!(told(&["it failed to start", warning]).as_deref(), Some("it failed to start"));
+    assert_eq!(told(&["Starting program 1.2", warning]).as_deref(), Some(warning));
+}
+
+#[test]
+fn warnings_that_a_log_ends_with_are_told() {
+    let last = |lines: &[&str]| last_lines(&lines.join("\n"));
+    let banner = "Starting program 1.2";
+    let (failed, calm) =
+        (r#"level=warn msg="cannot reach the ring: timed out""#, r#"level=warn msg="an old flag is set""#);
+    assert_eq!(last(&[banner, failed]), [banner, failed]);
+    assert_eq!(last(&[banner, failed, failed, calm]), [banner, failed], "each once, and only of what failed");
+    assert_eq!(last(&[failed, "it went wrong"]), ["it went wrong"], "it went on after that");
+    let many = ["a", "b", "c", "d", "e", "f"].map(|n| format!("level=warn msg=\"cannot reach {n}\""));
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let error = r#"level=error msg="cannot open x""#;
+    assert_eq!(last(&[&[error], &many[..]].concat()), [error, many[4], many[5]], "the error is kept");
+    let asked = r#"level=warn msg="operation error SQS: GetQueueUrl, https response error StatusCode: 400, RequestID: 1, api error AWS.SimpleQueueService.NonExistentQueue: no""#;
+    assert!(classify(None, &[banner, asked].join("\n")).is_none(), "only warned of");
 }

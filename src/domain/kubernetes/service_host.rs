@@ -1,5 +1,7 @@
 //! Host names that stand for Services of the cluster.
 
+use std::net::IpAddr;
+
 use crate::snapshot::Snapshot;
 
 /// A host of a URL that is a cluster DNS name: `<service>[.<namespace>[.svc[.<zone>]]]`.
@@ -53,6 +55,15 @@ pub(crate) fn in_cluster(snap: &Snapshot, host: &str, own_namespace: &str) -> Op
     is_cluster_name.then_some(service)
 }
 
+/// The Service that a host names, or whose address it is: programs say where they dialled, too.
+pub(crate) fn asked(snap: &Snapshot, host: &str, own_namespace: &str) -> Option<ServiceHost> {
+    in_cluster(snap, host, own_namespace).or_else(|| {
+        host.parse::<IpAddr>().ok()?;
+        let meta = &snap.service_by_host(host)?.metadata;
+        Some(ServiceHost { service: meta.name.clone(), namespace: meta.namespace.clone() })
+    })
+}
+
 /// True where some Service is known to live in the namespace.
 pub(crate) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
     snap.services.items().unwrap_or_default().iter().any(|s| s.metadata.namespace == namespace)
@@ -66,7 +77,10 @@ fn is_node(snap: &Snapshot, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::testing::snapshot;
 
     #[test]
     fn reads_service_names_as_a_pod_resolves_them() {
@@ -79,5 +93,16 @@ mod tests {
         assert_eq!(parse("hooks.slack.com"), None);
         assert_eq!(parse("10.0.0.1"), None);
         assert_eq!(parse("localhost"), None);
+    }
+
+    #[test]
+    fn an_address_leads_to_its_service() {
+        let service =
+            json!({"metadata": {"namespace": "tracing", "name": "tempo"}, "spec": {"clusterIP": "172.20.5.23"}});
+        let snap = snapshot(json!({"services": [service]}));
+        let of = |host: &str| asked(&snap, host, "tracing").map(|s| format!("{}/{}", s.namespace, s.service));
+        assert_eq!(of("172.20.5.23").as_deref(), Some("tracing/tempo"));
+        assert_eq!(of("tempo").as_deref(), Some("tracing/tempo"));
+        assert_eq!((of("172.20.5.24"), of("hooks.slack.com")), (None, None));
     }
 }

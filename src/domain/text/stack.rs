@@ -1,5 +1,7 @@
 //! Stacks of calls that Go's programs print behind an error.
 
+use std::borrow::Cow;
+
 /// A line of a stack: a function, or the file in which it is called.
 pub(crate) fn is_frame(line: &str) -> bool {
     let text = line.trim();
@@ -67,6 +69,19 @@ pub(crate) fn without(text: &str) -> &str {
     }
 }
 
+/// A line of JSON without the field in which Go's loggers keep the stack.
+pub(crate) fn without_field(line: &str) -> Cow<'_, str> {
+    const FIELD: &str = ",\"stacktrace\":\"";
+    let Some((before, value)) = line.split_once(FIELD).filter(|_| line.starts_with('{')) else { return line.into() };
+    let mut escaped = false;
+    let end = value.find(|c: char| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    format!("{before}{}", end.map_or("", |at| &value[at + 1..])).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +93,15 @@ mod tests {
         let java = "java.lang.IllegalStateException: no port\n\tat com.x.Main.run(Main.java:4)\n\t... 12 more\nCaused by: java.io.IOException: closed\n";
         assert_eq!(apart(java), ["java.lang.IllegalStateException: no port", "Caused by: java.io.IOException: closed"]);
         assert_eq!(apart("look at a (b)\n  - item"), ["look at a (b)", "  - item"]);
+    }
+
+    #[test]
+    fn a_line_keeps_its_other_fields() {
+        let line = r#"{"level":"error","msg":"a \"b\"","stacktrace":"x.(*Y).\"Z\"\n\t/a.go:1","error":"no matches"}"#;
+        assert_eq!(without_field(line), r#"{"level":"error","msg":"a \"b\"","error":"no matches"}"#);
+        let last = r#"{"error":"no matches","stacktrace":"x"}"#;
+        assert_eq!(without_field(last), r#"{"error":"no matches"}"#);
+        assert_eq!(without_field("plain"), "plain");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
-use crate::model::{CheckId, Finding, FixOption, ResourceRef, Risk, RootGroup, Severity, Step, StepKind, Weight};
+use crate::model::{CheckId, Finding, FixOption, Gap, ResourceRef, Risk, RootGroup, Severity, Step, StepKind, Weight};
 use crate::render::words::{self, plural};
 
 /// Root causes of one check that are told in full.
@@ -202,8 +202,19 @@ impl<'a> View<'a> {
 
     /// What its check would have looked at, too; what a bundle does not hold is told in full reports alone.
     pub(in crate::render) fn judged_without(self, finding: &Finding) -> Option<String> {
+        const LOGS: usize = 3;
         let told = finding.unseen.iter().filter(|g| self.verbose || !g.is_not_collected());
-        let what: BTreeSet<String> = told.map(|g| format!("{} ({})", g.what, g.cause.as_str())).collect();
+        let (logs, others): (Vec<&Gap>, Vec<&Gap>) = told.partition(|g| g.what.starts_with("log of "));
+        let each = |g: &&Gap| format!("{} ({})", g.what, g.cause.as_str());
+        let mut what: BTreeSet<String> = others.iter().map(each).collect();
+        // Which containers they are of is told where what could not be seen is listed.
+        if logs.len() > LOGS {
+            let causes: BTreeSet<&str> = logs.iter().map(|g| g.cause.as_str()).collect();
+            let causes = causes.into_iter().collect::<Vec<_>>().join(", ");
+            what.insert(format!("{} logs of containers ({causes})", logs.len()));
+        } else {
+            what.extend(logs.iter().map(each));
+        }
         let more = what.len().saturating_sub(self.up_to(NAMES));
         let shown: Vec<String> = what.into_iter().take(self.up_to(NAMES)).collect();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

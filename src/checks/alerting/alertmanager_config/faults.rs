@@ -180,7 +180,7 @@ impl Subject<'_> {
         } else {
             "it does not start"
         };
-        let message = format!("Alertmanager refuses the configuration in {}, {what}{because}", self.holder());
+        let message = format!("Alertmanager refuses the configuration in {}, and {what}{because}", self.holder());
         let source = &self.reading.source;
         let first = self.reading.pods.first();
         let refused = Refused {

@@ -8,10 +8,16 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::network_policy::egress_policies;
+use crate::domain::text::log_line::Line;
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::model::{Finding, Program, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+
+/// Longest part of what a receiver says itself that is quoted.
+const QUOTED: usize = 240;
 
 /// Everything about one group that its finding needs.
 pub(super) struct Case<'a> {
@@ -121,6 +127,12 @@ impl<'a> Case<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The same, as a quotation.
+    pub(super) fn bridge_says(&self) -> Option<String> {
+        let (_, line) = self.bridge()?;
+        Some(shorten(&redact(&Line::parse(line).text()), QUOTED))
     }
 
     /// The way out of the subnets of all Alertmanager pods that say so, or the Service that is asked.

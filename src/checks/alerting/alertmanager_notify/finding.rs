@@ -8,14 +8,9 @@ use crate::domain::alertmanager::group::Group;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::probes::of_host;
 use crate::domain::kubernetes::proxy;
-use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
-use crate::domain::text::shorten::shorten;
 use crate::model::{CheckId, Evidence, Finding, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-
-/// Longest part of what a receiver says itself that stands in the sentence.
-const QUOTED: usize = 240;
 
 /// The finding of a group.
 pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &Group) -> Finding {
@@ -34,8 +29,8 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &
             .with("container", case.container.map_or("", |c| c.name.as_str()));
     let bridge = case.bridge();
     let mut message = case.message(&receiver);
-    if let Some((_, line)) = bridge {
-        message.push_str(&format!("; it says itself: {}", shorten(&redact(&Line::parse(line).text()), QUOTED)));
+    if let Some(said) = case.bridge_says() {
+        message.push_str(&format!("; it says itself: {said}"));
     }
     let mut finding = Finding::new(id, severity, subject, message).evidence(seen).key(key);
     if let Some((log, line)) = bridge {

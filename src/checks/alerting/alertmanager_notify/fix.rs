@@ -134,6 +134,8 @@ enum Way {
         receiver: String,
         service: Option<String>,
         service_namespace: Option<String>,
+        /// What a program says that takes the webhook and passes it on in vain.
+        says: Option<String>,
     },
     SmtpAuth {
         receiver: String,
@@ -369,7 +371,7 @@ impl Case<'_> {
             Some(Place::Cluster(s)) => (Some(s.service.clone()), Some(s.namespace.clone())),
             _ => (None, None),
         };
-        Way::Service { receiver: self.receiver(), service, service_namespace }
+        Way::Service { receiver: self.receiver(), service, service_namespace, says: self.bridge_says() }
     }
 
     fn config(&self) -> Config {

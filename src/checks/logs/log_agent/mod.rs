@@ -12,7 +12,7 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::proxy;
-use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::service_host::asked;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
 use crate::domain::loki::reason::Reason;
@@ -220,7 +220,7 @@ impl<'a> Case<'a> {
     /// The Service of the host.
     fn service(&self) -> Option<(String, String)> {
         let (host, _) = self.target.as_ref()?;
-        let named = in_cluster(self.snap, host, &self.last.namespace)?;
+        let named = asked(self.snap, host, &self.last.namespace)?;
         Some((named.namespace, named.service))
     }
 

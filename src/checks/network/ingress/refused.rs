@@ -12,8 +12,8 @@ use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::ingress::{self, Said};
 use crate::domain::kubernetes::webhooks;
 use crate::model::{Cause, Finding, Placeholder, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::aws::arn;
+use crate::snapshot::{Snapshot, journal};
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let ingresses = ingress::of_stack(snap).map(Object::Ingress);
@@ -50,6 +50,10 @@ fn finding(snap: &Snapshot, object: Object<'_>, said: &Said<'_>) -> Option<Findi
         made = made.depends_on(resource);
     }
     if let Some(evidence) = told.subnets_evidence(&refusal) {
+        made = made.evidence(evidence);
+    }
+    // It only shows what the sentence says.
+    if let Some(evidence) = journal::aside(|| told.arguments_evidence()) {
         made = made.evidence(evidence);
     }
     Some(made)

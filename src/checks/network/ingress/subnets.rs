@@ -87,7 +87,7 @@ impl Told<'_> {
     }
 
     /// The VPC that the controller was given, and the cluster's, where that is another.
-    fn wrong_vpc(&self) -> Option<(String, String)> {
+    pub(super) fn wrong_vpc(&self) -> Option<(String, String)> {
         let own = &self.snap.eks_cluster().ok()?.resources_vpc_config.vpc_id;
         let given = self.given("aws-vpc-id").filter(|g| !g.is_empty())?;
         (!own.is_empty() && given != own).then(|| (given.to_owned(), own.clone()))

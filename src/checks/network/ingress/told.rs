@@ -39,6 +39,20 @@ impl Told<'_> {
         containers.iter().find_map(|c| flag(c, name))
     }
 
+    /// What the controller was given, where that is another cluster or VPC.
+    pub(super) fn arguments_evidence(&self) -> Option<Evidence> {
+        let name = self.wrong_name().map(|(given, _)| format!("--cluster-name={given}"));
+        let vpc = self.wrong_vpc().map(|(given, _)| format!("--aws-vpc-id={given}"));
+        let given: Vec<String> = name.into_iter().chain(vpc).collect();
+        let controller = ingress::controller(self.snap).filter(|_| !given.is_empty())?;
+        let show =
+            "kubectl get {{ workload }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.containers[*].args}'";
+        let evidence = Evidence::new(format!("arguments of {}", controller.reference()), given.join(" "), show)
+            .with("workload", controller.kubectl_name())
+            .with("namespace", &controller.metadata.namespace);
+        Some(evidence)
+    }
+
     /// The cluster's name that the controller was given, and the cluster's, where that is another.
     pub(super) fn wrong_name(&self) -> Option<(&str, &str)> {
         let own = Identity::of(self.snap).cluster?;

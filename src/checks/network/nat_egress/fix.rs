@@ -23,6 +23,8 @@ pub(super) struct Fix {
     vpc: String,
     /// The routes are what was wrong.
     routed: bool,
+    /// What sends out may be given a proxy in place of a route.
+    through_proxy: bool,
     /// Node groups that failed for it and do not recover by themselves.
     failed_groups: Vec<Again>,
     /// A pod of Alertmanager to try the way from, empty where none is, and a URL on the internet.
@@ -141,7 +143,9 @@ impl<'a> Writer<'a> {
         let mut hosts = ids.filter_map(|id| self.survey.demands.of(id)).flat_map(|d| &d.wanted);
         let host = hosts.next().map_or("checkip.amazonaws.com", String::as_str);
         let (namespace, pod, container) = self.alertmanager(affected);
+        let way = self.way(trouble, affected);
         Fix {
+            through_proxy: matches!(way, Way::ClosedVpc { .. }),
             cluster: self.cluster.name.clone(),
             region: self.region().to_owned(),
             vpc: self.survey.net.vpc.to_owned(),
@@ -151,7 +155,7 @@ impl<'a> Writer<'a> {
             namespace: namespace.to_owned(),
             container: container.to_owned(),
             test_url: format!("https://{host}/"),
-            way: self.way(trouble, affected),
+            way,
         }
     }
 

@@ -141,7 +141,9 @@ impl<'a> Writer<'a> {
                 _ => format!("route table {named} has no {anywhere} route"),
             },
             Fault::Blackhole { target } => {
-                format!("the {anywhere} route of route table {named} is a blackhole: {target} is gone")
+                // A transit gateway may be there, and this VPC not attached to it any more.
+                let or = if target.starts_with("tgw-") { ", or not attached to this VPC any more" } else { "" };
+                format!("the {anywhere} route of route table {named} is a blackhole: {target} is gone{or}")
             }
             Fault::NatGone { nat, state } => {
                 let why = self.survey.nat(nat).and_then(failure).map(|f| format!(" ({f})")).unwrap_or_default();

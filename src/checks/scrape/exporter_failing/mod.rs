@@ -90,7 +90,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Name => format!("the name of {what} does not resolve"),
         Why::Unreached => format!("{what} cannot be reached"),
         Why::Tls if failing.text.contains("SSL is not enabled on the server") => {
-            format!("{what} speaks no TLS, which it asks for")
+            format!("{what} speaks no TLS, and the exporter asks for it")
         }
         Why::Tls => format!("TLS to {what} fails"),
         Why::Pushed => match pushed(&failing.text) {

@@ -187,7 +187,7 @@ impl<'a> Case<'a> {
         let snap = self.snap;
         let host = self.address.as_ref().map_or("", |a| a.host.as_str());
         let mut all: Vec<ResourceRef> = Vec::new();
-        let service = service_host::in_cluster(snap, host, &self.failing.at.namespace);
+        let service = service_host::asked(snap, host, &self.failing.at.namespace);
         let answers_not = self.failing.failure.is_unreachable()
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_))
             || matches!(self.reason, Reason::Server(_))

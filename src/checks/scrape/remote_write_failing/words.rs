@@ -9,6 +9,7 @@ use crate::domain::prometheus::targets::{Address, prometheus_pod};
 use crate::domain::text::message_size;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
+use crate::domain::text::shorten::shorten;
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -24,10 +25,7 @@ pub(super) fn detail(case: &Case<'_>) -> String {
     } else {
         redact(said)
     };
-    match said.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &said[..at]),
-        None => said,
-    }
+    shorten(&said, SHOWN)
 }
 
 impl Case<'_> {
