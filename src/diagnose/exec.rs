@@ -29,7 +29,7 @@ fn equip_step(snap: &Snapshot, step: &mut Step) {
     let mut said = "";
     let command = calls.replace_all(&step.command, |call: &Captures<'_>| {
         let made = equipped(snap, &step.command, call);
-        said = made.as_ref().map_or(said, |(_, words)| words);
+        said = made.as_ref().map_or(said, |made| made.1);
         made.map_or_else(|| call[0].to_owned(), |(made, _)| made)
     });
     step.command = command.into_owned();

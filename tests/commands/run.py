@@ -314,7 +314,7 @@ def promise(command, changed):
         if old and old["metadata"].get("deletionTimestamp"):
             # It waited for its pod, and an earlier step deleted it.
             continue
-        many = re.search(r" (-l|--selector|--all|-f|--field-selector|drain|--cascade)\b", command)
+        many = re.search(r" (-l|--selector|--all|-f|--field-selector|drain|--cascade)\b|\$\(kubectl get ", command)
         if key[3] not in command and not many:
             yield f"changed {key[1]} {key[2]}/{key[3]}, which it does not name"
         if old and new and not TAKES_AWAY.search(command):

@@ -1,7 +1,9 @@
 //! What an image is known to hold beside its program: which commands `kubectl exec` finds in it.
 
 use super::image::{Version, base_of, tag_of, version};
-use crate::snapshot::kubernetes::Container;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::text::pattern::pattern;
 
 /// What people can run in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,20 @@ impl Container {
     }
 }
 
+/// The program that the readiness probe of a pod runs and that its container lacks, by what the kubelet says now.
+pub(crate) fn missing_of_probe(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    const NOW: i64 = 10 * 60;
+    let events = snap.events_about("Pod", &pod.metadata, NOW);
+    events.iter().filter(|e| e.reason == "Unhealthy").find_map(|e| missing_program(&e.message))
+}
+
+/// `exec: "sh": executable file not found in $PATH`; with a path, `stat /bin/sh: no such file or directory`.
+fn missing_program(message: &str) -> Option<String> {
+    let named = pattern!(r#"exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file or directory)"#);
+    let is_readiness = message.starts_with("Readiness probe");
+    named.captures(message).filter(|_| is_readiness).map(|found| found[1].to_owned())
+}
+
 fn of(image: &str) -> Tools {
     let (base, tag) = (base_of(image), tag_of(image).unwrap_or_default());
     let tagged = |part: &str| tag.split(['-', '.', '_']).any(|word| word == part);
@@ -105,6 +121,19 @@ fn of(image: &str) -> Tools {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_cannot_run_names_its_program() {
+        let errored = "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: failed to start exec \"3a\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown";
+        assert_eq!(missing_program(errored).as_deref(), Some("sh"));
+        let older = "Readiness probe failed: OCI runtime exec failed: exec failed: container_linux.go:380: starting container process caused: exec: \"/bin/grpc_health_probe\": stat /bin/grpc_health_probe: no such file or directory: unknown";
+        assert_eq!(missing_program(older).as_deref(), Some("/bin/grpc_health_probe"));
+        assert_eq!(
+            missing_program("Readiness probe failed: cat: can't open '/tmp/ready': No such file or directory"),
+            None
+        );
+        assert_eq!(missing_program(&errored.replace("Readiness", "Liveness")), None);
+    }
 
     #[test]
     fn images_are_known_by_name_tag_and_registry() {
