@@ -49,20 +49,24 @@ fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(Stri
     let there = Place::of(snap, namespace, target)?;
     let container = there.container(call.name("container").map(|c| c.as_str()))?;
     let (name, bare) = (&container.name, container.lacks_shell());
-    let debug = |image: &str, more: &str| {
+    // As another user than root it needs no rights, and is let into every namespace.
+    let debug = |image: &str, otherwise: &str, more: &str| {
         let pod = there.pod(namespace);
-        format!("kubectl debug -n {namespace} {pod} -it --image={image}{more} --")
+        let profile = if there.is_not_root() { "restricted" } else { otherwise };
+        format!("kubectl debug -n {namespace} {pod} -it --image={image}{more} --profile={profile} --")
     };
     match tool {
-        "wget" | "nslookup" if container.lacks_wget() => Some((format!("{} {run}", debug(BUSYBOX, "")), NETWORK)),
+        "wget" | "nslookup" if container.lacks_wget() => {
+            Some((format!("{} {run}", debug(BUSYBOX, "baseline", "")), NETWORK))
+        }
         "cat" | "df" | "du" | "find" | "grep" | "kill" | "ls" | "mkdir" | "mv" if bare => {
             let files = pattern!(r"(?P<before>^| |')/").replace_all(run, "${before}/proc/1/root/");
-            Some((format!("{} {files}", debug(BUSYBOX, &format!(" --target={name} --profile=general"))), FILES))
+            Some((format!("{} {files}", debug(BUSYBOX, "general", &format!(" --target={name}"))), FILES))
         }
         // The variant with a shell has the program's own tools, too.
         "sh" if bare && command.contains("amtool ") => {
             let image = quote_shell(container.image.strip_suffix("-distroless")?);
-            Some((format!("{} {run}", debug(&image, "")), NETWORK))
+            Some((format!("{} {run}", debug(&image, "baseline", "")), NETWORK))
         }
         "sh" if bare => Some((call[0].to_owned(), SHELL)),
         _ => None,
@@ -87,6 +91,15 @@ impl<'a> Place<'a> {
                 snap.pods.find(namespace, name).ok().flatten().map(Self::Pod)
             }
         }
+    }
+
+    /// Its pods run as somebody, whatever the image says.
+    fn is_not_root(&self) -> bool {
+        let spec = match self {
+            Self::Pod(pod) => &pod.spec,
+            Self::Workload(workload) => &workload.spec.template.spec,
+        };
+        spec.security_context.as_ref().and_then(|c| c.run_as_user).is_some_and(|user| user != 0)
     }
 
     /// The container of this name, else the first.
@@ -156,7 +169,10 @@ mod tests {
         let call = "kubectl exec -n m p-0 -c main -- wget -qO- http://a:1/";
         for image in ["grafana/loki:3.5.7", "grafana/grafana:12.3.0-ubuntu"] {
             let made = step(image, call);
-            assert_eq!(made.command, "kubectl debug -n m p-0 -it --image=busybox:1.36 -- wget -qO- http://a:1/");
+            assert_eq!(
+                made.command,
+                "kubectl debug -n m p-0 -it --image=busybox:1.36 --profile=baseline -- wget -qO- http://a:1/"
+            );
             assert!(made.text.starts_with("Does it answer? The image has no such tool"), "{}", made.text);
         }
         let made = step("prom/prometheus:v3.5.0", call);
@@ -166,11 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_root_asks_for_no_rights() {
+        let mut snap = snapshot("prom/prometheus:v3.10.0-distroless");
+        let mut pods = snap.pods.items().expect("pods").to_vec();
+        pods[0].spec.security_context = serde_json::from_value(json!({"runAsUser": 1000})).expect("a context");
+        snap.pods = Listing::cluster(pods);
+        let mut made = step("x", "kubectl exec -n m p-0 -c main -- df -h /prometheus");
+        equip_step(&snap, &mut made);
+        assert_eq!(
+            made.command,
+            "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=restricted -- df -h /proc/1/root/prometheus"
+        );
+    }
+
+    #[test]
     fn of_a_workload_one_pod_is_chosen() {
         let made = step("prom/prometheus:v3.10.0-distroless", "kubectl exec -n m deployment/w -- nslookup a && true");
         assert_eq!(
             made.command,
-            "kubectl debug -n m \"$(kubectl get pods -n m -l app=w --field-selector=status.phase=Running -o name | head -n 1)\" -it --image=busybox:1.36 -- nslookup a && true"
+            "kubectl debug -n m \"$(kubectl get pods -n m -l app=w --field-selector=status.phase=Running -o name | head -n 1)\" -it --image=busybox:1.36 --profile=baseline -- nslookup a && true"
         );
     }
 
@@ -187,7 +217,7 @@ mod tests {
         let trusting = "kubectl exec -n m p-0 -c main -- sh -c 'echo x | amtool \"$@\"' amtool config show";
         assert_eq!(
             step(bare, trusting).command,
-            "kubectl debug -n m p-0 -it --image=quay.io/prometheus/alertmanager:v0.33.0 -- sh -c 'echo x | amtool \"$@\"' amtool config show"
+            "kubectl debug -n m p-0 -it --image=quay.io/prometheus/alertmanager:v0.33.0 --profile=baseline -- sh -c 'echo x | amtool \"$@\"' amtool config show"
         );
         let script = "kubectl exec -n m p-0 -c main -- sh -c 'id'";
         let made = step(bare, script);
