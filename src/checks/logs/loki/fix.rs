@@ -23,6 +23,7 @@ use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::{Container, Pod, ServiceAccount};
 
 /// See the page's fixes.
@@ -192,6 +193,7 @@ impl<'a> Case<'a> {
             detail,
             account: self.account().to_owned(),
             role: own.or_else(|| self.role()),
+            key_region: key.as_deref().and_then(arn::region).map(str::to_owned),
             key: key.unwrap_or_else(|| "<key-arn>".to_owned()),
             of_key: denied.is_some_and(|d| d.by == By::ResourcePolicy),
         }

@@ -31,8 +31,9 @@ pub(super) enum Way {
         detail: String,
         account: String,
         role: Option<String>,
-        /// ARN of the key.
+        /// ARN of the key, and the region in it: a key is asked for where it is.
         key: String,
+        key_region: Option<String>,
         /// Its policy refuses, or does not speak of the role; otherwise the role's own policies lack the right.
         of_key: bool,
     },

@@ -12,6 +12,7 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::addon::{POD_IDENTITY_AGENT, with_values};
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::prometheus::operator;
 use crate::snapshot::kubernetes::EnvVar;
 
 pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
@@ -72,6 +73,7 @@ pub(super) fn variable(case: &Case<'_>, crash: &Crash) -> Way {
     let variable = crash.what.clone().unwrap_or_default();
     Way::Variable {
         reference: format!("$({variable})"),
+        kinds: operator::scraping(case.snap),
         variable,
         operator_kind: case.target.operator_kind().to_owned(),
         operator_name: case.target.operator_name().to_owned(),
