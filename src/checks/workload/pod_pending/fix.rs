@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::detail::{Detail, trunk_failure};
-use super::{fargate, scarce_extended};
+use super::{cache, fargate, scarce_extended};
 use crate::checks::support::place::Place;
 use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
@@ -51,6 +51,10 @@ pub(super) enum Way {
         /// What no node has even where nothing else runs there.
         too_large: Vec<String>,
         settable: bool,
+        /// MiB that its memcached fills, whatever it requests.
+        cache: Option<u64>,
+        /// The values of the chart of Loki for that cache; empty where it is none of that chart's.
+        cache_values: &'static str,
         /// The operator makes the workload.
         operator: bool,
         /// The pod, where its StatefulSet updates none while this one is not ready.
@@ -342,12 +346,16 @@ impl Asked<'_> {
     fn resources(&self, room: String) -> Way {
         let short = if self.detail.short.is_empty() { &["cpu", "memory"][..] } else { &self.detail.short[..] };
         let set = workload(self.snap, self.owner).filter(|w| w.kind == "StatefulSet" && is_ordered(self.snap, w));
+        let cache = cache::of(self.pod).filter(|_| short.contains(&"memory"));
         Way::Resources {
             room,
             container: largest_container(self.pod),
             less: short.iter().map(|r| format!("{r}=<{r}>")).collect::<Vec<_>>().join(","),
             too_large: self.detail.too_large.clone(),
-            settable: self.settable() == Settable::Yes,
+            // A lower request alone lets it run, and then fill its node.
+            settable: self.settable() == Settable::Yes && cache.is_none(),
+            cache: cache.map(|(filled, _)| filled),
+            cache_values: cache.map_or("", |(_, values)| values),
             operator: self.settable() == Settable::ByOperator,
             held_pod: set.map(|_| self.pod.metadata.name.clone()),
         }
