@@ -338,7 +338,7 @@ mod tests {
             let line = format!(
                 "level=error ts=2026-11-21T02:{minute:02}:00Z msg=\"unable to fetch pod metrics for pod shop/api-1: no metrics known for pod\""
             );
-            with(&[&line; 3])[0].weight
+            with(&[line.as_str(); 3])[0].weight
         };
         assert_eq!((weight(50), weight(59)), (Weight::Note, Weight::Weighs));
     }
