@@ -8,12 +8,13 @@ use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::kinds::{Kind, Kinds, OfKind};
 use super::kubernetes::Wanted;
+use crate::domain::kubernetes::autoscaling::{self, Stuck};
 use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
     EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource,
-    NetworkPolicy, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecurityGroupPolicy,
+    NetworkPolicy, Object, ObjectName, Pod, ProbeResource, ReplicaSet, ScrapeConfigResource, SecurityGroupPolicy,
     WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
@@ -142,6 +143,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let kinds = if by_definition(plan) { Kinds::of(client, snap).await } else { Kinds::default() };
     snap.scaled_objects = wanted(plan, Fact::ScaledObjects, kinds.read(client, SCALED_OBJECTS, &scope)).await;
     scaled_events(client, plan, snap).await;
+    scaled_pods(client, plan, snap).await;
     let (nodes, secrets, issuing, git_ops, operated, gateways, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, kinds.several(client, NODE_MAKERS, &scope)),
         wanted(plan, Fact::SecretMakers, kinds.several(client, SECRET_MAKERS, &scope)),
@@ -173,6 +175,33 @@ async fn scaled_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let not_ready = scaled.filter(|o| o.not_ready().is_some()).map(|o| &o.metadata);
     let places = stuck.chain(not_ready).map(|m| m.namespace.clone()).collect();
     events_of(client, plan, snap, "ScaledObject", places).await;
+}
+
+/// The pods that autoscalers complain of, where their namespaces are not read else: whose they are, and whether they are ready.
+/// They only add to what the autoscaler says.
+async fn scaled_pods(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let known = snap.scope.namespaces();
+    let all = snap.autoscalers.items().unwrap_or_default().iter().filter(|h| !known.contains(&h.metadata.namespace));
+    let stuck: Vec<(Autoscaler, Stuck)> = all
+        .filter_map(|h| Some((h.clone(), autoscaling::stuck(snap, h)?.0)))
+        .filter(|(_, stuck)| matches!(stuck, Stuck::NoValues | Stuck::NoRequest { pod: Some(_), .. }))
+        .collect();
+    let places: BTreeSet<String> = stuck
+        .iter()
+        .map(|(h, _)| h.metadata.namespace.clone())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .take(MAX_PLACES)
+        .collect();
+    if places.is_empty() || !plan.wants(Fact::Pods) || !snap.scope.all.is_empty() {
+        return;
+    }
+    let found = client.namespaced_list::<Pod>("/api/v1", "pods", &places, IfAbsent::Empty).await;
+    let is_wanted = |p: &&Pod| stuck.iter().any(|(h, stuck)| autoscaling::is_about(snap, h, stuck, p));
+    let more: Vec<Pod> =
+        found.items().unwrap_or_default().iter().filter(is_wanted).cloned().map(Pod::with_own_claims).collect();
+    let pods = std::mem::take(&mut snap.pods);
+    snap.pods = pods.with_more(more);
 }
 
 /// How often Argo CD began a sync of what differs again after each, where the object does not count it.

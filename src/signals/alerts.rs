@@ -182,6 +182,11 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     if alert.state == "pending" {
         return (Weight::Note, String::new());
     }
+    if matches!(alert.name(), "KubeCPUOvercommit" | "KubeMemoryOvercommit") {
+        let reason = "nothing is down: it says that what the pods request would not fit on the nodes that remain if the \
+                      largest one failed, as is soon so with two or three nodes; one more node, or lower requests, ends it";
+        return (Weight::Note, reason.to_owned());
+    }
     if let Some(reason) = scaled_as_meant(snap, alert) {
         return (Weight::Note, reason);
     }
@@ -388,6 +393,18 @@ mod tests {
             alert("CPUThrottlingHigh", &[("severity", "info"), ("namespace", "monitoring")]),
         ]);
         assert!(read(&snap).iter().all(|s| s.weight == Weight::Nothing));
+    }
+
+    #[test]
+    fn nothing_is_down_where_a_node_too_few_is_foreseen() {
+        let mut snap = snapshot();
+        *snap.prometheus_alerts = Ok(vec![
+            alert("KubeCPUOvercommit", &[("severity", "warning")]),
+            alert("KubeCPUQuotaOvercommit", &[("severity", "warning")]),
+        ]);
+        let found = read(&snap);
+        assert_eq!((found[0].weight, found[1].weight), (Weight::Note, Weight::Weighs));
+        assert!(found[0].next.starts_with("nothing is down"), "{}", found[0].next);
     }
 
     #[test]

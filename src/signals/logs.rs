@@ -180,6 +180,10 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
 /// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,
 /// or in one bad moment, as while the API server was updated.
 fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
+    // An autoscaler asks anew every few seconds, for as long as a pod has no values: each new pod has none at first.
+    if group.text.contains("no metrics known for pod") {
+        return ago >= SETTLED;
+    }
     let sends = || ["flush", "end batch", "ending batch", "end log events"].iter().any(|w| group.text.contains(w));
     if !(is_tried_again(&group.text) || Agent::of_image(&log.image).is_some() && sends()) {
         return false;
@@ -361,6 +365,17 @@ mod tests {
         assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T02:57:00Z"), Weight::Note);
         assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T01:15:30Z"), Weight::Weighs, "it has written nothing since");
         assert_eq!(weight(&[5, 25, 45], "2026-11-21T02:57:00Z"), Weight::Weighs, "it may come again");
+    }
+
+    #[test]
+    fn new_pods_have_values_soon() {
+        let weight = |minute: u32| {
+            let line = format!(
+                "level=error ts=2026-11-21T02:{minute:02}:00Z msg=\"unable to fetch pod metrics for pod shop/api-1: no metrics known for pod\""
+            );
+            with(&[line.as_str(); 3])[0].weight
+        };
+        assert_eq!((weight(50), weight(59)), (Weight::Note, Weight::Weighs));
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{in_dashboard, named_in, none_runs, running};
 use crate::checks::{Check, check};
-use crate::domain::grafana::dashboards::{self, Dashboard};
-use crate::domain::grafana::panel::{self, Panel, asks_our_prometheus};
+use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
+use crate::domain::grafana::old_labels::{self, Old};
+use crate::domain::grafana::panel::{self, Asked, Panel, asks_our_prometheus};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
@@ -22,7 +23,7 @@ check! {
         id: "dashboard-missing-metric", suite: Grafana, severity: Warning,
         title: "a dashboard asks for metrics that Prometheus does not have",
         requires: [ConfigMaps, Workloads, PrometheusMetricNames],
-        uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets],
+        uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets, PrometheusConfig],
         fix: Fix,
     }
 }
@@ -42,7 +43,17 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Rename { corrections: Vec<Correction>, config_map: Option<String>, config_namespace: Option<String> },
+    Rename {
+        corrections: Vec<Correction>,
+        config_map: Option<String>,
+        config_namespace: Option<String>,
+    },
+    /// The metrics are there, and have these labels no more.
+    Labels {
+        corrections: Vec<Correction>,
+        config_map: Option<String>,
+        config_namespace: Option<String>,
+    },
     Expose,
 }
 
@@ -69,14 +80,79 @@ impl Check for DashboardMissingMetric {
             return Ok(Diagnosis::Findings(Vec::new()));
         }
         let all = dashboards::with_word(snap, &own, &["\"expr\""]);
-        Ok(Diagnosis::Findings(all.iter().filter_map(|d| finding(snap, names, d)).collect()))
+        let mut findings: Vec<Finding> = all.iter().filter_map(|d| finding(snap, names, d)).collect();
+        findings.extend(all.iter().filter_map(|d| by_old_labels(snap, names, d)));
+        Ok(Diagnosis::Findings(findings))
     }
 }
 
+/// A chart brings dashboards for parts that nobody runs here.
+fn is_of_chart(dashboard: &Dashboard<'_>) -> bool {
+    dashboard.file.is_some_and(|f| !managed_by(&f.config_map.metadata).is_empty())
+}
+
+/// It asks metrics that are there by labels that they had before.
+fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>) -> Option<Finding> {
+    if is_of_chart(dashboard) {
+        return None;
+    }
+    let panels = dashboard.panels();
+    let asked: Vec<(String, Vec<Asked>)> =
+        panels.iter().map(|p| (text_of(p, "title"), panel::labels(p))).filter(|(_, asked)| !asked.is_empty()).collect();
+    let is_there = |a: &&Asked| names.contains(&a.metric);
+    // Without a label of before nobody needs to know what the configuration makes.
+    let any = |config: &str| {
+        asked.iter().flat_map(|(_, all)| all).filter(is_there).any(|a| old_labels::of(a, config).is_some())
+    };
+    let config = if any("") { snap.prometheus_config().ok()? } else { return None };
+    let mut old: BTreeSet<Old> = BTreeSet::new();
+    let mut titles = Vec::new();
+    let mut empty = 0;
+    for (title, all) in &asked {
+        let own: Vec<(&Asked, Old)> =
+            all.iter().filter(is_there).filter_map(|a| Some((a, old_labels::of(a, config)?))).collect();
+        if own.is_empty() {
+            continue;
+        }
+        empty += usize::from(own.iter().any(|(a, _)| a.is_needed));
+        let named: BTreeSet<String> = own.iter().map(|(_, o)| o.old.clone()).collect();
+        titles.push(format!("panel {title:?}: {}", named.into_iter().collect::<Vec<_>>().join(", ")));
+        old.extend(own.into_iter().map(|(_, o)| o));
+    }
+    if old.is_empty() {
+        return None;
+    }
+    let list: Vec<String> = old.iter().map(|o| format!("{} ({} now)", o.old, o.new)).collect();
+    let shown = if empty > 0 { "show nothing" } else { "show all pods as one, without a name" };
+    let message = format!(
+        "dashboard {} asks the kubelets' metrics by what they had before Kubernetes 1.16 or with Docker: {}; {} of its {} panels do, and {shown}",
+        dashboard.title,
+        list.join(", "),
+        titles.len(),
+        panels.len()
+    );
+    let made = Finding::new(DashboardMissingMetric::META.id, Severity::Warning, dashboard.subject(), message)
+        .key(format!("{} labels", dashboard.subject().key()))
+        .evidence(in_dashboard(dashboard, titles.join("\n")));
+    let mut made = named_in(dashboard, made);
+    // Nothing else fails for it.
+    made.breaks = Some(vec![dashboard.reference()]);
+    let at = snap.scope.prometheus.as_ref()?;
+    let map = dashboard.file.map(|f| &f.config_map.metadata);
+    Some(made.fix(Fix {
+        dashboard: dashboard.title.clone(),
+        names_path: proxy::of_component(at, "/api/v1/labels"),
+        pattern: old.iter().map(|o| format!("^\"{}\"", o.new.trim_end_matches("!=\"\""))).collect::<Vec<_>>().join("|"),
+        way: Way::Labels {
+            corrections: old.into_iter().map(|o| Correction { old: o.old, new: o.new }).collect(),
+            config_map: map.map(|m| m.name.clone()),
+            config_namespace: map.map(|m| m.namespace.clone()),
+        },
+    }))
+}
+
 fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>) -> Option<Finding> {
-    // A chart brings dashboards for parts that nobody runs here.
-    let managed = dashboard.file.is_some_and(|f| !managed_by(&f.config_map.metadata).is_empty());
-    if managed {
+    if is_of_chart(dashboard) {
         return None;
     }
     let panels: Vec<Panel> = dashboard.panels().into_iter().filter_map(panel::read).collect();
@@ -107,8 +183,8 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         })
         .collect();
     let made = Finding::new(DashboardMissingMetric::META.id, severity, dashboard.subject(), message)
-        .evidence(crate::checks::support::grafana::in_dashboard(dashboard, titles.join("\n")));
-    let mut made = crate::checks::support::grafana::named_in(dashboard, made);
+        .evidence(in_dashboard(dashboard, titles.join("\n")));
+    let mut made = named_in(dashboard, made);
     // Nothing else fails for it.
     made.breaks = Some(vec![dashboard.reference()]);
     for target in snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter().filter(|t| t.health == "down")

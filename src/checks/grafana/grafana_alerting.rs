@@ -76,7 +76,7 @@ impl Check for GrafanaAlerting {
         let logs = snap.logs_of(Program::Grafana)?;
         let mut findings: Vec<Finding> = groups(failures_of(snap, Program::Grafana))
             .iter()
-            .filter_map(|g| Some(undelivered(of_pod(snap, &instances, &g.sample.pod)?, g)))
+            .filter_map(|g| Some(undelivered(snap, of_pod(snap, &instances, &g.sample.pod)?, g)))
             .collect();
         for log in logs.into_iter().filter(|l| !l.previous) {
             let Some(instance) = of_pod(snap, &instances, &log.pod) else { continue };
@@ -130,7 +130,7 @@ fn each_for_itself(snap: &Snapshot, instance: Instance<'_>) -> Option<Finding> {
     Some(made.fix(fix))
 }
 
-fn undelivered(instance: Instance<'_>, group: &Group) -> Finding {
+fn undelivered(snap: &Snapshot, instance: Instance<'_>, group: &Group) -> Finding {
     let sample = &group.sample;
     let detail = redact(&sample.cause);
     let receiver = if sample.receiver.is_empty() { "<contact point>" } else { &sample.receiver };
@@ -148,13 +148,26 @@ fn undelivered(instance: Instance<'_>, group: &Group) -> Finding {
     let fix = Fix::ContactPoint {
         at: At::of(instance, container),
         receiver: receiver.to_owned(),
-        advice: services::advice(&sample.integration, &sample.cause).to_owned(),
+        advice: misspelt(snap, instance, &sample.cause) + services::advice(&sample.integration, &sample.cause),
         detail,
     };
     Finding::new(GrafanaAlerting::META.id, severity, ResourceRef::Receiver { name: receiver.to_owned() }, message)
         .key(format!("notify {receiver}/{}/{:?}", sample.integration, group.reason))
         .evidence(log_evidence(&sample.namespace, &sample.pod, container, false, &sample.cause))
         .fix(fix)
+}
+
+/// What switches the mail on, where it is written by another name.
+fn misspelt(snap: &Snapshot, instance: Instance<'_>, cause: &str) -> String {
+    if !cause.contains("SMTP not configured") || instance.setting(snap, "smtp", "enabled").is_ok_and(|s| s.is_some()) {
+        return String::new();
+    }
+    instance.slip(snap, "smtp", "enabled").map_or_else(String::new, |(map, word)| {
+        format!(
+            "[smtp] of ConfigMap {}/{} has `{word}`, which Grafana does not know: write `enabled` (with Helm: in the values). ",
+            map.metadata.namespace, map.metadata.name
+        )
+    })
 }
 
 /// Rules that fail in one way.
@@ -253,5 +266,32 @@ mod tests {
         );
         assert_eq!((notify[0].variant, notify[0].severity), ("contact-point", Severity::Error));
         assert!(steps(&notify[0]).contains("chat_id"), "{}", steps(&notify[0]));
+    }
+
+    #[test]
+    fn a_misspelt_switch_of_the_mail_is_named() {
+        let line = "logger=ngalert.notifier t=2026-11-21T01:55:00Z level=error component=dispatcher msg=\"Notify for alerts failed\" num_alerts=1 err=\"oncall/email[0]: notify retry canceled due to unrecoverable error after 1 attempts: failed to send email to addresses: <a@b.example>: SMTP not configured, check your grafana.ini config file's [smtp] section\"";
+        let with = |key: &str| {
+            let mut own = grafana(json!({}));
+            let spec = &mut own["spec"]["template"]["spec"];
+            spec["containers"][0]["volumeMounts"] =
+                json!([{"name": "config", "mountPath": "/etc/grafana/grafana.ini", "subPath": "grafana.ini"}]);
+            spec["volumes"] = json!([{"name": "config", "configMap": {"name": "grafana"}}]);
+            let text = format!("[smtp]\n{key} = true\nhost = mail.example:587\n");
+            let map =
+                json!({"metadata": {"namespace": "monitoring", "name": "grafana"}, "data": {"grafana.ini": text}});
+            let mut snap = snapshot(json!({"workloads": [own], "config_maps": [map]}));
+            *snap.component_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "grafana-1".into(),
+                container: "grafana".into(),
+                program: Some(Program::Grafana),
+                text: line.into(),
+                ..ContainerLog::default()
+            }]);
+            steps(&findings(&GrafanaAlerting, &snap)[0])
+        };
+        assert!(with("enable").contains("monitoring/grafana has `enable`"), "{}", with("enable"));
+        assert!(!with("enabled").contains("does not know"));
     }
 }

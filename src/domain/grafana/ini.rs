@@ -17,6 +17,20 @@ pub(crate) fn value<'t>(text: &'t str, section: &str, key: &str) -> Option<&'t s
     found
 }
 
+/// The keys of a section, as they are written.
+pub(crate) fn keys<'t>(text: &'t str, section: &str) -> Vec<&'t str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[') {
+            inside = name.trim_end_matches(']') == section;
+        } else if inside && !line.starts_with([';', '#']) {
+            found.extend(line.split_once('=').map(|(name, _)| name.trim()));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +42,6 @@ mod tests {
         assert_eq!(value(text, "server", "root_url"), Some("https://a.example/grafana/"));
         assert_eq!(value(text, "server", "serve_from_sub_path"), Some("true"));
         assert_eq!(value(text, "database", "type"), None);
+        assert_eq!(keys(text, "server"), ["root_url", "serve_from_sub_path"]);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod datasources;
 pub(crate) mod import;
 pub(crate) mod ini;
+pub(crate) mod old_labels;
 pub(crate) mod panel;
 pub(crate) mod part_log;
 pub(crate) mod provision_log;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use promql_parser::label::MatchOp;
-use promql_parser::parser::{Expr, VectorSelector};
+use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
@@ -57,6 +57,14 @@ pub(crate) fn read(panel: &Value) -> Option<Panel> {
 
 /// The metrics that an expression selects by name. `None` where that cannot be told.
 fn of_expression(expr: &str) -> Option<BTreeSet<String>> {
+    let mut names = Names(Some(BTreeSet::new()));
+    // The visitor cannot fail.
+    let _ = walk_expr(&mut names, &parsed(expr)?);
+    names.0
+}
+
+/// An expression of a dashboard, with what Grafana puts in place of its variables for times.
+fn parsed(expr: &str) -> Option<Expr> {
     let mut text = expr.to_owned();
     for variable in [
         "$__rate_interval",
@@ -70,11 +78,84 @@ fn of_expression(expr: &str) -> Option<BTreeSet<String>> {
     ] {
         text = text.replace(variable, "5m");
     }
-    let parsed = promql::parse(&text).ok().flatten()?;
-    let mut names = Names(Some(BTreeSet::new()));
-    // The visitor cannot fail.
-    let _ = walk_expr(&mut names, &parsed);
-    names.0
+    promql::parse(&text).ok().flatten()
+}
+
+/// What a panel asks metrics by, and how it sets them apart: its label, and the metric.
+pub(crate) fn labels(panel: &Value) -> Vec<Asked> {
+    let mut found = Labels(Vec::new());
+    let targets = panel.get("targets").and_then(Value::as_array).into_iter().flatten();
+    for expr in targets.filter_map(|t| t.get("expr").and_then(Value::as_str)) {
+        let before = found.0.len();
+        let Some(parsed) = parsed(expr) else { continue };
+        let _ = walk_expr(&mut found, &parsed);
+        // What groups names no metric of its own.
+        let metric = found.0[before..].iter().find(|a| !a.metric.is_empty()).map(|a| a.metric.clone());
+        for asked in found.0[before..].iter_mut().filter(|a| a.metric.is_empty()) {
+            asked.metric = metric.clone().unwrap_or_default();
+        }
+    }
+    found.0
+}
+
+/// One label that an expression names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) metric: String,
+    pub(crate) label: String,
+    /// What it is to be, as it is written; empty where it only groups.
+    pub(crate) value: String,
+    /// A series without the label is certainly left out.
+    pub(crate) is_needed: bool,
+}
+
+/// Collects labels.
+struct Labels(Vec<Asked>);
+
+impl Labels {
+    fn add(&mut self, selector: &VectorSelector) {
+        let metric = selector.name.clone().unwrap_or_default();
+        for matcher in &selector.matchers.matchers {
+            // What a variable stands for is not known.
+            let is_variable = matcher.value.contains('$');
+            let is_needed = !is_variable
+                && match &matcher.op {
+                    MatchOp::Equal => !matcher.value.is_empty(),
+                    MatchOp::NotEqual => matcher.value.is_empty(),
+                    MatchOp::Re(re) => !re.is_match(""),
+                    MatchOp::NotRe(re) => re.is_match(""),
+                };
+            self.0.push(Asked {
+                metric: metric.clone(),
+                label: matcher.name.clone(),
+                value: matcher.value.clone(),
+                is_needed,
+            });
+        }
+    }
+}
+
+impl ExprVisitor for Labels {
+    type Error = std::convert::Infallible;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
+        match expr {
+            Expr::VectorSelector(selector) => self.add(selector),
+            Expr::MatrixSelector(selector) => self.add(&selector.vs),
+            Expr::Aggregate(aggregate) => {
+                let Some(LabelModifier::Include(by)) = &aggregate.modifier else { return Ok(true) };
+                let group = |label: &String| Asked {
+                    metric: String::new(),
+                    label: label.clone(),
+                    value: String::new(),
+                    is_needed: false,
+                };
+                self.0.extend(by.labels.iter().map(group));
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
 }
 
 /// Collects names; nothing once a selector goes by something else than its name.

@@ -44,6 +44,8 @@ pub(crate) enum Part {
     UserSync,
     /// Live updates are refused: the browser's address is not the `root_url`.
     Origin,
+    /// What browsers send is refused: what is before Grafana does not pass on the host at which it is opened.
+    Forwarded,
     /// The directory (LDAP) cannot be asked.
     Ldap,
     /// The directory knows who logs in, and none of their groups is one of those that Grafana maps.
@@ -109,7 +111,8 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Said<'_>>, Gap> {
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     let mut found: BTreeMap<(Part, String), Said<'a>> = BTreeMap::new();
-    for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Error | Level::Warning)) {
+    let tells = |l: &Line<'_>| matches!(l.level, Level::Error | Level::Warning) || is_foreign_origin(l);
+    for line in log.text.lines().map(Line::parse).filter(tells) {
         let Some((part, what)) = part(&line) else { continue };
         let old = line.is_older(snap.collected_at, if part.goes_on() { NOW } else { RECENT });
         if old && !part.is_of_start() {
@@ -157,8 +160,28 @@ fn one_of_plugins<'a>(all: Vec<Said<'a>>, text: &str) -> Vec<Said<'a>> {
     rest
 }
 
+/// A request whose Origin is not its Host. Grafana says so to the browser alone (`origin not allowed`, 19 bytes with its line end) and
+/// before it knows who asks; its log tells of the request. Other refusals (403) are longer: they are JSON.
+fn is_foreign_origin(line: &Line<'_>) -> bool {
+    line.msg == "Request Completed"
+        && line.get("status") == "403"
+        && line.get("size") == "19"
+        && line.get("userId") == "0"
+        && matches!(line.get("method"), "POST" | "PUT" | "PATCH" | "DELETE")
+}
+
+/// `https://grafana.corp` of the address of a page.
+fn origin_of(page: &str) -> Option<String> {
+    let (scheme, rest) = page.split_once("://")?;
+    let host = rest.split(['/', '?']).next().filter(|h| !h.is_empty())?;
+    Some(format!("{scheme}://{host}"))
+}
+
 fn part(line: &Line<'_>) -> Option<(Part, String)> {
     let text = line.text();
+    if is_foreign_origin(line) {
+        return origin_of(line.get("referer")).filter(|o| !is_forwarded(o)).map(|o| (Part::Forwarded, o));
+    }
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let logger = line.get("logger");
     let refused = ["has no signature", "has an invalid signature", "has modified signature", "signature is invalid"];
@@ -480,6 +503,17 @@ mod tests {
         assert!(parts(&line("context deadline exceeded")).is_empty());
         let own = line("Get \\\"http://loki:3100/loki/api/v1/query_range\\\": context deadline exceeded");
         assert_eq!(parts(&own), [Part::OwnTimeout]);
+    }
+
+    #[test]
+    fn what_browsers_send_is_refused_for_the_host_that_a_proxy_names() {
+        let of = |method: &str, size: u32, origin: &str| {
+            parts(&format!("logger=context userId=0 orgId=0 uname= t=2026-11-21T02:50:11Z level=info msg=\"Request Completed\" method={method} path=/api/ds/query status=403 remote_addr=10.0.1.9 time_ms=0 duration=92.1µs size={size} referer={origin}/d/abc/overview\n").repeat(3))
+        };
+        assert_eq!(of("POST", 19, "https://graphs.corp"), [Part::Forwarded]);
+        assert!(of("GET", 19, "https://graphs.corp").is_empty());
+        assert!(of("POST", 107, "https://graphs.corp").is_empty(), "somebody who may not");
+        assert!(of("POST", 19, "http://localhost:3000").is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::model::{Program, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Workload};
 use crate::snapshot::{Fetched, Snapshot};
 use crate::text::digest;
-use crate::text::near::near;
+use crate::text::near::{is_slip, near};
 use serde_json::Value;
 
 /// What a file is for.
@@ -164,6 +164,15 @@ impl<'a> Instance<'a> {
             None if reads_file && self.container.env_from.is_empty() => Ok(None),
             None => Err(NotKnown),
         }
+    }
+
+    /// A key of a section of grafana.ini that is nearly called so, and that Grafana does not know: the ConfigMap, and how it is
+    /// written there.
+    pub(crate) fn slip(&self, snap: &'a Snapshot, section: &str, key: &str) -> Option<(&'a ConfigMap, &'a str)> {
+        let mounts = Mounts::of(snap, self.workload, self.container);
+        let files = mounts.files().into_iter().filter(|f| f.key.ends_with(".ini"));
+        let written = files.flat_map(|f| ini::keys(f.text, section).into_iter().map(move |word| (f.map, word)));
+        written.into_iter().find(|(_, word)| is_slip(word, key, 1))
     }
 
     /// The files of a kind that it loads, by ConfigMap and key.

@@ -1,8 +1,8 @@
 //! HorizontalPodAutoscalers: whether one can scale, and what it would want.
 
-use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::index::{group_of, owner_of};
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
+use crate::snapshot::kubernetes::{Autoscaler, Condition, Pod, ServiceReference};
 use crate::snapshot::{Snapshot, parse_quantity};
 use crate::text::pattern::pattern;
 use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus, MetricTarget, MetricValueStatus};
@@ -248,6 +248,39 @@ fn ratio(target: &MetricTarget, value: &MetricValueStatus, replicas: u32) -> Opt
     let (wanted, now) = (target.average_value.as_ref()?, value.value.as_ref()?);
     let ratio = number(now)? / f64::from(replicas.max(1)) / number(wanted)?;
     Some((ratio, now.0.clone(), format!("{} a pod", wanted.0)))
+}
+
+/// What an autoscaler scales, as a resource.
+pub(crate) fn target(hpa: &Autoscaler) -> ResourceRef {
+    let target = &hpa.spec.scale_target_ref;
+    ResourceRef::kubernetes(group_of(&target.kind), &target.kind, &hpa.metadata.namespace, &target.name)
+}
+
+/// A pod says why an autoscaler gets no value: that which the complaint names, or one of those that are to have values.
+pub(crate) fn is_about(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, pod: &Pod) -> bool {
+    let is_near = pod.metadata.namespace == hpa.metadata.namespace;
+    is_near
+        && match stuck {
+            Stuck::NoRequest { pod: Some(named), .. } => pod.metadata.name == *named,
+            Stuck::NoValues => snap.owner_ref(pod) == target(hpa),
+            _ => false,
+        }
+}
+
+/// The pod that a complaint names, where it is none of those that are scaled: their selector catches it as well.
+pub(crate) fn stranger<'a>(snap: &'a Snapshot, hpa: &Autoscaler, stuck: &Stuck) -> Option<&'a Pod> {
+    let mut pods = snap.pods.items().unwrap_or_default().iter();
+    let named = pods.find(|p| matches!(stuck, Stuck::NoRequest { .. }) && is_about(snap, hpa, stuck, p))?;
+    // A pod that another kind owns in between (a Rollout's ReplicaSet) is not told by its owner's name.
+    let is_plain = matches!(hpa.spec.scale_target_ref.kind.as_str(), "Deployment" | "StatefulSet");
+    (is_plain && snap.owner_ref(named) != target(hpa)).then_some(named)
+}
+
+/// The pods that are to have values, where each of them is not ready.
+pub(crate) fn unready<'a>(snap: &'a Snapshot, hpa: &Autoscaler) -> Vec<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let own: Vec<&Pod> = pods.filter(|p| !p.is_finished() && is_about(snap, hpa, &Stuck::NoValues, p)).collect();
+    if own.iter().all(|p| !p.is_ready()) { own } else { Vec::new() }
 }
 
 /// It scales by CPU or memory, and is not switched off: it needs the metrics API.

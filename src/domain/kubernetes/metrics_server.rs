@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::text::log_line;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
@@ -109,6 +111,32 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
             && log_line::age(f.line, snap.collected_at).is_some_and(|seconds| seconds > SINCE)
     };
     found.into_values().filter(|f| !once(f)).collect()
+}
+
+/// What becomes of metrics-server's question to the node that it runs on itself, where that is Fargate's: a pod there has the
+/// address of its node, and does not reach the kubelet by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnNode {
+    /// It listens on the kubelet's port: it asks itself, and forbids it.
+    OnItsPort,
+    /// Nobody listens there. Only what it needs itself is missing from the metrics.
+    Unreached,
+}
+
+/// The node that gives no metrics is metrics-server's own, on Fargate.
+pub(crate) fn own_node(snap: &Snapshot, failed: &Failed<'_>) -> Option<OwnNode> {
+    let pod = snap.pod_of_log(failed.log)?;
+    let node = snap.nodes.named(&failed.node).ok().flatten().filter(|n| n.is_fargate())?;
+    if pod.spec.node_name.as_deref() != Some(node.metadata.name.as_str()) {
+        return None;
+    }
+    let container = pod.spec.containers.iter().find(|c| c.name == failed.log.container)?;
+    let port = arguments::flag(container, "secure-port").and_then(|p| p.parse().ok());
+    match failed.fault {
+        KubeletFault::Forbidden if port == Some(KUBELET_PORT) => Some(OwnNode::OnItsPort),
+        KubeletFault::Refused => Some(OwnNode::Unreached),
+        _ => None,
+    }
 }
 
 /// It is metrics-server's.

@@ -127,6 +127,10 @@ fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
     if agent == Agent::Alloy && text.starts_with(REFUSED_AGAIN) {
         return Some(Reason::Reload);
     }
+    // promtail, asked by its readiness probe.
+    if text.contains("Unable to find any logs to tail") {
+        return Some(Reason::NoFiles);
+    }
     if text.contains("[filter:kubernetes") && text.contains("kubelet upstream connection error") {
         return Some(Reason::Kubelet);
     }
@@ -167,6 +171,10 @@ const REFUSED_AGAIN: &str = "failed to reload config";
 /// Agents speak to the API server as well, whose refusals are another matter.
 fn is_about_sending(text: &str, reason: Reason) -> bool {
     let other = ["[filter:kubernetes", "kube_api", "reflector.go", "/api/v1/namespaces", "kubernetes_metadata"];
+    // What the agent's own server answers: a probe of the kubelet, a scrape.
+    if text.starts_with("GET /") {
+        return false;
+    }
     match reason {
         Reason::Files | Reason::Watches => true,
         // Other words end so, too.
@@ -337,6 +345,19 @@ mod tests {
         assert_eq!(of(&one), [(Reason::Unreachable, Some("es.1".to_owned()))]);
         let two = format!("{one}{}", chunk("loki.0"));
         assert_eq!(of(&two), [(Reason::Unreachable, None)]);
+    }
+
+    #[test]
+    fn what_an_agent_answers_itself_is_no_answer_of_the_store() {
+        let ready = |why: &str| {
+            format!("level=warn ts=2026-11-21T02:50:00Z caller=logging.go:126 msg=\"GET /ready (500) 40.895µs Response: \\\"Not ready: {why}\\\\n\\\" ws: false; User-Agent: kube-probe/1.36; \"\n").repeat(3)
+        };
+        let of = |text: &str| read("grafana/promtail:2.9", text).into_iter().map(|f| f.reason).collect::<Vec<_>>();
+        assert_eq!(
+            of(&ready("Unable to find any logs to tail. Please verify permissions, volumes, scrape_config, etc.")),
+            [Reason::NoFiles]
+        );
+        assert!(of(&ready("something else")).is_empty());
     }
 
     #[test]

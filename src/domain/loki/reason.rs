@@ -53,6 +53,8 @@ pub(crate) enum Reason {
     Watches,
     /// It may not read the log files of the node.
     Unreadable,
+    /// None of the files that it is to read is there for it.
+    NoFiles,
     /// Its AWS identity may not write there.
     Denied,
     /// The API server does not tell it which pod a line is from.
@@ -257,6 +259,7 @@ impl Reason {
                 | Self::Denied
                 | Self::Unsigned
                 | Self::Group
+                | Self::NoFiles
         )
     }
 

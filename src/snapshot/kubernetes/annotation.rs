@@ -54,6 +54,8 @@ kept! {
     KYVERNO_PATCHES = "policies.kyverno.io/last-applied-patches";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
+    /// The host that ingress-nginx names to what is behind it, in place of the one that was asked for.
+    NGINX_VHOST = "nginx.ingress.kubernetes.io/upstream-vhost";
     /// Buffer of ingress-nginx for the header of an answer.
     NGINX_BUFFER = "nginx.ingress.kubernetes.io/proxy-buffer-size";
     /// The largest request that ingress-nginx lets through.

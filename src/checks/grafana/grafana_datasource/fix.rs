@@ -71,6 +71,14 @@ pub(super) enum Way {
         no_proxy: String,
     },
     Unhealthy,
+    /// The store answers queries, and does not know the one that Grafana tests it with.
+    OldStore {
+        /// The image that runs; empty where it is not known.
+        image: String,
+        store: String,
+        store_namespace: String,
+        managed_by: String,
+    },
     NoData,
     Unread {
         /// Shell command that has Grafana read its files again.

@@ -76,7 +76,7 @@ pub(super) fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &s
 }
 
 /// What the log says of the datasource, where its health only points there.
-fn told(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Option<String> {
+pub(super) fn told(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Option<String> {
     let points =
         ["check the server logs", "Please check the", "An error occurred within the plugin", "error decrypting"];
     if !points.iter().any(|w| answer.contains(w)) {

@@ -4,6 +4,7 @@ mod fault;
 mod finding;
 mod fix;
 mod health;
+mod old_store;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -72,8 +73,14 @@ fn of(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> 
     let ill = datasources::health(snap, datasource).filter(|(status, _)| *status != "OK").map(|(_, message)| message);
     let found = match (verdict, ill) {
         (Some(verdict), ill) => Some(by_url(snap, datasource, &verdict, ill)),
-        (None, Some(message)) => Some(by_health(snap, datasource, message)?),
-        (None, None) => without_data(snap, datasource)?,
+        (None, Some(message)) => Some(match old_store::of_health(snap, datasource, message) {
+            Some(found) => found,
+            None => by_health(snap, datasource, message)?,
+        }),
+        (None, None) => match old_store::of_log(snap, datasource) {
+            Some(found) => Some(found),
+            None => without_data(snap, datasource)?,
+        },
     };
     Ok(found.map(|finding| finding.evidence_all(tried(snap, datasource))))
 }

@@ -7,8 +7,9 @@ use crate::domain::grafana::url::{self, Written};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
-use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::annotation::NGINX_VHOST;
+use crate::snapshot::kubernetes::{Ingress, Service};
+use crate::snapshot::{Snapshot, journal};
 use crate::text::pattern::pattern;
 
 /// The names that a certificate is for, and the host that was asked for: `certificate is valid for *.corp.example.net, not grafana.com`.
@@ -52,6 +53,59 @@ pub(super) fn wanted(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// `grafana.corp` of `https://grafana.corp:8443`.
+pub(super) fn host_of(origin: &str) -> &str {
+    let rest = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    rest.split(':').next().unwrap_or(rest)
+}
+
+/// The ConfigMap of an nginx that leads to Grafana and passes no Host on, namespace and name: nginx then names the host of its
+/// `proxy_pass`.
+pub(super) fn bare_proxy(snap: &Snapshot, instance: Instance<'_>) -> Option<(String, String)> {
+    let own = instance.pods(snap);
+    let is_its = |s: &&Service| snap.pods_of_service(s).any(|p| own.iter().any(|o| std::ptr::eq(*o, p)));
+    // What stands before Grafana is only shown: nothing hangs on it.
+    journal::aside(|| {
+        let services: Vec<&str> =
+            snap.services.items().unwrap_or_default().iter().filter(is_its).map(|s| s.metadata.name.as_str()).collect();
+        let leads = |line: &str| {
+            let to = line.trim().strip_prefix("proxy_pass").map(str::trim);
+            to.is_some_and(|to| services.iter().any(|s| to.contains(&format!("//{s}"))))
+        };
+        let sets_host = |text: &str| pattern!(r"(?m)^\s*proxy_set_header\s+Host\b").is_match(text);
+        let maps = snap.config_maps.items().unwrap_or_default().iter();
+        let mut bare = maps.filter(|m| m.data.values().any(|text| text.lines().any(leads) && !sets_host(text)));
+        bare.next().map(|m| (m.metadata.namespace.clone(), m.metadata.name.clone()))
+    })
+}
+
+/// The Ingress of a host that has ingress-nginx name another one to what is behind it, namespace and name.
+pub(super) fn renaming_ingress(snap: &Snapshot, origin: &str) -> Option<(String, String)> {
+    let host = host_of(origin);
+    // It only says where the other name comes from.
+    journal::aside(|| {
+        let mut all = snap.ingresses.items().unwrap_or_default().iter();
+        let renames = |i: &&Ingress| {
+            i.metadata.annotations.get(NGINX_VHOST).is_some_and(|to| to != host)
+                && i.spec.rules.iter().any(|r| r.host.as_deref() == Some(host))
+        };
+        all.find(renames).map(|i| (i.metadata.namespace.clone(), i.metadata.name.clone()))
+    })
+}
+
+/// What names the other host.
+pub(super) fn proxy_words(snap: &Snapshot, instance: Instance<'_>, origin: &str) -> String {
+    if let Some((namespace, name)) = renaming_ingress(snap, origin) {
+        return format!("Ingress {namespace}/{name} has that set ({NGINX_VHOST})");
+    }
+    match bare_proxy(snap, instance) {
+        Some((namespace, name)) => {
+            format!("the nginx of ConfigMap {namespace}/{name} leads to it and passes no Host on")
+        }
+        None => "a proxy before it does not pass the Host on".to_owned(),
+    }
 }
 
 /// The Service that a datasource asks.

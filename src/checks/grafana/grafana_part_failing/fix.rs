@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::facts::{
-    asked, callback, client, has_no_groups, is_unauthorized, lacks_row, named_or, other_server, root_of, wanted,
+    asked, bare_proxy, callback, client, has_no_groups, host_of, is_unauthorized, lacks_row, named_or, other_server,
+    renaming_ingress, root_of, wanted,
 };
 use crate::domain::alertmanager::notify_error;
 use crate::domain::grafana::ini;
@@ -78,6 +79,17 @@ pub(super) enum Way {
         root_url: String,
         /// As it should be; a placeholder where nothing says that people are meant to open it at the origin.
         right_url: String,
+        managed_by: String,
+    },
+    Forwarded {
+        /// The host at which it is opened.
+        host: String,
+        /// The ConfigMap of an nginx that leads to Grafana and sets no Host; empty where none is known.
+        proxy_map: String,
+        proxy_map_namespace: String,
+        /// The Ingress that names another host to what is behind it; empty where none does.
+        ingress: String,
+        ingress_namespace: String,
         managed_by: String,
     },
     Ldap,
@@ -196,6 +208,18 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
                 origin: redact(&said.what),
                 right_url: right_url(snap, instance, &said.what, &root),
                 root_url: root,
+                managed_by: managed_by(&instance.workload.metadata),
+            }
+        }
+        Part::Forwarded => {
+            let (proxy_map_namespace, proxy_map) = bare_proxy(snap, instance).unwrap_or_default();
+            let (ingress_namespace, ingress) = renaming_ingress(snap, &said.what).unwrap_or_default();
+            Way::Forwarded {
+                host: host_of(&said.what).to_owned(),
+                proxy_map,
+                proxy_map_namespace,
+                ingress,
+                ingress_namespace,
                 managed_by: managed_by(&instance.workload.metadata),
             }
         }

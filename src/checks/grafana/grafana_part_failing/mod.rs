@@ -81,7 +81,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     let host = notify_error::host(&said.error).or_else(beside).unwrap_or_default();
     let message = message(snap, instance, said, &host);
     let severity = match said.part {
-        Part::Secrets | Part::LoginClient | Part::LoginReach | Part::Database => Severity::Error,
+        Part::Secrets | Part::LoginClient | Part::LoginReach | Part::Database | Part::Forwarded => Severity::Error,
         // Nobody asked for them by name: without a way out of the cluster they never come.
         Part::PluginInstall if said.what.split(", ").all(|id| OWN_APPS.contains(&id)) => Severity::Info,
         _ => Severity::Warning,

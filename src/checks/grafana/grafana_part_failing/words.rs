@@ -1,7 +1,8 @@
 //! What is said of each part.
 
 use super::facts::{
-    asked, callback, client, has_no_groups, is_unauthorized, lacks_row, named_or, other_server, root_of, wanted,
+    asked, callback, client, has_no_groups, is_unauthorized, lacks_row, named_or, other_server, proxy_words, root_of,
+    wanted,
 };
 use crate::domain::grafana::part_log::{Part, Said};
 use crate::domain::grafana::provisioned::Instance;
@@ -62,6 +63,11 @@ pub(super) fn message(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, 
             "{who} refuses live updates (403): it is opened at {}, and its root_url is {}",
             redact(&said.what),
             root_of(said)
+        ),
+        Part::Forwarded => format!(
+            "{who} refuses what browsers send (403, origin not allowed), so that panels stay empty and nothing is saved: it is opened at {}, and is asked by another name (Host): {}",
+            redact(&said.what),
+            proxy_words(snap, instance, &said.what)
         ),
         Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
         Part::LdapGroups => format!(

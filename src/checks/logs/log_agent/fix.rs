@@ -138,6 +138,18 @@ enum Way {
         detail: String,
         managed_by: String,
     },
+    LogFolder {
+        detail: String,
+        managed_by: String,
+    },
+    NoFiles {
+        detail: String,
+        pod: String,
+        /// `system:serviceaccount:logging:promtail`
+        account_user: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
     Metadata {
         detail: String,
         account_user: String,
@@ -295,6 +307,13 @@ impl Case<'_> {
             Reason::Files => Way::Files { detail },
             Reason::Watches => Way::Watches { detail, node: self.node() },
             Reason::Unreadable => Way::Unreadable { detail, managed_by: self.managed_by() },
+            Reason::NoFiles if !self.sees_logs() => Way::LogFolder { detail, managed_by: self.managed_by() },
+            Reason::NoFiles => Way::NoFiles {
+                detail,
+                pod,
+                account_user: format!("system:serviceaccount:{}:{}", self.last.namespace, self.account()),
+                change: self.change(),
+            },
             Reason::Metadata => self.metadata(detail),
             Reason::Denied => self.denied(detail),
             Reason::Overload => {

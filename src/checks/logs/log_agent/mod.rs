@@ -7,6 +7,7 @@ mod tests;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
@@ -150,6 +151,7 @@ impl<'a> Case<'a> {
         let times: usize = self.all.iter().map(|f| f.times).sum();
         let effect = match self.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
+            Reason::NoFiles => "no line is sent, and it is never ready",
             Reason::Buffer if !self.is_of_filter() => {
                 "what the store answers is not known, and lines may be sent twice"
             }
@@ -183,6 +185,14 @@ impl<'a> Case<'a> {
         }
         made.breaks = Some(Vec::new());
         self.depends_on(made).fix(Fix::of(self))
+    }
+
+    /// Its container has the folder of the node's pod logs; so it is where nobody knows.
+    fn sees_logs(&self) -> bool {
+        let container = self.pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == self.last.container));
+        container.is_none_or(|c| {
+            c.volume_mounts.iter().any(|m| Path::new("/var/log/pods").starts_with(m.mount_path.trim_end_matches('/')))
+        })
     }
 
     fn account(&self) -> &'a str {

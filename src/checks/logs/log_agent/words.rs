@@ -9,6 +9,7 @@ impl Case<'_> {
     pub(super) fn fails(&self) -> String {
         match self.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
+            Reason::NoFiles => "finds no log file to read".to_owned(),
             Reason::Metadata | Reason::Kubelet => "sends lines without the labels of their pods".to_owned(),
             Reason::Buffer if self.is_of_filter() => {
                 "sends lines of some pods without the labels of their pods".to_owned()
@@ -69,6 +70,12 @@ impl Case<'_> {
             Reason::Files => "the agent cannot use its own files".into(),
             Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
             Reason::Unreadable => "it may not read the log files of the node (permission denied)".into(),
+            Reason::NoFiles if self.sees_logs() => {
+                "none of the paths that its configuration makes (__path__) leads to a file".into()
+            }
+            Reason::NoFiles => {
+                "its container mounts nothing of the node's /var/log/pods, where the kubelet keeps them".into()
+            }
             Reason::Metadata => format!(
                 "the API server does not tell it which pod a line is from (403): ServiceAccount {} may not read pods and namespaces",
                 self.account()

@@ -33,6 +33,19 @@ pub(super) enum Way {
         in_place: bool,
         managed_by: String,
     },
+    /// The selector of what it scales catches a pod of somebody else.
+    OtherPod {
+        pod: String,
+        /// `statefulset/web-db`; empty where nobody owns it.
+        owner: String,
+        /// It has ended, and was made by a test of a Helm release.
+        of_test: bool,
+        finished: bool,
+        target: String,
+        /// The labels by which the target takes its pods, where they are known.
+        selector: String,
+        managed_by: String,
+    },
     NoMetric {
         metric: String,
         /// Where the API lists its metrics.
@@ -60,7 +73,12 @@ pub(super) enum Way {
         managed_by: String,
     },
     Ambiguous,
-    NoValues,
+    NoValues {
+        /// One of its pods, where none of them is ready; empty otherwise.
+        pod: String,
+        /// It has ended before.
+        crashed: bool,
+    },
     AtMax {
         metric: String,
         desired: u32,

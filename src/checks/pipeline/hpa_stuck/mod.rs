@@ -1,6 +1,7 @@
 //! An autoscaler that cannot scale, or has nothing left to add.
 
 mod fix;
+mod pods;
 mod scaled;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,6 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck, named, scaled_object};
-use crate::domain::kubernetes::index::group_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::adapter_rules;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -50,11 +50,6 @@ impl Check for HpaStuck {
         findings.extend(scaled::all(snap));
         Ok(Diagnosis::Findings(findings))
     }
-}
-
-fn target(hpa: &Autoscaler) -> ResourceRef {
-    let target = &hpa.spec.scale_target_ref;
-    ResourceRef::kubernetes(group_of(&target.kind), &target.kind, &hpa.metadata.namespace, &target.name)
 }
 
 fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
@@ -99,12 +94,15 @@ fn without_api(snap: &Snapshot, api: &'static str, all: &[(&Autoscaler, &Conditi
 }
 
 fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Condition) -> Finding {
-    let of = target(hpa);
+    let of = autoscaling::target(hpa);
     let name = format!("HorizontalPodAutoscaler {}", named(hpa));
     let told = condition.message.clone().unwrap_or_default();
     let unknown = matches!(stuck, Stuck::NoMetric { external: true, .. } | Stuck::NoValues | Stuck::Other);
     if let Some(other) = autoscaling::other_adapter(snap, hpa).filter(|_| unknown) {
         return other_adapter(snap, hpa, other).evidence(evidence(hpa, condition));
+    }
+    if let Some(pod) = autoscaling::stranger(snap, hpa, stuck) {
+        return pods::of_another(snap, hpa, stuck, pod).evidence(evidence(hpa, condition));
     }
     let made = match stuck {
         Stuck::AtMax(need) => base(
@@ -208,9 +206,16 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
         Stuck::Ambiguous => {
             base(hpa, Way::Ambiguous, format!("{name} does nothing: other autoscalers scale the same pods: {told}"))
         }
-        Stuck::NoValues => base(hpa, Way::NoValues, format!("{name} gets no values for the pods of {of}: {told}"))
+        Stuck::NoValues => match autoscaling::unready(snap, hpa).as_slice() {
+            [] => base(
+                hpa,
+                Way::NoValues { pod: String::new(), crashed: false },
+                format!("{name} gets no values for the pods of {of}: {told}"),
+            )
             .depends_on(of.clone())
             .depends_on(api_services::reference(METRICS)),
+            unready => pods::none_ready(snap, hpa, unready),
+        },
         Stuck::Selector | Stuck::Other | Stuck::Api(_) => {
             base(hpa, Way::Look, format!("{name} cannot scale {of}: {told}"))
         }

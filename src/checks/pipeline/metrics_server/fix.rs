@@ -8,11 +8,17 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::domain::kubernetes::api_services::{Fault, Unavailable};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
+use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::snapshot::kubernetes::Workload;
 use crate::snapshot::{Platform, Snapshot, journal};
 
+/// Lets the kubelet's probes, which come without a name, see whether it is ready.
+const OPEN_PATHS: &str = "--authorization-always-allow-paths=/livez,/readyz";
+/// A port of its own where the kubelet has 10250.
+const OTHER_PORT: u16 = 10251;
 /// Takes the kubelets' certificates as they are.
 const INSECURE: &str = "--kubelet-insecure-tls";
 /// Asks the nodes by their addresses.
@@ -111,6 +117,26 @@ pub(super) enum Way {
         managed_by: String,
         address_patch: String,
     },
+    /// Its pod listens on the port of the kubelet with which it shares its address.
+    OwnPort {
+        namespace: String,
+        workload: String,
+        /// Empty where its port is not told in one place each.
+        port_patch: String,
+        managed_by: String,
+    },
+    /// Its pod does not reach the kubelet of its own node, as none does on Fargate.
+    OwnNode {
+        namespace: String,
+        node: String,
+    },
+    /// The kubelet's probes are forbidden.
+    ProbesForbidden {
+        namespace: String,
+        workload: String,
+        paths_patch: String,
+        managed_by: String,
+    },
     Look {
         namespace: String,
         workload: String,
@@ -166,12 +192,13 @@ impl<'a> Server<'a> {
         let all = journal::aside(|| snap.workloads.items().unwrap_or_default());
         let mut own =
             all.iter().filter(|w| w.metadata.namespace == "kube-system" && w.metadata.name == "metrics-server");
+        let deployment = own.find(|w| w.kind == "Deployment");
         Self {
             namespace: namespace.to_owned(),
             service: "metrics-server".to_owned(),
             workload: "deployment/metrics-server".to_owned(),
-            managed_by: String::new(),
-            deployment: own.find(|w| w.kind == "Deployment"),
+            managed_by: deployment.map(|d| managed_by(&d.metadata)).unwrap_or_default(),
+            deployment,
         }
     }
 
@@ -235,6 +262,12 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
         Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => {
             Way::of_kubelets(snap, failed, server, false)
         }
+        Fault::NoEndpoints(Some(reason)) if super::forbids_probes(snap, reason) => Way::ProbesForbidden {
+            paths_patch: arguments::adding(server.deployment, "metrics-server", OPEN_PATHS),
+            namespace: server.namespace,
+            workload: server.workload,
+            managed_by: server.managed_by,
+        },
         Fault::NoEndpoints(_) | Fault::Refused => {
             let pods = match &silent.fault {
                 Fault::NoEndpoints(Some(reason)) => reason.pods(),
@@ -286,6 +319,16 @@ impl Way {
         let Server { namespace, workload, managed_by, deployment, .. } = server;
         let is_eks = snap.platform == Platform::Eks;
         let adding = |argument| arguments::adding(deployment, "metrics-server", argument);
+        match metrics_server::own_node(snap, &failed[0]) {
+            Some(OwnNode::OnItsPort) => {
+                let port_patch = deployment.map(port_patch).unwrap_or_default();
+                return Self::OwnPort { namespace, workload, port_patch, managed_by };
+            }
+            Some(OwnNode::Unreached) if failed.len() == 1 => {
+                return Self::OwnNode { namespace, node: failed[0].node.clone() };
+            }
+            _ => {}
+        }
         match failed[0].fault {
             KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority
                 if metrics_server::is_local_cluster(snap) =>
@@ -317,6 +360,28 @@ impl Way {
             KubeletFault::Refused | KubeletFault::Other => Self::Look { namespace, workload },
         }
     }
+}
+
+/// The JSON patch that gives it a port of its own: where it listens, and where its Service sends. Empty where its port is not told
+/// in one place each.
+fn port_patch(deployment: &Workload) -> String {
+    let containers = &deployment.spec.template.spec.containers;
+    let patch = || {
+        let at = containers.iter().position(|c| c.name == "metrics-server")?;
+        let container = &containers[at];
+        let argument = container.args.iter().position(|a| *a == format!("--secure-port={KUBELET_PORT}"))?;
+        let port = container.ports.iter().position(|p| p.container_port == KUBELET_PORT)?;
+        let path = |rest: &str| format!("/spec/template/spec/containers/{at}/{rest}");
+        let mut all = vec![json_patch::test(&path("name"), "metrics-server")];
+        all.extend(json_patch::swap(
+            &path(&format!("args/{argument}")),
+            format!("--secure-port={KUBELET_PORT}"),
+            format!("--secure-port={OTHER_PORT}"),
+        ));
+        all.extend(json_patch::swap(&path(&format!("ports/{port}/containerPort")), KUBELET_PORT, OTHER_PORT));
+        Some(json_patch::text(all))
+    };
+    patch().unwrap_or_default()
 }
 
 /// A node that is an instance of EC2, as far as it says: a hybrid node lies behind the firewalls of somebody else.

@@ -12,12 +12,12 @@ use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
-use crate::domain::kubernetes::endpoints::Reason;
-use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
+use crate::domain::kubernetes::endpoints::{self, Reason};
+use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
 use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Autoscaler;
+use crate::snapshot::kubernetes::{Autoscaler, Pod};
 
 /// Autoscalers and nodes that are named in a message.
 const NAMED: usize = 3;
@@ -86,6 +86,13 @@ fn security_groups(snap: &Snapshot) -> BTreeSet<String> {
     instances.flat_map(|i| i.security_groups.iter().map(|g| g.group_id.clone())).collect()
 }
 
+/// Its pods run and forbid the kubelet's probes, which come without a name: whoever took away what a cluster gives to those
+/// (`system:public-info-viewer`) took that, too.
+fn forbids_probes(snap: &Snapshot, reason: &Reason<'_>) -> bool {
+    let is_forbidden = |p: &&Pod| endpoints::unhealthy(snap, p).is_some_and(|e| e.contains("statuscode: 403"));
+    matches!(reason, Reason::NotReady(_)) && reason.pods().iter().any(|p| is_forbidden(&p))
+}
+
 /// No such API.
 fn missing(snap: &Snapshot, wanting: &[&Autoscaler]) -> Finding {
     let message = format!("metrics-server is not installed (no APIService {METRICS}): {}", effect(wanting));
@@ -115,7 +122,9 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         Fault::NoEndpoints(reason) => {
             let service = snap.services.find(namespace, name).ok().flatten();
             let words = reason.as_ref().zip(service).map(|(r, s)| format!(": {}", r.words(snap, s)));
-            format!("Service {namespace}/{name} has no ready endpoint{}", words.unwrap_or_default())
+            let forbids = reason.as_ref().is_some_and(|r| forbids_probes(snap, r));
+            let probes = if forbids { ", as it lets nobody without a name see whether it is ready" } else { "" };
+            format!("Service {namespace}/{name} has no ready endpoint{}{probes}", words.unwrap_or_default())
         }
         Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => overlay.why(&format!("{namespace}/{name}")),
@@ -194,7 +203,17 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     let failed: Vec<Failed<'_>> =
         failed.into_iter().filter(|f| nodes.is_empty() || nodes.iter().any(|n| n.metadata.name == f.node)).collect();
     let Some(first) = failed.first() else { return Vec::new() };
-    let why = kubelet_words(first.fault, failed.len() == 1);
+    let own = metrics_server::own_node(snap, first).filter(|_| failed.len() == 1);
+    let why = match own {
+        Some(OwnNode::OnItsPort) => {
+            "it runs there itself, on Fargate, with the kubelet's address, and listens on the kubelet's port 10250: it asks itself"
+        }
+        Some(OwnNode::Unreached) => {
+            "it runs there itself, on Fargate, where no pod reaches the kubelet of its own node; what it needs itself is missing, and nothing else"
+        }
+        None => kubelet_words(first.fault, failed.len() == 1),
+    };
+    let severity = if own == Some(OwnNode::Unreached) { Severity::Info } else { Severity::Warning };
     let names: Vec<&str> = failed.iter().take(NAMED).map(|f| f.node.as_str()).collect();
     let more = if failed.len() > NAMED { " and others" } else { "" };
     let count = match nodes.len() {
@@ -202,9 +221,8 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         _ => plural(failed.len(), "node"),
     };
     let subject = format!("metrics-server gets no metrics of {count}: {}{more}; {why}", names.join(", "));
-    let scale = if wanting.is_empty() { "" } else { "; autoscalers see their pods without values" };
-    let mut made =
-        base(Severity::Warning, format!("{subject}{scale}")).fix(fix::kubelets(snap, &failed)).key("kubelets");
+    let scale = if wanting.is_empty() || own.is_some() { "" } else { "; autoscalers see their pods without values" };
+    let mut made = base(severity, format!("{subject}{scale}")).fix(fix::kubelets(snap, &failed)).key("kubelets");
     // The API itself answers.
     made.breaks = Some(Vec::new());
     let dead = failed.iter().filter(|f| nodes.iter().any(|n| n.metadata.name == f.node && !n.is_ready()));

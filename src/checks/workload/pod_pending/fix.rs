@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::detail::{Detail, trunk_failure};
-use super::fargate;
+use super::{cache, fargate};
 use crate::checks::support::place::Place;
 use crate::checks::workload::pod_pending::way::{Nodes, Way};
 use crate::domain::aws::scale_up::ClusterAutoscaler;
@@ -132,12 +132,16 @@ impl Asked<'_> {
     fn resources(&self, room: String) -> Way {
         let short = if self.detail.short.is_empty() { &["cpu", "memory"][..] } else { &self.detail.short[..] };
         let set = workload(self.snap, self.owner).filter(|w| w.kind == "StatefulSet" && is_ordered(self.snap, w));
+        let cache = cache::of(self.pod).filter(|_| short.contains(&"memory"));
         Way::Resources {
             room,
             container: largest_container(self.pod),
             less: short.iter().map(|r| format!("{r}=<{r}>")).collect::<Vec<_>>().join(","),
             too_large: self.detail.too_large.clone(),
-            settable: self.settable() == Settable::Yes,
+            // A lower request alone lets it run, and then fill its node.
+            settable: self.settable() == Settable::Yes && cache.is_none(),
+            cache: cache.map(|(filled, _)| filled),
+            cache_values: cache.map_or("", |(_, values)| values),
             operator: self.settable() == Settable::ByOperator,
             held_pod: set.map(|_| self.pod.metadata.name.clone()),
         }

@@ -1,5 +1,6 @@
 //! A pod of the stack finds no node.
 
+mod cache;
 mod detail;
 mod fargate;
 mod fix;

@@ -26,6 +26,10 @@ pub(super) enum Way {
         /// What no node has even where nothing else runs there.
         too_large: Vec<String>,
         settable: bool,
+        /// MiB that its memcached fills, whatever it requests.
+        cache: Option<u64>,
+        /// The values of the chart of Loki for that cache; empty where it is none of that chart's.
+        cache_values: &'static str,
         /// The operator makes the workload.
         operator: bool,
         /// The pod, where its StatefulSet updates none while this one is not ready.
