@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::Plan;
 use super::client::Client;
 use super::source::{AwsCall, FetchError, Known, Request};
+use crate::domain::manifests::roles;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{
     Addon, Address, CallerIdentity, Cluster, FargateProfile, Instance, InternetGateway, LoadBalancer, NatGateway,
@@ -583,7 +584,7 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.iam_roles = Reading::with_holes(Ok(roles), gaps.into_iter().flatten().collect());
 }
 
-/// The driver's own roles, then those of the nodes and of other ServiceAccounts as far as the limit goes.
+/// The driver's own roles and those that files name, then those of the nodes and of other ServiceAccounts as far as the limit goes.
 fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
@@ -596,7 +597,9 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let of_identity = associations.filter_map(|a| a.role_arn.clone());
     let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
     let others = snap.service_accounts.items().unwrap_or_default().iter().filter_map(|a| a.role_arn());
-    let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes).chain(others.map(str::to_owned));
+    let of_files = roles::of(snap).into_iter().map(|asked| asked.arn.to_owned());
+    let all = annotated.chain(of_addons).chain(of_files).chain(of_identity).chain(of_nodes);
+    let all = all.chain(others.map(str::to_owned));
     let mut arns = BTreeSet::new();
     for arn in all.filter(|a| a.contains(":role/")) {
         if arns.len() < MAX_ROLES {
