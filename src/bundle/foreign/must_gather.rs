@@ -128,10 +128,8 @@ impl Mapped<'_> {
     }
 
     fn yaml(&self, name: &str) -> Option<Value> {
-        if name.ends_with(".json") {
-            return self.json(name);
-        }
-        Manifest::of(yaml::document(&self.text(name)?).ok()??)?.as_object()
+        let of_yaml = || Manifest::of(yaml::document(&self.text(name)?).ok()??)?.as_object();
+        self.json(name).or_else(of_yaml)
     }
 }
 

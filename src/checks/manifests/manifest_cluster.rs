@@ -18,7 +18,7 @@ check! {
         title: "manifests need what the cluster does not have",
         requires: [Manifests],
         uses: [
-            Crds, StorageClasses, CsiDrivers, CsiNodes, LimitRanges, ResourceQuotas, Nodes, NodeMakers, Pods, Workloads,
+            Crds, ApiServices, StorageClasses, CsiDrivers, CsiNodes, LimitRanges, ResourceQuotas, Nodes, NodeMakers, Pods, Workloads,
         ],
         fix: Fix,
     }
@@ -37,6 +37,7 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Kind { group: String, brings: &'static str },
+    Version { group: String, served: String },
     Driver { driver: String, ebs: bool },
     Bound { namespace: String },
     Quota { namespace: String, quota: String },
@@ -63,10 +64,12 @@ impl Check for ManifestCluster {
 fn finding(need: &Need<'_>) -> Finding {
     let problems = [need.problem.clone()];
     let made = written::of_object(&ManifestCluster::META, need.file, need.object, &problems, "");
-    let key = format!("{} {}", made.key, need.problem.message);
     // What is used, and the nodes that there are, may change until it is applied.
     let (severity, way) = match &need.lacks {
         Lacks::Kind { group, brings } => (Severity::Error, Way::Kind { group: group.clone(), brings }),
+        Lacks::Version { group, served } => {
+            (Severity::Error, Way::Version { group: group.clone(), served: served.clone() })
+        }
         Lacks::Driver(driver) => {
             let ebs = ebs::DRIVER == driver;
             (Severity::Error, Way::Driver { driver: driver.clone(), ebs })
@@ -77,6 +80,13 @@ fn finding(need: &Need<'_>) -> Finding {
         }
         Lacks::Room => (Severity::Warning, Way::Room),
     };
+    // Amounts change from one look to the next.
+    let what = match &need.lacks {
+        Lacks::Quota { quota, .. } => format!("quota {quota}"),
+        Lacks::Room => "room".to_owned(),
+        _ => need.problem.path.clone(),
+    };
+    let key = format!("{} {what}", made.key);
     Finding { severity, ..made.key(key) }.fix(Fix {
         file: need.file.path.clone(),
         piped: need.file.path == written::PIPED,

@@ -23,6 +23,13 @@ pub(crate) enum Lacks {
         /// In words.
         brings: &'static str,
     },
+    /// The version in which it is written, with those of the group that are served.
+    Version {
+        /// API group.
+        group: String,
+        /// `v1, v1alpha1`.
+        served: String,
+    },
     /// The driver of its StorageClass.
     Driver(String),
     /// A LimitRange of its namespace does not let its containers be.

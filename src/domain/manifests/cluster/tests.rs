@@ -14,7 +14,7 @@ fn with(text: &str) -> Snapshot {
     }
     let mut snap = snapshot(json!({}));
     snap.manifests = Listing::cluster(vec![file]);
-    for list in ["crds", "classes", "drivers", "nodes", "ranges", "quotas"] {
+    for list in ["crds", "apis", "classes", "drivers", "nodes", "ranges", "quotas"] {
         set(&mut snap, list, json!([]));
     }
     snap.node_makers = Listing::cluster(Vec::new());
@@ -33,6 +33,7 @@ fn set(snap: &mut Snapshot, list: &str, value: Value) {
         "drivers" => read!(csi_drivers),
         "nodes" => read!(nodes),
         "ranges" => read!(limit_ranges),
+        "apis" => read!(api_services),
         _ => read!(resource_quotas),
     }
 }
@@ -57,6 +58,12 @@ fn a_kind_needs_its_definition() {
     assert!(found.len() == 1 && found[0].starts_with("2:7: the cluster has no kind ServiceMonitor"), "{found:?}");
     set(&mut snap, "crds", named("servicemonitors.monitoring.coreos.com"));
     assert_eq!(told(&snap), [] as [&str; 0]);
+    let served = |version: &str| json!([{"metadata": {"name": "a"}, "spec": {"group": "monitoring.coreos.com", "version": version}}]);
+    set(&mut snap, "apis", served("v1"));
+    assert_eq!(told(&snap), [] as [&str; 0]);
+    set(&mut snap, "apis", served("v1alpha1"));
+    let found = told(&snap);
+    assert!(found[0].starts_with("1:13: the cluster does not serve monitoring.coreos.com/v1: "), "{found:?}");
     // A chart, or the files themselves, may bring it; of other groups nothing is known.
     let release = "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a}\n";
     assert_eq!(told(&with(&format!("{MONITOR}{release}"))), [] as [&str; 0]);
@@ -66,6 +73,11 @@ fn a_kind_needs_its_definition() {
         told(&with("apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: a}\n")),
         [] as [&str; 0]
     );
+    // `helm template` leaves out what an operator's chart has in crds/.
+    let rendered = format!("# Source: kps/templates/a.yaml\n{MONITOR}");
+    let operator = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: o}\nspec: {template: {spec: {containers: [{name: o, image: 'q/prometheus-operator:v0.80.0'}]}}}\n";
+    assert_eq!(told(&with(&format!("{rendered}{operator}"))), [] as [&str; 0]);
+    assert_eq!(told(&with(&rendered)).len(), 1);
     let mut unseen = with(MONITOR);
     unseen.crds = Listing::missing(crate::snapshot::not_collected(crate::model::Fact::Crds));
     let (found, gap) = needs(&unseen);

@@ -75,10 +75,16 @@ impl<'a> Set<'a> {
             let has_others = self.snap.manifests.items().unwrap_or_default().iter().any(|f| beside(&f));
             return !has_others && file.path != "-";
         };
+        // What the object says elsewhere is laid over it.
+        let elsewhere =
+            |v: &Values<'_>| v.object.is_some_and(|o| std::ptr::eq(o, object)) && !std::ptr::eq(v.node, values.node);
+        if values.path.ends_with("parameters") || values::all(file).any(|v| elsewhere(&v)) {
+            return false;
+        }
         let spec = object.node.get("spec");
         let text = |path: &[&str]| spec.and_then(|s| s.at(path)).is_some();
         match object.kind.as_str() {
-            "HelmRelease" => text(&["chart", "spec", "chart"]) && !text(&["valuesFrom"]),
+            "HelmRelease" => (text(&["chart", "spec", "chart"]) || text(&["chartRef"])) && !text(&["valuesFrom"]),
             "Application" => {
                 let sources = spec.and_then(|s| s.get("sources")).and_then(Node::items).unwrap_or_default().iter();
                 let all: Vec<&Node> = spec.and_then(|s| s.get("source")).into_iter().chain(sources).collect();
@@ -122,9 +128,9 @@ fn has_specs(file: &ManifestFile) -> bool {
 fn switch(node: &Node, path: &str, whole: bool) -> Option<At> {
     let field = join(path, "persistence.enabled");
     match node.at(&["persistence", "enabled"]) {
-        Some(n) if n.as_str() == Some("false") => Some(At { place: n.place, path: field, on: EMPTY_DIR }),
+        Some(n) if n.as_str() == Some("false") => Some(At { place: n.place, path: field, on: EMPTY_DIR, lacks: None }),
         Some(_) => None,
-        None if whole => Some(At { place: node.place, path: field, on: EMPTY_DIR }),
+        None if whole => Some(At { place: node.place, path: field, on: EMPTY_DIR, lacks: Some("persistence.enabled") }),
         None => None,
     }
 }
@@ -144,7 +150,7 @@ fn server(node: &Node, path: &str) -> Option<Problem> {
     if agent || filled("remoteWrite") || filled("sidecarContainers") || is_off(Some(server)) {
         return None;
     }
-    let at = At { place: off.place, path: join(path, "server.persistentVolume.enabled"), on: EMPTY_DIR };
+    let at = At { place: off.place, path: join(path, "server.persistentVolume.enabled"), on: EMPTY_DIR, lacks: None };
     Some(at.problem("Prometheus", SAMPLES))
 }
 

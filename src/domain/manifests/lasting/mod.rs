@@ -226,24 +226,32 @@ struct At {
     place: lint::Place,
     path: String,
     on: &'static str,
+    /// The key that is not there.
+    lacks: Option<&'static str>,
 }
 
 impl At {
     fn problem(self, program: &str, data: &str) -> Problem {
-        Problem::new(self.place, self.path, lost(program, data, self.on))
+        let lost = lost(program, data, self.on);
+        let said = self.lacks.map_or_else(|| lost.clone(), |key| format!("without {key}, {lost}"));
+        Problem::new(self.place, self.path, said)
     }
 }
 
 /// A spec that asks for an emptyDir, or, where it says all, for nothing.
-fn storage(spec: &Node, key: &str, path: &str, whole: bool) -> Option<At> {
+fn storage(spec: &Node, key: &'static str, path: &str, whole: bool) -> Option<At> {
     let field = join(path, key);
+    // What does not run keeps nothing.
+    if spec.get("replicas").and_then(Node::as_str) == Some("0") {
+        return None;
+    }
     let Some(storage) = spec.get(key).filter(|s| !s.is_null() && s.entries().is_none_or(|e| !e.is_empty())) else {
-        return whole.then(|| At { place: spec.place, path: field, on: EMPTY_DIR });
+        return whole.then(|| At { place: spec.place, path: field, on: EMPTY_DIR, lacks: Some(key) });
     };
     // The operator takes an emptyDir before a claim.
     let named = [("emptyDir", EMPTY_DIR), ("ephemeral", "an ephemeral volume")];
     let (kind, on) = named.into_iter().find(|(kind, _)| storage.get(kind).is_some_and(|n| !n.is_null()))?;
-    Some(At { place: storage.get(kind)?.place, path: join(&field, kind), on })
+    Some(At { place: storage.get(kind)?.place, path: join(&field, kind), on, lacks: None })
 }
 
 /// What a Prometheus measured lasts elsewhere.

@@ -48,8 +48,14 @@ fn values_of_charts_switch_volumes_on_and_off() {
     let stack =
         of("prometheus: {prometheusSpec: {retention: 10d}}\nalertmanager: {alertmanagerSpec: {retention: 1h}}\n");
     assert_eq!(stack.len(), 2, "{stack:?}");
-    assert!(stack[0].starts_with("prometheus.prometheusSpec.storageSpec: Prometheus keeps"), "{stack:?}");
-    assert!(stack[1].starts_with("alertmanager.alertmanagerSpec.storage: Alertmanager keeps"), "{stack:?}");
+    assert!(
+        stack[0].starts_with("prometheus.prometheusSpec.storageSpec: without storageSpec, Prometheus keeps"),
+        "{stack:?}"
+    );
+    assert!(
+        stack[1].starts_with("alertmanager.alertmanagerSpec.storage: without storage, Alertmanager keeps"),
+        "{stack:?}"
+    );
     for quiet in [
         "prometheus: {prometheusSpec: {storageSpec: {volumeClaimTemplate: {spec: {}}}}}\n",
         "prometheus: {enabled: false, prometheusSpec: {retention: 1d}}\n",
