@@ -216,3 +216,61 @@ fn no_content_of_others_is_too_odd() {
         assert!(Bundle::open(folder.0.path()).is_ok(), "{text}");
     }
 }
+
+/// As `oc adm must-gather` writes it: lists and objects in YAML, below a folder for the image that gathered.
+fn must_gather() -> Folder {
+    let folder = Folder::new();
+    let top = "must-gather.local.1/quay-io-openshift";
+    for namespace in ["monitoring", "kube-system"] {
+        for (group, kind, resource, path) in [
+            ("core", "PodList", "pods", "/api/v1/pods"),
+            ("core", "ServiceList", "services", "/api/v1/services"),
+            ("core", "EventList", "events", "/api/v1/events"),
+            ("core", "PersistentVolumeClaimList", "persistentvolumeclaims", "/api/v1/persistentvolumeclaims"),
+            ("apps", "DeploymentList", "deployments", "/apis/apps/v1/deployments"),
+        ] {
+            let version = if group == "core" { "v1" } else { "apps/v1" };
+            let written = json!({"apiVersion": version, "kind": kind, "items": part(path, namespace)});
+            folder.write(&format!("{top}/namespaces/{namespace}/{group}/{resource}.yaml"), written.to_string());
+        }
+    }
+    for node in list("/api/v1/nodes")["items"].as_array().expect("a list") {
+        let mut node = node.clone();
+        node["apiVersion"] = json!("v1");
+        node["kind"] = json!("Node");
+        let name = node["metadata"]["name"].as_str().expect("it has a name").to_owned();
+        folder.write(&format!("{top}/cluster-scoped-resources/core/nodes/{name}.yaml"), node.to_string());
+    }
+    let rule =
+        "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: r\n  namespace: monitoring\n";
+    folder.write(&format!("{top}/namespaces/monitoring/monitoring.coreos.com/prometheusrules/r.yaml"), rule);
+    folder.write(
+        &format!("{top}/namespaces/monitoring/core/secrets.yaml"),
+        "apiVersion: v1\nkind: SecretList\nitems:\n- metadata: {name: s}\n  data: {a: aHVudGVyMg==}\n",
+    );
+    let logs = format!("{top}/namespaces/monitoring/pods/prometheus-0/prometheus/prometheus/logs");
+    folder.write(&format!("{logs}/current.log"), "2026-11-21T02:54:26.123456789Z first line\nnot dated\n");
+    folder.write(&format!("{logs}/previous.log"), "2026-11-21T02:50:26.123456789Z before\n");
+    folder
+}
+
+#[test]
+fn a_must_gather_is_read_as_far_as_it_goes() {
+    let folder = must_gather();
+    let bundle = Bundle::open(folder.0.path()).expect("it is known");
+    let text = fetch(&bundle, &log("prometheus-0", "prometheus", false));
+    assert_eq!(text.as_deref(), Ok("first line\nnot dated\n"));
+    assert_eq!(fetch(&bundle, &log("prometheus-0", "prometheus", true)).as_deref(), Ok("before\n"));
+    let rules = Request::kubernetes("/apis/monitoring.coreos.com/v1/namespaces/monitoring/prometheusrules");
+    assert!(fetch(&bundle, &rules).is_ok_and(|list| list.contains("\"r\"")));
+    for path in
+        ["/api/v1/namespaces/monitoring/secrets", "/api/v1/namespaces", "/apis/storage.k8s.io/v1/storageclasses"]
+    {
+        let absent = fetch(&bundle, &Request::kubernetes(path));
+        assert!(matches!(&absent, Err(FetchError::Gap(g)) if g.is_not_collected()), "{path}: {absent:?}");
+    }
+    let report = folder.report();
+    assert_eq!(report["target"]["namespaces"], json!(["monitoring"]));
+    let found = report["findings"].to_string();
+    assert!(found.contains("pod-pending") && !found.contains("storage-class-missing"), "{found}");
+}

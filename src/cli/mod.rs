@@ -19,7 +19,7 @@ pub use values::{Format, Output, ProbeMode, RightsFormat, Token, Wanted};
 use values::{parse_kubernetes, parse_size};
 pub use watch::Watch;
 
-use crate::diagnose::{Grades, Mute};
+use crate::diagnose::{Grades, Mute, Thresholds};
 
 /// Finds the root cause of a broken monitoring stack on Kubernetes and EKS, and prints the commands that fix it.
 #[derive(Debug, Parser)]
@@ -212,6 +212,8 @@ pub struct Settings {
     pub mutes: Vec<Mute>,
     /// The companion runs nothing.
     pub read_only: bool,
+    /// Bounds of checks.
+    pub thresholds: Thresholds,
 }
 
 /// Options of `kdoctor monitoring`.
@@ -402,8 +404,9 @@ pub struct Preflight {
     /// The same without a flag: `kdoctor preflight deploy/ prometheus.yml`
     #[arg(value_name = "FILE", help_heading = "What to look at")]
     pub files: Vec<String>,
-    /// Look for conflicts with the cluster, too; --from, --context and --kubeconfig do the same
-    #[arg(long, help_heading = "What to look at")]
+    /// Judge them against the cluster, too: kinds, classes, drivers, quotas, roles, webhooks; --from, --context and
+    /// --kubeconfig do the same
+    #[arg(long, visible_alias = "live", help_heading = "What to look at")]
     pub against_cluster: bool,
     /// Count what is wrong in the cluster anyway, too, and not only what the files bring
     #[arg(long, help_heading = "What to look at")]

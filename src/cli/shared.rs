@@ -64,7 +64,7 @@ pub struct ResultArgs {
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// Look at a captured bundle instead of a cluster: a folder, .tar.zst, .tar.gz or .tar; also a support bundle of
-    /// troubleshoot.sh, or the folder of `kubectl cluster-info dump`
+    /// troubleshoot.sh, a must-gather of OpenShift, or the folder of `kubectl cluster-info dump`
     #[arg(long, value_name = "PATH", conflicts_with = "demo", help_heading = "Source")]
     pub from: Option<PathBuf>,
     /// Look at an incident that is built in (`list` shows their names)

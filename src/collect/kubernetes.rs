@@ -102,6 +102,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let with_roles = stack.iter().chain(&snap.scope.parts).chain(&snap.scope.guests).cloned();
     let with_roles = with_roles.chain(["kube-system".to_owned()]);
     let with_roles = Wanted::Some(with_roles.collect());
+    let with_files = with_files(plan, snap);
     macro_rules! list {
         ($fact:ident, $prefix:expr, $resource:expr, $namespaces:expr) => {
             async {
@@ -136,8 +137,8 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(ConfigMaps, "/api/v1", "configmaps", with_parts),
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", with_roles),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", scope),
-        list!(ResourceQuotas, "/api/v1", "resourcequotas", scope),
-        list!(LimitRanges, "/api/v1", "limitranges", scope),
+        list!(ResourceQuotas, "/api/v1", "resourcequotas", with_files),
+        list!(LimitRanges, "/api/v1", "limitranges", with_files),
         list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", small),
         workloads,
         rules
@@ -160,6 +161,16 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
+}
+
+/// What is judged, and where the files go that are about to be applied.
+fn with_files(plan: &Plan, snap: &Snapshot) -> Wanted {
+    let files = plan.manifests.iter().filter(|_| plan.before_install).flat_map(|m| m.items().unwrap_or_default());
+    let named = files.flat_map(|f| &f.objects).map(|o| o.namespace.clone()).filter(|n| !n.is_empty());
+    match Wanted::of(snap) {
+        Wanted::Some(namespaces) => Wanted::Some(namespaces.into_iter().chain(named).collect()),
+        all => all,
+    }
 }
 
 /// The ConfigMaps of kube-system as well, where EKS does not hear of a node, or its instances do not join: one of them is the

@@ -1,6 +1,7 @@
 //! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
 
 mod documents;
+mod generated;
 mod inside;
 mod objects;
 mod patch;
@@ -316,7 +317,8 @@ impl Read {
                 file.absent = file.objects.iter().flat_map(|o| inside::local_files(&o.node)).collect();
                 // Beside a chart it may be what the chart renders to.
                 let made = folder.join("Chart.yaml").exists();
-                file.absent.retain(|(_, named)| !made && !folder.join(named).exists());
+                file.absent
+                    .retain(|(_, named)| !made && !folder.join(named).exists() && !generated::is_made(folder, named));
             }
         }
     }

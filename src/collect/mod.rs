@@ -120,12 +120,13 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     };
     let (aws_facts, ()) = futures::join!(aws::gather(client, plan, &target), cluster);
     aws_facts.store(&mut snap);
-    aws::roles(client, plan, &mut snap).await;
-    kubernetes::maps_below(client, plan, &mut snap).await;
+    // They may name roles that are to be read.
     if plan.wants(Fact::Manifests) {
         let of_bundle = || manifests::recorded(client.source());
         manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
     }
+    aws::roles(client, plan, &mut snap).await;
+    kubernetes::maps_below(client, plan, &mut snap).await;
     if let Some(version) = &plan.kubernetes_version {
         snap.set_kubernetes_version(version.clone());
     }

@@ -217,6 +217,7 @@ pub(super) async fn observed(
         opened.source = Arc::new(Remembering::begin(opened.source, Arc::clone(memory), observer.as_ref()).await);
     }
     let Gathered { snapshot: mut snap, calls } = gather(opened, plan, observer).await?;
+    snap.thresholds = args.settings.thresholds;
     let mut report = match aim {
         Aim::Everything => args.settings.grades.run(&snap, checks),
         Aim::Checks => args.settings.grades.run_checks(&snap, checks),

@@ -47,7 +47,12 @@ fn nearest() -> anyhow::Result<Option<PathBuf>> {
 fn apply(config: Config, parts: Parts<'_>, given: impl Fn(&str) -> bool) {
     let source = parts.source;
     let read_only = config.read_only.unwrap_or(false);
-    source.settings = Settings { grades: Grades::new(config.severity), mutes: config.mutes, read_only };
+    source.settings = Settings {
+        grades: Grades::new(config.severity),
+        mutes: config.mutes,
+        read_only,
+        thresholds: config.thresholds,
+    };
     // Of a bundle the file says nothing: that is of whatever cluster it was captured from.
     if parts.asks_cluster {
         fill(&mut source.context, config.context);

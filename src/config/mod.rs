@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::collect::files;
 use crate::diagnose::{FailOn, Mute};
-use crate::model::Severity;
+use crate::model::{Severity, Thresholds};
 
 /// The name that is looked for.
 pub const NAME: &str = "kdoctor.toml";
@@ -38,6 +38,8 @@ pub struct Config {
     pub read_only: Option<bool>,
     /// Severities of checks, where they differ from those of the checks themselves.
     pub severity: BTreeMap<String, Severity>,
+    /// Bounds of checks, where they differ from the usual ones.
+    pub thresholds: Thresholds,
     /// Findings that are accepted.
     pub mutes: Vec<Mute>,
 }

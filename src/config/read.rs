@@ -32,8 +32,11 @@ const KEYS: &[&str] = &[
     "strict",
     "read-only",
     "severity",
+    "thresholds",
     "mute",
 ];
+/// Keys of the bounds.
+const THRESHOLDS: &[&str] = &["memory-percent", "metric-series", "volume-days"];
 /// Keys of a mute.
 const MUTE_KEYS: &[&str] = &["check", "subject", "reason", "until"];
 /// Severities, as an error names them.
@@ -108,7 +111,9 @@ impl<'a> Reader<'a> {
                 "strict" => config.strict = self.flag(value),
                 "read-only" => config.read_only = self.flag(value),
                 "severity" => self.severities(value, &mut config),
+                "thresholds" => self.thresholds(value, &mut config),
                 "mute" => self.mutes(value, &mut config),
+                "language" => self.say(key.span(), "kdoctor speaks English alone: leave \"language\" out"),
                 other => self.unknown(key.span(), other, KEYS),
             }
         }
@@ -240,6 +245,37 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn thresholds(&mut self, value: &Value<'_>, config: &mut Config) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.wants(value, "a table: [thresholds]").unwrap_or_default();
+        };
+        for (key, value) in table {
+            let known = &mut config.thresholds;
+            match key.get_ref().as_ref() {
+                "memory-percent" => {
+                    known.memory_share = self.number(value, 1, 100).map_or(known.memory_share, |n| n as f64 / 100.0);
+                }
+                "metric-series" => {
+                    known.metric_series =
+                        self.number(value, 1, 1_000_000_000).map_or(known.metric_series, i64::unsigned_abs);
+                }
+                "volume-days" => known.volume_days = self.number(value, 1, 3650).unwrap_or(known.volume_days),
+                other => self.unknown(key.span(), other, THRESHOLDS),
+            }
+        }
+    }
+
+    /// A whole number within these bounds.
+    fn number(&mut self, value: &Value<'_>, least: i64, most: i64) -> Option<i64> {
+        let DeValue::Integer(number) = value.get_ref() else { return self.wants(value, "a whole number") };
+        let read = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok();
+        let found = read.filter(|n| (least..=most).contains(n));
+        if found.is_none() {
+            self.say(value.span(), format!("must be from {least} to {most}"));
+        }
+        found
+    }
+
     fn mutes(&mut self, value: &Value<'_>, config: &mut Config) {
         let Some(items) = value.get_ref().as_array() else {
             return self.wants(value, "a list of tables: [[mute]]").unwrap_or_default();
@@ -360,6 +396,23 @@ until = 2026-12-31
                 "k.toml:3:18: \"off\" is not one of error, warning, info",
             ]
         );
+    }
+
+    #[test]
+    fn bounds_are_read_and_one_language_is_spoken() {
+        let text = "[thresholds]\nmemory-percent = 90\nmetric-series = 200_000\nvolume-days = 7\n";
+        let known = parse(text, "k.toml", known()).expect("it is right").thresholds;
+        assert_eq!((known.memory_share, known.metric_series, known.volume_days), (0.9, 200_000, 7));
+        assert_eq!(wrong("[thresholds]\nmemory-percent = 120\n"), ["k.toml:2:18: must be from 1 to 100"]);
+        assert_eq!(
+            wrong("[thresholds]\nmemory-percent = 0.9\n"),
+            ["k.toml:2:18: must be a whole number, and is of type float"]
+        );
+        assert_eq!(
+            wrong("[thresholds]\nvolume_days = 3\n"),
+            ["k.toml:2:1: \"volume_days\" is no setting; did you mean \"volume-days\"?"]
+        );
+        assert_eq!(wrong("language = \"de\"\n"), ["k.toml:1:1: kdoctor speaks English alone: leave \"language\" out"]);
     }
 
     #[test]

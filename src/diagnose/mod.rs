@@ -18,3 +18,5 @@ pub use engine::{facts, facts_of, run, run_checks, run_files};
 pub use gate::{FailOn, exit_code, judged_nothing};
 pub use grades::Grades;
 pub use mute::{Mute, mute};
+
+pub use crate::model::Thresholds;

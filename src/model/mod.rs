@@ -19,6 +19,7 @@ mod resource;
 mod rights;
 mod severity;
 mod signal;
+mod thresholds;
 
 pub use chain::{Chain, Link, LinkState};
 pub use change::Change;
@@ -39,3 +40,4 @@ pub use resource::{AwsResource, ResourceRef};
 pub use rights::Rights;
 pub use severity::Severity;
 pub use signal::{Signal, SignalKind, Weight};
+pub use thresholds::Thresholds;

@@ -67,12 +67,21 @@ impl ManifestFile {
         let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|k| k.ends_with("List"));
         if is_list && let Some(items) = document.get("items").and_then(Node::items) {
             items.iter().for_each(|item| self.add(item.clone(), false));
+        } else if is_patch(&document) {
+            // Whoever makes a request of it knows what it is; a cluster does not.
+            self.values.extend(Some(document).filter(|_| may_be_values));
         } else if let Some(object) = Manifest::of(document.clone()) {
             self.objects.push(object);
         } else if document.entries().is_some() && may_be_values {
             self.values.push(document);
         }
     }
+}
+
+/// A patch with the name of its target beside it (`kind`, `name`, `patch`), as tools of their own take it: no object.
+fn is_patch(document: &Node) -> bool {
+    let has = |key: &str| document.get(key).is_some();
+    has("patch") && has("name") && !has("metadata") && !has("spec")
 }
 
 /// A text that may hold secrets: nothing prints it by accident.
@@ -365,6 +374,10 @@ mod tests {
         assert_eq!((map.data["x.yml"].as_str(), map.data["y"].as_str()), ("a: 1\n", "2"));
         assert!(manifest("service: {type: NodePort}\n").is_none());
         assert!(manifest("apiVersion: 1\ndatasources: []\n").is_none());
+        let mut file = ManifestFile::new("a.patch.yaml", "");
+        let patch = "apiVersion: v1\nkind: Namespace\nname: a\npatch: '{}'\npatchType: merge\n";
+        file.add(yaml::document(patch).expect("is YAML").expect("is there"), true);
+        assert!(file.objects.is_empty(), "no object has its name at the top");
     }
 
     #[test]

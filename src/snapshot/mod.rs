@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::model::{Fact, Gap, GapCause, Program, Target};
+use crate::model::{Fact, Gap, GapCause, Program, Target, Thresholds};
 pub use listing::{Coverage, Listing};
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
 pub use reading::{Reading, Text};
@@ -63,6 +63,8 @@ macro_rules! snapshot {
             pub api_refusal: Option<ApiRefusal>,
             /// Only files were read, as the user asked for: what a cluster would add is not missing.
             pub files_alone: bool,
+            /// Bounds that a team sets.
+            pub thresholds: Thresholds,
             /// Why the events of nodes could not be read, which lie beside the namespaces of the run.
             pub unread_node_events: Option<Gap>,
             $($(#[$ld])* pub $list: Listing<$lt>,)*
@@ -79,6 +81,7 @@ macro_rules! snapshot {
                     platform: Platform::Unknown,
                     api_refusal: None,
                     files_alone: false,
+                    thresholds: Thresholds::default(),
                     unread_node_events: None,
                     $($list: Listing::missing(not_collected(Fact::$lf)),)*
                     $($fact: Err(not_collected(Fact::$ff)).into(),)*

@@ -183,6 +183,8 @@ fn is_filled_in(object: &Manifest) -> bool {
         // Its older form has no group.
         || matches!((object.group(), object.kind.as_str()), ("template.openshift.io" | "", "Template"))
         || object.group() == "integreatly.org"
+        // Components of Dapr, which reads variables of its environment.
+        || (object.group() == "dapr.io" && object.kind == "Component")
 }
 
 /// Keys of Secrets and ConfigMaps by which the Grafana operator fills in a datasource.

@@ -208,12 +208,9 @@ impl Case<'_> {
     /// `None` where the kind is there by now.
     fn crd(&self, asked: &Asked) -> Option<Fix> {
         let all = self.snap.crds.items().unwrap_or_default();
-        let plural = |name: &str| {
-            let (resource, group) = name.split_once('.')?;
-            let singular = asked.kind.to_ascii_lowercase();
-            Some(group == asked.group && resource.starts_with(singular.trim_end_matches('y')))
+        let is_there = |name: &str| {
+            Some(name) == asked.resource.as_deref() || not_served::defines(name, &asked.group, &asked.kind)
         };
-        let is_there = |name: &str| Some(name) == asked.resource.as_deref() || plural(name) == Some(true);
         if all.iter().any(|c| is_there(&c.metadata.name)) {
             return None;
         }

@@ -46,8 +46,6 @@ enum Fix {
 
 /// Share of all series from which on one metric stands out.
 const SHARE: f64 = 0.3;
-/// Series of one metric from which on that is worth a word: about a gigabyte.
-const SERIES: u64 = 130_000;
 /// Series of one metric from which on it is worth a warning: about four.
 const MANY: u64 = 500_000;
 /// Bytes of memory that a series takes in the head, with what the heap needs on top.
@@ -70,10 +68,10 @@ impl Check for PrometheusCardinality {
 }
 
 /// The metric that stands out.
-fn top(status: &TsdbStatus) -> Option<&Counted> {
+fn top<'a>(snap: &Snapshot, status: &'a TsdbStatus) -> Option<&'a Counted> {
     let most = status.series_count_by_metric_name.iter().max_by_key(|c| c.value)?;
     let share = most.value as f64 / status.head_stats.num_series.max(1) as f64;
-    (most.value >= SERIES && share >= SHARE).then_some(most)
+    (most.value >= snap.thresholds.metric_series && share >= SHARE).then_some(most)
 }
 
 /// The label with countless values, where one has them.
@@ -100,7 +98,7 @@ fn limit(snap: &Snapshot, metric: &Counted) -> Option<String> {
 
 fn finding(snap: &Snapshot, status: &TsdbStatus) -> Option<Finding> {
     let at = snap.scope.prometheus.as_ref()?;
-    let metric = top(status)?;
+    let metric = top(snap, status)?;
     let all = status.head_stats.num_series;
     let percent = (metric.value as f64 / all.max(1) as f64 * 100.0).round();
     let cost = format_bytes(metric.value as f64 * PER_SERIES);

@@ -94,8 +94,6 @@ fn asked(claim: &PersistentVolumeClaim) -> String {
 /// Share of a volume that blocks may fill: the rest is for the write-ahead log and for compaction, which writes before it
 /// deletes.
 const USABLE: f64 = 0.85;
-/// Days within which a volume that fills up is worth a warning.
-const SOON: i64 = 14;
 
 impl Check for TsdbRetention {
     fn meta(&self) -> &'static CheckMeta {
@@ -173,7 +171,8 @@ fn judge(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         return None;
     }
     let full = intake.full_at(capacity, snap.collected_at);
-    let soon = full.is_some_and(|t| t.as_second() - snap.collected_at.as_second() < SOON * 86_400);
+    let soon =
+        full.is_some_and(|t| t.as_second() - snap.collected_at.as_second() < snap.thresholds.volume_days * 86_400);
     let days = retention.seconds? / 86_400.0;
     let date = full.map(|t| format!("; at this rate it is full about {}", t.strftime("%Y-%m-%d"))).unwrap_or_default();
     let message = format!(

@@ -10,6 +10,7 @@ use super::ask::{field, list};
 use crate::collect::Plan;
 use crate::collect::client::Client;
 use crate::collect::source::{AwsCall, FetchError};
+use crate::domain::manifests::roles;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{Role, arn};
 use crate::snapshot::{Fetched, Reading, Snapshot};
@@ -47,7 +48,7 @@ pub(in crate::collect) async fn roles(client: &Client, plan: &Plan, snap: &mut S
     snap.iam_roles = Reading::with_holes(Ok(roles), gaps.into_iter().flatten().collect());
 }
 
-/// The driver's own roles, then those of the nodes and of other ServiceAccounts as far as the limit goes.
+/// The driver's own roles and those that files name, then those of the nodes and of other ServiceAccounts as far as the limit goes.
 fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
@@ -60,7 +61,9 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let of_identity = associations.filter_map(|a| a.role_arn.clone());
     let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
     let others = snap.service_accounts.items().unwrap_or_default().iter().filter_map(|a| a.role_arn());
-    let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes).chain(others.map(str::to_owned));
+    let of_files = roles::of(snap).into_iter().map(|asked| asked.arn.to_owned());
+    let all = annotated.chain(of_addons).chain(of_files).chain(of_identity).chain(of_nodes);
+    let all = all.chain(others.map(str::to_owned));
     let mut arns = BTreeSet::new();
     for arn in all.filter(|a| a.contains(":role/")) {
         if arns.len() < MAX_ROLES {

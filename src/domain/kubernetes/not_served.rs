@@ -55,6 +55,15 @@ impl Asked {
     }
 }
 
+/// A definition by its name (`certificates.cert-manager.io`) is that of a kind.
+pub(crate) fn defines(definition: &str, group: &str, kind: &str) -> bool {
+    let Some((plural, of)) = definition.split_once('.') else { return false };
+    let singular = kind.to_ascii_lowercase();
+    let ending = plural.strip_prefix(singular.as_str());
+    let of_y = singular.strip_suffix('y').is_some_and(|stem| plural.strip_prefix(stem) == Some("ies"));
+    of == group && (matches!(ending, Some("" | "s" | "es")) || of_y)
+}
+
 /// What one log asks for in vain now: each kind with its last line and how often it was said.
 pub(crate) fn of<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<(Asked, &'a str, usize)> {
     let lines: Vec<&str> = log.text.lines().collect();
@@ -78,6 +87,19 @@ pub(crate) fn of<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<(Asked, &'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn definitions_are_known_by_their_plurals() {
+        for (name, group, kind) in [
+            ("prometheuses.monitoring.coreos.com", "monitoring.coreos.com", "Prometheus"),
+            ("gatewayclasses.gateway.networking.k8s.io", "gateway.networking.k8s.io", "GatewayClass"),
+            ("clusterpolicies.kyverno.io", "kyverno.io", "ClusterPolicy"),
+        ] {
+            assert!(defines(name, group, kind), "{name}");
+        }
+        assert!(!defines("alertmanagerconfigs.monitoring.coreos.com", "monitoring.coreos.com", "Alertmanager"));
+        assert!(!defines("certificates.cert-manager.io", "example.org", "Certificate"));
+    }
 
     fn read(line: &str) -> Option<(String, String)> {
         Asked::read(line).map(|a| (a.api_version(), a.kind))

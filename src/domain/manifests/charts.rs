@@ -29,7 +29,7 @@ pub(crate) fn misspelt(
 }
 
 /// Charts that values are for, each with the key below which its own stand.
-fn charts_of(
+pub(super) fn charts_of(
     snap: &Snapshot,
     charts: &[&ManifestFile],
     file: &ManifestFile,

@@ -73,7 +73,7 @@ impl<'a> Overlaid<'a> {
 const OF_KUSTOMIZE: &str = "kustomize.config.k8s.io";
 
 /// A path without `.` and `..`, as far as it does not lead out of what was given.
-fn plain(folder: &str, path: &str) -> String {
+pub(super) fn plain(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {
         match part {

@@ -90,6 +90,14 @@ fn not_quoted(fault: &Problem, lines: &[&str]) -> Option<Problem> {
     let key = line[..from].trim_end().trim_end_matches(':').trim_start_matches([' ', '-']);
     let says = |words: &[&str]| words.iter().any(|w| fault.message.contains(w));
     let first = rest.chars().next()?;
+    let place = Place { line: fault.place.line, column: line[..from].chars().count() + 1 };
+    let anchor = rest.strip_prefix('*').filter(|name| says(&["anchor", "alias"]) && is_name(name) && key != "regex");
+    if let Some(name) = anchor {
+        let message = format!(
+            "not valid YAML: *{name} stands for what &{name} marks, and nothing before it in its document is marked so"
+        );
+        return Some(Problem::new(place, "", message));
+    }
     let why = match first {
         '{' if rest.starts_with("{{") => "begins with {{".to_owned(),
         '*' if says(&["anchor", "alias"]) => "begins with * (a reference in YAML)".to_owned(),
@@ -100,11 +108,15 @@ fn not_quoted(fault: &Problem, lines: &[&str]) -> Option<Problem> {
         }
         _ => return None,
     };
-    let place = Place { line: fault.place.line, column: line[..from].chars().count() + 1 };
     let message = format!("not valid YAML: a value that {why} must be in quotes");
     // As a regular expression a star has to follow something.
     let meant = if first == '*' && key == "regex" { format!(".{rest}") } else { rest.to_owned() };
     Some(Problem::new(place, "", message).instead(in_quotes(&meant)))
+}
+
+/// The name of an anchor, as people write them.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 /// A text in quotes; none where it has both, or a comment behind it.
@@ -192,6 +204,13 @@ mod tests {
             let found = fault(text);
             assert_eq!((found.0, found.3.as_deref()), (line, Some(meant)), "{text}: {}", found.2);
         }
+    }
+
+    #[test]
+    fn what_is_marked_nowhere_is_named() {
+        let found = fault("a: &other 1\nname: *pvc\n");
+        assert_eq!((found.0, found.1, found.3), (2, 7, None));
+        assert!(found.2.starts_with("*pvc stands for what &pvc marks"), "{}", found.2);
     }
 
     #[test]

@@ -53,7 +53,24 @@ objects!(CiliumPolicy, CalicoPolicy);
 #[serde(default)]
 pub struct ResourceQuota {
     pub metadata: Meta,
+    pub spec: QuotaSpec,
     pub status: QuotaStatus,
+}
+
+/// `spec` of a ResourceQuota: which pods it is about.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QuotaSpec {
+    #[serde(deserialize_with = "null_default")]
+    pub scopes: Vec<String>,
+    pub scope_selector: Option<serde_json::Value>,
+}
+
+impl ResourceQuota {
+    /// It is about some pods of the namespace alone.
+    pub fn is_scoped(&self) -> bool {
+        !self.spec.scopes.is_empty() || self.spec.scope_selector.is_some()
+    }
 }
 
 /// `status` of a ResourceQuota.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::manifests::together::Together;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, Service};
@@ -115,6 +116,8 @@ struct Case<'a> {
     by_port: BTreeMap<i64, Vec<usize>>,
     /// Services of the cluster by the ports that they have.
     holders: BTreeMap<i64, Vec<&'a Service>>,
+    /// Which files are applied together.
+    together: Together,
     /// The lines of the files, by their paths.
     files: BTreeMap<&'a str, Vec<&'a str>>,
 }
@@ -133,7 +136,8 @@ impl<'a> Case<'a> {
         }
         let files = snap.manifests.items().unwrap_or_default().iter();
         let files = files.map(|f| (f.path.as_str(), f.text.lines().collect())).collect();
-        Self { snap, range: Range::of(snap, refusals), asked, refusals, by_port, holders, files }
+        let (range, together) = (Range::of(snap, refusals), Together::of(snap));
+        Self { snap, range, asked, refusals, by_port, holders, together, files }
     }
 
     fn problems(&self) -> Vec<Problem<'a>> {
@@ -164,7 +168,9 @@ impl<'a> Case<'a> {
         } else if let Some(holder) = self.holder(asked) {
             let Meta { namespace, name, .. } = &holder.metadata;
             (Kind::Taken, unsure, format!("Service {namespace}/{name} has"))
-        } else if let Some(first) = self.before(at).find(|first| collide(first, asked)) {
+        } else if let Some(first) =
+            self.before(at).find(|first| collide(first, asked) && !self.together.are_apart(first.file, asked.file))
+        {
             let other = match first.service {
                 Some(service) => format!("Service {} ({}:{})", full_name(service), first.file.path, first.place.line),
                 None => format!("{} ({}:{})", first.path, first.file.path, first.place.line),

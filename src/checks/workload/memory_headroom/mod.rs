@@ -15,8 +15,6 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, Resour
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, format_bytes};
 
-/// Share of the limit from which a compaction or a heavy query can lead to a kill.
-const FULL: f64 = 0.8;
 /// What of a new limit may be used.
 const WANTED: f64 = 0.6;
 
@@ -116,7 +114,8 @@ fn finding(
     let (used, meter) = measured.now?;
     let limit = limit_of(container)?;
     let share = used / limit;
-    if share <= FULL {
+    let full = snap.thresholds.memory_share;
+    if share <= full {
         return None;
     }
     let target = Target::of(snap, pod);
@@ -128,7 +127,7 @@ fn finding(
         format_bytes(used),
         format_bytes(limit),
         (share * 100.0).floor(),
-        FULL * 100.0,
+        full * 100.0,
         exact(proposal.limit),
         proposal.fit.words()
     );

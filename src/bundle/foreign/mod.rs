@@ -1,5 +1,7 @@
-//! What people already have: a dump of `kubectl cluster-info dump`, a support bundle of troubleshoot.sh. Their files are put
-//! where a bundle has them; what they do not hold was not collected.
+//! What people already have: a dump of `kubectl cluster-info dump`, a support bundle of troubleshoot.sh, a must-gather of
+//! OpenShift. Their files are put where a bundle has them; what they do not hold was not collected.
+
+mod must_gather;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -79,6 +81,9 @@ pub(super) fn read(tree: &Tree) -> Option<Foreign> {
     let tool = if let Some(top) = top_of_support_bundle(&names) {
         found.support_bundle(&names, &top);
         "troubleshoot.sh"
+    } else if let Some(top) = must_gather::top(&names) {
+        found.must_gather(&names, &top);
+        "must-gather"
     } else {
         let top = top_of_dump(&names)?;
         found.dump(&names, &top);
