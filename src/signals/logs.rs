@@ -120,6 +120,10 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     if is_of_the_asker(text, group.count) || text.contains("Failed to install plugin") {
         return true;
     }
+    // The kubelet closes what was read for long, and the agent opens it again.
+    if text.contains("tailer stopped; will retry") && text.contains("response body closed") {
+        return true;
+    }
     if log.program == Some(Program::Grafana) && is_of_strangers(snap, log, text) {
         return true;
     }
@@ -419,6 +423,12 @@ mod tests {
         let gone = "level=error ts=2026-11-21T02:59:00Z msg=\"error contacting scheduler\" err=\"rpc error: code = Canceled desc = context canceled\"";
         assert_eq!(with("grafana/loki:3.2.1", gone), Weight::Note);
         assert_eq!(with("grafana/loki:3.2.1", &gone.replace("context canceled", "x")), Weight::Weighs);
+        let tails = |why: &str| {
+            format!(
+                "ts=2026-11-21T02:59:00Z level=warn msg=\"tailer stopped; will retry\" target=shop/api-0:api err=\"{why}\""
+            )
+        };
+        assert_eq!(with("grafana/alloy:v1.5.0", &tails("http2: response body closed")), Weight::Note);
         let file = |pod: &str| {
             format!(
                 "level=error ts=2026-11-21T02:59:00Z msg=\"failed to tail file, stat failed\" error=\"stat /var/log/pods/{pod}/config-reloader/0.log: no such file or directory\""

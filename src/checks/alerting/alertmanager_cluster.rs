@@ -10,6 +10,7 @@ use crate::checks::support::amtool::Amtool;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::network_policy::{Policies, Protocol, reference};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::RECENT;
@@ -23,7 +24,7 @@ check! {
         id: "alertmanager-cluster", suite: Alerting, severity: Warning,
         title: "Alertmanager does not find its peers",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, Pods, Services],
+        uses: [AlertmanagerMetrics, Pods, Services, NetworkPolicies, Namespaces],
         fix: Fix,
     }
 }
@@ -220,9 +221,22 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
         .depends_on(subject)
         .key(format!("{namespace}/{}", lonely.peer))
         .fix(fix);
+    if !unresolved {
+        made = made.depends_on_all(closing(snap, pod, &lonely.peer));
+    }
     // It runs and notifies: nothing else is broken by it.
     made.breaks = Some(Vec::new());
     made
+}
+
+/// The policies that keep it from its peer, which are told of by themselves.
+fn closing(snap: &Snapshot, pod: &Pod, peer: &str) -> Vec<ResourceRef> {
+    let Some((host, port)) = peer.rsplit_once(':') else { return Vec::new() };
+    let named = host.split('.').next().unwrap_or_default();
+    let by_name = || snap.pods.find(&pod.metadata.namespace, named).ok().flatten();
+    let Some(other) = snap.pod_by_ip(host).or_else(by_name) else { return Vec::new() };
+    let block = port.parse().ok().and_then(|p| Policies::of(snap).between(pod, other, Protocol::Tcp, p));
+    block.map(|b| b.policies.into_iter().map(reference).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -295,6 +309,25 @@ mod tests {
         let service = |app: &str| json!({"metadata": {"name": "am", "namespace": "monitoring"}, "spec": {"selector": {"app": app}}});
         assert_eq!(with(service("am")), 0);
         assert_eq!(with(service("other")), 1, "the name is that of another Service's pods");
+    }
+
+    #[test]
+    fn a_policy_that_closes_the_way_is_the_reason() {
+        let replica = |name: &str, ip: &str| {
+            json!({"metadata": {"name": name, "namespace": "monitoring", "labels": {"app": "am"}},
+                "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1"}]},
+                "status": {"phase": "Running", "podIP": ip}})
+        };
+        let with = |port: u16| {
+            let policy = json!({"metadata": {"name": "am", "namespace": "monitoring"}, "spec": {
+                "podSelector": {"matchLabels": {"app": "am"}}, "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"port": port, "protocol": "TCP"}]}]}});
+            let snap = snapshot(json!({"pods": [replica("am-0", "10.0.0.1"), replica("am-1", "10.0.0.2")],
+                "network_policies": [policy]}));
+            let pod = &snap.pods.items().expect("pods")[0];
+            closing(&snap, pod, "10.0.0.2:9094").len()
+        };
+        assert_eq!((with(9093), with(9094)), (1, 0));
     }
 
     #[test]

@@ -109,6 +109,11 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "email",
+        &["wrong host name"],
+        "The password was not sent, and the login is not at fault: it is for the host of `smarthost`, and the connection was to another name. Old versions of Alertmanager say so of port 465, too.",
+    ),
+    (
+        "email",
         &["454 4.7.0", "Temporary authentication failure"],
         "454 is temporary: the server could not look the login up, and has not refused it. Whoever runs the server finds the reason in its log; the login is right until 535 is said.",
     ),
@@ -164,6 +169,56 @@ pub(crate) fn advice(integration: &str, cause: &str) -> &'static str {
     found.map_or("", |(.., advice)| *advice)
 }
 
+/// A service that takes messages of its own form, and was sent those of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnForm {
+    pub(crate) service: &'static str,
+    /// What Alertmanager calls those who send it, and the setting of the URL there; empty where it has none.
+    pub(crate) configs: &'static str,
+    pub(crate) url: &'static str,
+    pub(crate) advice: &'static str,
+}
+
+const OWN_FORMS: &[(&[&str], OwnForm)] = &[
+    (
+        &["Summary or Text is required", "Bad payload received by generic incoming webhook"],
+        OwnForm {
+            service: "Teams",
+            configs: "msteamsv2_configs",
+            url: "webhook_url",
+            advice: "Alertmanager has it since 0.28. Microsoft has retired the connectors whose URLs answer so: in Teams make a workflow (\"Post to a channel when a webhook request is received\"), and take its URL.",
+        },
+    ),
+    (
+        &["Cannot send an empty message"],
+        OwnForm {
+            service: "Discord",
+            configs: "discord_configs",
+            url: "webhook_url",
+            advice: "Alertmanager has it since 0.25.",
+        },
+    ),
+    (
+        &["no_text", "missing_text_or_fallback_or_attachments"],
+        OwnForm { service: "Slack", configs: "slack_configs", url: "api_url", advice: "" },
+    ),
+    (
+        &["Invalid JSON payload received. Unknown name"],
+        OwnForm {
+            service: "Google Chat",
+            configs: "",
+            url: "",
+            advice: "Alertmanager has no receiver for it: a program in between has to translate (calert is one), and the webhook's URL is to be that program's.",
+        },
+    ),
+];
+
+/// Who was sent a webhook's message, by what it answers.
+pub(crate) fn own_form(integration: &str, cause: &str) -> Option<OwnForm> {
+    let found = OWN_FORMS.iter().find(|(words, _)| words.iter().any(|w| cause.contains(w)));
+    found.filter(|_| integration == "webhook").map(|(_, form)| *form)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +229,12 @@ mod tests {
         assert!(advice("email", "*email.loginAuth auth: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant").contains("SMTP AUTH"));
         let priority = r#"unexpected status code 422: {"message":"Request body is not processable.","errors":{"priority":"should be one of [ P1, P2, P3, P4, P5 ]"}}"#;
         assert!(advice("opsgenie", priority).starts_with("`priority` is P1 to P5"));
+        let form = |integration: &str, cause: &str| own_form(integration, cause).map(|f| f.configs);
+        assert_eq!(
+            form("webhook", "unexpected status code 400: Summary or Text is required."),
+            Some("msteamsv2_configs")
+        );
+        assert_eq!(form("slack", "unexpected status code 400: no_text"), None);
         assert!(advice("webhook", "chat not found").is_empty());
         assert!(advice("slack", "context deadline exceeded").is_empty());
     }

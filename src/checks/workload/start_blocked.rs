@@ -73,6 +73,10 @@ enum Way {
         /// The agent has no pod on the node.
         absent: bool,
     },
+    Watcher {
+        /// Empty where it has none.
+        method: String,
+    },
 }
 
 impl From<Helper> for Way {
@@ -80,6 +84,7 @@ impl From<Helper> for Way {
         match helper {
             Helper::Vault { account, role, mount, path, .. } => Self::Vault { account, role, mount, path },
             Helper::Velero { velero, restore, node, absent, .. } => Self::Velero { velero, restore, node, absent },
+            Helper::Watcher { method } => Self::Watcher { method },
         }
     }
 }
@@ -127,7 +132,8 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
     let line = lines.iter().rev().find(|l| words(l) > 2 || (words(l) == 2 && fails(l)));
     let line = line.map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
     let line = line.or_else(|| telling(&lines)).map(|l| shorten(&l, 200));
-    let helper = said.as_deref().and_then(|text| init_helper::read(snap, pod, held.container, text));
+    let helper = init_helper::read(snap, pod, held.container, said.as_deref().unwrap_or_default());
+    let is_endless = matches!(helper, Some(Helper::Watcher { .. }));
     let why = match (&service, line) {
         _ if helper.is_some() => helper.as_ref().map(|h| format!(": {}", h.says())).unwrap_or_default(),
         (Some(service), _) => format!(
@@ -143,7 +149,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
     };
     let severity = match (progress, severity_of(snap, pod, Severity::Error)) {
         (Progress::Works, _) => Severity::Info,
-        (Progress::Unknown, Severity::Error) => Severity::Warning,
+        (Progress::Unknown, Severity::Error) if !is_endless => Severity::Warning,
         (_, severity) => severity,
     };
     let mut made = Finding::new(

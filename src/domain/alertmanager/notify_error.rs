@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     Server,
     /// The SMTP server offers no STARTTLS, or it failed.
     StartTls,
+    /// The password was not sent: the connection has no TLS, or goes to another name than it is for.
+    Unsent,
     /// No usable AWS credentials.
     AwsCredentials,
     /// The AWS identity is known, and may not publish.
@@ -233,7 +235,10 @@ impl Reason {
         if any(&too_much) {
             return Some(Self::RateLimit);
         }
-        if any(&["auth: ", "Auth auth", "535 ", "534 ", "530 ", "unknown auth mechanism", "unencrypted connection"]) {
+        if any(&["wrong host name", "unencrypted connection"]) {
+            return Some(Self::Unsent);
+        }
+        if any(&["auth: ", "Auth auth", "535 ", "534 ", "530 ", "unknown auth mechanism"]) {
             return Some(Self::Auth);
         }
         any(&["550 ", "551 ", "553 ", "554 ", "RCPT", "rcpt", "501 "]).then_some(Self::Payload)
@@ -444,6 +449,8 @@ mod tests {
             ("telegram", "telegram: Bad Request: can't parse entities: x (400)", Reason::Payload),
             ("telegram", "Post \"https://api.telegram.org/\": context deadline exceeded", Reason::Timeout),
             ("email", "send STARTTLS command: x509: certificate signed by unknown authority", Reason::Certificate),
+            ("email", "*smtp.plainAuth auth: wrong host name", Reason::Unsent),
+            ("email", "*smtp.plainAuth auth: unencrypted connection", Reason::Unsent),
             ("email", "530 5.7.0 Must issue a STARTTLS command first", Reason::StartTls),
             ("email", "*email.loginAuth auth: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", Reason::Auth),
             (

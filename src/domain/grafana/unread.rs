@@ -115,3 +115,43 @@ fn misses<'a>(snap: &'a Snapshot, instance: Instance<'a>) -> Option<(&'a Contain
     })
     .next()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::grafana::provisioned::instances;
+    use crate::domain::testing::grafana::{datasource_map, grafana, snapshot};
+    use crate::domain::testing::{pod, service};
+
+    const MISSES: &str = "logger=context userId=1 t=2026-11-21T01:55:00Z level=error msg=\"Request Completed\" method=POST path=/api/ds/query status=404 error=\"data source not found\"\n";
+    const REFUSED: &str = "logger=provisioning t=2026-11-21T01:00:00Z level=error msg=\"Only one datasource per organization can be marked as default\"\n";
+
+    fn with(text: &str, created: &str) -> Option<String> {
+        let mut map = datasource_map("- {name: Prometheus, uid: prometheus, type: prometheus, access: proxy}");
+        map["metadata"]["creationTimestamp"] = json!(created);
+        let mut snap = snapshot(json!({"workloads": [grafana(json!({}))], "config_maps": [map],
+            "services": [service("monitoring", "grafana", &[80])], "pods": [pod("monitoring", "grafana", true)]}));
+        *snap.grafana_datasources = Ok(Vec::new());
+        *snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-5d9-abcde".into(),
+            container: "grafana".into(),
+            program: Some(Program::Grafana),
+            text: text.into(),
+            ..ContainerLog::default()
+        }]);
+        let all = instances(&snap).expect("read");
+        find(&snap, &all).map(|u| u.why.words)
+    }
+
+    #[test]
+    fn an_empty_list_counts_where_grafana_misses_a_datasource() {
+        let old = "2026-11-20T00:00:00Z";
+        assert_eq!(with(MISSES, old).as_deref(), Some("its log says that a datasource is not found"));
+        assert_eq!(with("", old), None, "it may have been taken out by hand");
+        assert_eq!(with(MISSES, "2026-11-21T01:55:00Z"), None, "the file has only just come");
+        assert_eq!(with(&format!("{REFUSED}{MISSES}"), old), None, "it is told why");
+    }
+}

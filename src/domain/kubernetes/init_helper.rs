@@ -1,5 +1,7 @@
-//! Init containers that others put into pods, and what keeps them waiting: the agent of Vault, the helper of Velero.
+//! Init containers that others put into pods, and what keeps them waiting: the agent of Vault, the helper of Velero,
+//! a side-car that watches.
 
+use crate::domain::kubernetes::image::base_of;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, annotation};
 use crate::text::pattern::pattern;
@@ -30,6 +32,11 @@ pub(crate) enum Helper {
         /// No pod of the agent is on the node.
         absent: bool,
     },
+    /// The side-car that writes ConfigMaps into files, told to go on watching.
+    Watcher {
+        /// Its METHOD; empty where it has none.
+        method: String,
+    },
 }
 
 impl Helper {
@@ -45,13 +52,19 @@ impl Helper {
                 format!("it waits for Velero to restore its volume, and Velero's node agent has no pod on node {node}")
             }
             Self::Velero { .. } => "it waits for Velero's node agent to restore its volume".to_owned(),
+            Self::Watcher { method } if method.is_empty() => {
+                "it watches its ConfigMaps and never ends (it has no METHOD, and LIST alone ends)".to_owned()
+            }
+            Self::Watcher { method } => {
+                format!("it watches its ConfigMaps and never ends (METHOD={method}, and LIST alone ends)")
+            }
         }
     }
 }
 
 /// What the log of an init container says of it.
 pub(crate) fn read(snap: &Snapshot, pod: &Pod, container: &Container, text: &str) -> Option<Helper> {
-    vault(pod, text).or_else(|| velero(snap, pod, container, text))
+    vault(pod, text).or_else(|| velero(snap, pod, container, text)).or_else(|| watcher(container))
 }
 
 /// The last error of Vault's answer: its URL, its code, and the sentence below it.
@@ -109,6 +122,15 @@ fn velero(snap: &Snapshot, pod: &Pod, container: &Container, text: &str) -> Opti
     })
 }
 
+/// An init container of the side-car's image that is not one which runs beside the others.
+fn watcher(container: &Container) -> Option<Helper> {
+    let ends = container.restart_policy.is_some() || !base_of(&container.image).contains("k8s-sidecar");
+    let said = container.env.iter().find(|e| e.name == "METHOD");
+    // What comes from elsewhere is not known.
+    let method = said.map_or(Some(""), |e| e.value.as_deref())?;
+    (!ends && method != "LIST").then(|| Helper::Watcher { method: method.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +172,19 @@ mod tests {
         };
         assert!(matches!(of("a"), Some(Helper::Velero { absent: true, .. })));
         assert!(matches!(of("b"), Some(Helper::Velero { absent: false, .. })));
+    }
+
+    #[test]
+    fn a_side_car_that_watches_does_not_end() {
+        let of = |more: serde_json::Value| {
+            let mut container = json!({"name": "init", "image": "quay.io/kiwigrid/k8s-sidecar:2.1.1"});
+            container.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+            watcher(&serde_json::from_value(container).expect("a container"))
+        };
+        let method = |value: &str| json!({"env": [{"name": "METHOD", "value": value}]});
+        assert_eq!(of(method("WATCH")), Some(Helper::Watcher { method: "WATCH".into() }));
+        assert_eq!(of(json!({})), Some(Helper::Watcher { method: String::new() }));
+        assert_eq!(of(method("LIST")), None);
+        assert_eq!(of(json!({"restartPolicy": "Always"})), None, "it runs beside the others");
     }
 }

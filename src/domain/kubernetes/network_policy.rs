@@ -218,7 +218,6 @@ impl<'a> Policies<'a> {
     }
 
     /// Whether policies keep `from` from this port of pod `to`, on either side.
-    #[cfg(test)]
     pub(crate) fn between(&self, from: &Pod, to: &Pod, protocol: Protocol, port: u16) -> Option<Block<'a>> {
         self.block(Direction::Egress, from, &Peer::pod(to), protocol, port)
             .or_else(|| self.block(Direction::Ingress, to, &Peer::pod(from), protocol, port))

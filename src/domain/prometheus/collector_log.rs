@@ -317,6 +317,19 @@ mod tests {
     }
 
     #[test]
+    fn what_container_insights_does_not_see_is_told() {
+        let line = |minute: u32, text: &str| format!("2026-11-21T02:{minute}:45Z\tW!\t{text}\n");
+        let of = |text: &str| {
+            let lines: String = (50..54).map(|m| line(m, text)).collect();
+            read(&lines).into_iter().map(|(trouble, component, _)| (trouble, component)).collect::<Vec<_>>()
+        };
+        let pods = "No pod metric collected, metrics count is still 5 is containerd socket mounted?";
+        assert_eq!(of(pods), [(Trouble::Runtime, INSIGHTS.to_owned())]);
+        assert_eq!(of("Failed to detect cluster name. Drop all metrics"), [(Trouble::Instance, INSIGHTS.to_owned())]);
+        assert!(of("pod metric collected").is_empty());
+    }
+
+    #[test]
     fn errors_of_exporters_are_told_apart() {
         for (error, expected) in [
             ("rpc error: code = Unavailable desc = name resolver error: produced zero addresses", Trouble::Name),

@@ -7,7 +7,7 @@ use super::case::Case;
 use super::template_error;
 use super::words::is_of_key;
 use crate::checks::support::amtool::Amtool;
-use crate::checks::support::services;
+use crate::checks::support::services::{self, OwnForm};
 use crate::domain::alertmanager::config::{Source, config_source, keeper, source_of};
 use crate::domain::alertmanager::notify_error::Reason;
 use crate::domain::kubernetes::arguments;
@@ -147,6 +147,15 @@ enum Way {
     Starttls {
         receiver: String,
         host: String,
+        advice: &'static str,
+    },
+    /// The service takes messages of another form than a webhook's.
+    OwnForm {
+        receiver: String,
+        service: &'static str,
+        /// What Alertmanager calls those who send it, and where the URL stands there; empty where it has none.
+        configs: &'static str,
+        url_field: &'static str,
         advice: &'static str,
     },
     Template {
@@ -323,7 +332,12 @@ impl Case<'_> {
                 let aws_role = aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned());
                 Way::AwsDenied { detail, aws_role, of_key: is_of_key(&sample.cause) }
             }
-            Reason::Payload => Way::Payload { slack: self.is_slack(), receiver, detail, advice },
+            Reason::Payload => match self.own_form() {
+                Some(OwnForm { service, configs, url, advice }) => {
+                    Way::OwnForm { receiver, service, configs, url_field: url, advice }
+                }
+                None => Way::Payload { slack: self.is_slack(), receiver, detail, advice },
+            },
             Reason::Template => Way::Template {
                 receiver,
                 advice: template_error::advice(&sample.cause),
@@ -335,7 +349,7 @@ impl Case<'_> {
             Reason::NotFound => Way::NotFound { receiver, integration, detail, advice },
             Reason::RateLimit => Way::RateLimit,
             Reason::Server => Way::Server { slack: self.is_slack(), host: host(), url: self.url() },
-            Reason::StartTls => Way::Starttls { receiver, host: host(), advice },
+            Reason::StartTls | Reason::Unsent => Way::Starttls { receiver, host: host(), advice },
             Reason::AwsCredentials => Way::AwsCredentials {
                 service_account: self.pod.map_or("default", |p| p.spec.account()).to_owned(),
                 operator: self.is_operated(),

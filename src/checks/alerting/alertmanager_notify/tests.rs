@@ -89,6 +89,8 @@ fn every_reason_has_its_fix() {
             "NoCredentialProviders: no valid providers in chain. Deprecated.\n\tFor verbose messaging",
             "aws-credentials",
         ),
+        ("webhook", "unexpected status code 400: Summary or Text is required.", "own-form"),
+        ("email", "*smtp.plainAuth auth: wrong host name", "starttls"),
         ("webhook", "something new", "other"),
     ];
     for (integration, cause, variant) in cases {

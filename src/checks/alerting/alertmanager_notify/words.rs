@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::case::Case;
+use crate::checks::support::services::{self, OwnForm};
 use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::kubernetes::host::Place;
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::minute;
 
@@ -65,11 +67,18 @@ impl Case<'_> {
             Reason::OldCard => format!(
                 "{host} is a workflow of Teams, which does not take the cards of msteams_configs ({detail}): it wants those of msteamsv2_configs"
             ),
-            Reason::Payload => format!("{host} refuses the message ({detail})"),
+            Reason::Payload => match self.own_form() {
+                Some(form) => format!(
+                    "{} takes messages of its own form, and webhook_configs sends Alertmanager's ({detail})",
+                    form.service
+                ),
+                None => format!("{host} refuses the message ({detail})"),
+            },
             Reason::NotFound => format!("{host} answers, but knows no such path ({detail})"),
             Reason::RateLimit => format!("{host} limits the rate ({detail})"),
             Reason::Server => format!("{host} answers with a server error ({detail})"),
             Reason::StartTls => format!("{host} offers no working STARTTLS"),
+            Reason::Unsent => format!("Alertmanager does not give its password to {host} ({detail})"),
             Reason::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
             Reason::AwsDenied if is_of_key(&self.group.sample.cause) => {
                 format!("its AWS role may not use the key that encrypts the topic ({detail})")
@@ -80,6 +89,13 @@ impl Case<'_> {
             Reason::File => format!("a file with its URL or key cannot be read ({detail})"),
             Reason::Other => format!("it fails ({detail})"),
         }
+    }
+
+    /// Who was sent a webhook's message and takes another. What stands in between in the cluster translates itself.
+    pub(super) fn own_form(&self) -> Option<OwnForm> {
+        let between = matches!(self.place, Some(Place::Cluster(_)));
+        let sample = &self.group.sample;
+        services::own_form(&sample.integration, &sample.cause).filter(|_| !between)
     }
 
     /// The essential part of the cause.

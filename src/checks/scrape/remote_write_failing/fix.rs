@@ -165,6 +165,13 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    Names {
+        url: String,
+        receiver: String,
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
     Scheme {
         written: String,
         meant: String,

@@ -62,6 +62,7 @@ impl Case<'_> {
             Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
             Reason::SeriesLimit => Way::Series { receiver, detail, pod },
             Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
+            Reason::Names => Way::Names { url, receiver, detail, change: change() },
             Reason::Scheme => self.scheme_way(change()),
             Reason::TooLarge => Way::TooLarge { url, by_proxy: self.is_answered_by_proxy(), change: change() },
             Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },

@@ -56,6 +56,9 @@ impl Case<'_> {
             Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
             Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
             Reason::Labels => format!("{who} refuses labels{code}: {detail}"),
+            Reason::Names => format!(
+                "{who} takes no metric names with characters other than letters, digits, _ and :{code}: {detail}"
+            ),
             Reason::TooLarge if self.is_answered_by_proxy() => {
                 format!("a proxy before {who} lets no requests through that are as large as these{code}")
             }

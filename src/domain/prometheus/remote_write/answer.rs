@@ -114,6 +114,8 @@ pub(crate) enum Reason {
     SeriesLimit,
     /// Number, length or form of labels.
     Labels,
+    /// The metric's name, with characters that only newer receivers take.
+    Names,
     /// The request is too large.
     TooLarge,
     /// Refused for another reason.
@@ -146,6 +148,7 @@ const WORDS: &[(&[&str], Reason)] = &[
         ],
         Reason::Labels,
     ),
+    (&["invalid metric name", "metric-name-invalid"], Reason::Names),
     (&["duplicate-timestamp", "duplicate sample", "replicas did not match"], Reason::Duplicate),
     (&["out-of-order", "out of order"], Reason::OutOfOrder),
     (
@@ -290,6 +293,14 @@ mod tests {
             (
                 "400 Bad Request: received a series whose label value length exceeds (err-mimir-label-value-too-long)",
                 Reason::Labels,
+            ),
+            (
+                "400 Bad Request: sample invalid metric name: \"otelcol_processor_filter_logs.filtered_ratio_total\"",
+                Reason::Names,
+            ),
+            (
+                "400 Bad Request: received a series with invalid metric name: 'a.b' (err-mimir-metric-name-invalid)",
+                Reason::Names,
             ),
             ("429 Too Many Requests: ingestion rate limit (25000) exceeded", Reason::RateLimit),
             ("404 Not Found: 404 page not found", Reason::Path),
