@@ -584,7 +584,8 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.iam_roles = Reading::with_holes(Ok(roles), gaps.into_iter().flatten().collect());
 }
 
-/// The driver's own roles and those that files name, then those of the nodes and of other ServiceAccounts as far as the limit goes.
+/// The driver's own roles and those that files name, then those of the nodes and of other ServiceAccounts as far as the
+/// limit goes.
 fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
