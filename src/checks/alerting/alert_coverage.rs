@@ -12,7 +12,7 @@ use crate::domain::prometheus::coverage::{self, Core};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::domain::prometheus::origin;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Location, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, ResourceRef, Severity};
 use crate::snapshot::monitoring::{Rule, RuleGroup};
 use crate::snapshot::{Snapshot, journal};
 
@@ -167,6 +167,11 @@ fn uncovered_by_files(snap: &Snapshot, server: Brought<'_>, missing: &[Core]) ->
         .key("files")
         .breaks_nothing()
         .location(Location::file(&server.file.path).at(line, None))
+        .evidence(Evidence::new(
+            "alerting rules of the files".to_owned(),
+            format!("no expression reads what tells of {}", names.join(", ")),
+            "",
+        ))
         .fix(fix)
 }
 
@@ -174,14 +179,8 @@ fn uncovered_by_files(snap: &Snapshot, server: Brought<'_>, missing: &[Core]) ->
 fn above_all(paths: &[&str]) -> String {
     match paths {
         [] => String::new(),
-        [one] => {
-            if *one == PIPED {
-                String::new()
-            } else {
-                (*one).to_owned()
-            }
-        }
-        _ if paths.contains(&PIPED) => String::new(),
+        all if all.contains(&PIPED) => String::new(),
+        [one] => (*one).to_owned(),
         [first, rest @ ..] => {
             let folders = |path: &str| -> Vec<String> {
                 path.rsplit_once('/').map_or(Vec::new(), |(f, _)| f.split('/').map(str::to_owned).collect())
