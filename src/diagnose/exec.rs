@@ -59,8 +59,10 @@ fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(Stri
         "wget" | "nslookup" if container.lacks_wget() => {
             Some((format!("{} {run}", debug(BUSYBOX, "baseline", "")), NETWORK))
         }
-        "cat" | "df" | "du" | "find" | "grep" | "kill" | "ls" | "mkdir" | "mv" if bare => {
-            let files = pattern!(r"(?P<before>^| |')/").replace_all(run, "${before}/proc/1/root/");
+        "cat" | "df" | "du" | "grep" | "kill" | "ls" if bare => {
+            // df looks for the mount, which is another container's.
+            let run = run.replacen("df -h ", "stat -f ", usize::from(tool == "df"));
+            let files = pattern!(r"(?P<before>^| |')/").replace_all(&run, "${before}/proc/1/root/");
             Some((format!("{} {files}", debug(BUSYBOX, "general", &format!(" --target={name}"))), FILES))
         }
         // The variant with a shell has the program's own tools, too.
@@ -191,7 +193,7 @@ mod tests {
         equip_step(&snap, &mut made);
         assert_eq!(
             made.command,
-            "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=restricted -- df -h /proc/1/root/prometheus"
+            "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=restricted -- stat -f /proc/1/root/prometheus"
         );
     }
 
