@@ -38,6 +38,7 @@ fn of_kubectl(kubectl: &Kubectl) -> Effect {
         "scale" => Effect::Interrupts(format!("changes the number of replicas of {shown}")),
         "cordon" | "uncordon" => Effect::Changes(format!("{}s node {shown}", kubectl.verb)),
         "exec" => Effect::Unknown(format!("runs a program in {shown}")),
+        "debug" if !shown.starts_with("node/") => Effect::Changes(format!("puts a container into pod {shown}")),
         "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
         "port-forward" | "proxy" => Effect::Looks,
         "apply" | "create" | "replace" if kubectl.objects.is_empty() => Effect::Changes(OF_MANIFEST.to_owned()),

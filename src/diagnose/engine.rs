@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Grades, beside, correlate, kept, logs, redact, rollout};
+use super::{Grades, beside, correlate, exec, kept, logs, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Listing, Platform, Snapshot, journal};
@@ -178,6 +178,7 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
         kept::tell(snap, finding);
         rollout::guard(snap, finding);
         logs::widen(snap, finding);
+        exec::equip(snap, finding);
     }
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
     let outcome = match (faults, missing(snap, required, false).or_else(|| met.into_iter().next())) {

@@ -4,6 +4,7 @@ mod beside;
 mod call;
 mod correlate;
 mod engine;
+mod exec;
 mod gate;
 mod grades;
 mod kept;

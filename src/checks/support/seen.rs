@@ -26,7 +26,7 @@ pub(crate) fn line_evidence(log: &ContainerLog, line: &str) -> Evidence {
 pub(crate) fn own_metrics(program: &str, value: String, pod: &Pod, container: &Container) -> Evidence {
     const SHOW: &str = "{% if path %}kubectl get --raw {{ path }}{% else %}kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- wget -qO- {{ url }}{% endif %}";
     let address = OwnAddress::of_pod(pod, container);
-    let path = address.tls.then(|| address.through_api_server(pod, "/metrics"));
+    let path = (address.tls || container.lacks_wget()).then(|| address.through_api_server(pod, "/metrics"));
     let whose = if program.ends_with('s') { "'" } else { "'s" };
     Evidence::new(format!("{program}{whose} own metrics, since its start"), value, SHOW)
         .with("namespace", &pod.metadata.namespace)

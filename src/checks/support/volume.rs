@@ -117,7 +117,7 @@ impl Repair {
         let mount = mounts::mount_of(container, data);
         let context = pod.spec.security_context.as_ref();
         let own = matches!(container.program(), Some(Program::Prometheus | Program::Alertmanager))
-            && !container.image.contains("distroless");
+            && !container.lacks_shell();
         let run_as_user = context.and_then(|c| c.run_as_user).filter(|user| own && *user != 0);
         Self {
             pod: pod.metadata.name.clone(),

@@ -86,6 +86,7 @@ pub(crate) mod start_error;
 pub(crate) mod starting;
 pub(crate) mod store;
 pub(crate) mod system;
+pub(crate) mod tools;
 pub(crate) mod unschedulable;
 pub(crate) mod volumes;
 pub(crate) mod webhook_call;

@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use crate::checks::support::back::Back;
 use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::probes::readiness_path;
+use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
 use crate::domain::kubernetes::last_revision::LastRevision;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::tools;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
@@ -45,6 +47,11 @@ enum Way {
         /// The readiness probe in words, and its URL through the API server.
         probe: Option<String>,
         probe_path: Option<String>,
+        /// The program that the readiness probe runs and that the image lacks, and whether an operator lets it ask so because
+        /// the server listens on its own loopback.
+        probe_lacks: Option<String>,
+        image: String,
+        listens_local: bool,
         /// Where the control plane of the mesh is whose side-car alone is not ready.
         mesh: Option<String>,
         #[serde(flatten)]
@@ -123,7 +130,7 @@ impl Fix {
         let way = match reason {
             Reason::NotReady(_) => {
                 let back = last.map(|(pod, last)| Back::of(snap, pod, &Target::of(snap, pod), Some(last)));
-                not_ready(pod, workload(), back.unwrap_or_default())
+                not_ready(snap, pod, workload(), back.unwrap_or_default())
             }
             Reason::Pending(_) => Way::Pending { pod: pod.map(|p| p.metadata.name.clone()) },
             Reason::ScaledToZero(_) => Way::ScaledToZero { workload: workload() },
@@ -176,7 +183,7 @@ impl Fix {
 }
 
 /// The first pod, its container that is not ready, and the URL of its readiness probe.
-fn not_ready(pod: Option<&Pod>, workload: Option<String>, back: Back) -> Way {
+fn not_ready(snap: &Snapshot, pod: Option<&Pod>, workload: Option<String>, back: Back) -> Way {
     // What an init container waits for, no readiness probe tells.
     let created = pod.filter(|p| !endpoints::is_being_created(p));
     let pod_runs = created.filter(|p| endpoints::running_init(p).is_none());
@@ -191,6 +198,11 @@ fn not_ready(pod: Option<&Pod>, workload: Option<String>, back: Back) -> Way {
         crashed: status.is_some_and(|s| s.restart_count > 0),
         probe: container.and_then(endpoints::probe_words),
         probe_path,
+        probe_lacks: pod_runs.and_then(|p| tools::missing_of_probe(snap, p)),
+        image: container.map(|c| c.image.clone()).unwrap_or_default(),
+        listens_local: container
+            .and_then(|c| flag(c, "web.listen-address"))
+            .is_some_and(|a| a.starts_with("127.0.0.1:")),
         mesh: pod.and_then(endpoints::mesh_of),
         back: Box::new(back),
     }

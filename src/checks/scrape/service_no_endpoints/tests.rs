@@ -47,6 +47,24 @@ fn unready_pods_behind_a_down_target_show_their_probe() {
 }
 
 #[test]
+fn a_probe_whose_program_is_not_in_the_image_is_named() {
+    let said = |message: &str| {
+        steps(&one(json!({
+            "services": [service("shop", "web", &[8080])], "pods": [pod("shop", "web", false)],
+            "endpoint_slices": [slice("shop", "web", 0, 1)], "targets": [refused(8080)],
+            "events": [{
+                "type": "Warning", "reason": "Unhealthy", "message": message,
+                "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "web-5d9-abcde"}, "lastTimestamp": "2026-11-21T01:59:00Z"
+            }],
+        })))
+    };
+    let steps = said("Readiness probe errored: rpc error: exec: \"sh\": executable file not found in $PATH: unknown");
+    assert!(steps.contains("has no `sh`, which the readiness probe runs") && steps.contains("httpGet"), "{steps}");
+    let steps = said("Readiness probe failed: HTTP probe failed with statuscode: 503");
+    assert!(!steps.contains("which the readiness probe runs"), "{steps}");
+}
+
+#[test]
 fn a_crash_is_shown_with_its_last_log_lines() {
     let mut crashed = pod("monitoring", "grafana", false);
     crashed["status"]["containerStatuses"][0]["restartCount"] = json!(7);

@@ -17,9 +17,8 @@ pub(super) struct Fix {
     namespace: String,
     owner: String,
     container: String,
-    /// The folder of the data, and whether it can be looked at from the container.
+    /// The folder of the data.
     data: String,
-    has_shell: bool,
     #[serde(flatten)]
     way: Way,
 }
@@ -123,7 +122,6 @@ impl Fix {
             namespace: meta.namespace.clone(),
             owner: target.name.clone(),
             container: container.name.clone(),
-            has_shell: !container.image.contains("distroless"),
             data: data.to_owned(),
             way,
         }
