@@ -190,6 +190,8 @@ impl Live {
         let mut url = base.clone();
         url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
         url.set_query((!query.is_empty()).then_some(query));
+        // It is sent to nobody, and errors would show it.
+        url.set_fragment(None);
         let gap = |cause, error: &reqwest::Error| {
             let hint = format!("check the URL {}", display_url(base));
             FetchError::Gap(Gap::new(request.label(), cause, chain(error)).hint(hint))
@@ -370,13 +372,17 @@ fn proxy_uri(at: &Component, target: &str) -> String {
     proxy::of_service(&ns, scheme, &service, port, target)
 }
 
-/// A URL without the password it may hold.
+/// A URL without what may be secret in it: a login, whose name alone can be a token, a query and a fragment.
 fn display_url(url: &Url) -> String {
     let mut url = url.clone();
-    if url.password().is_some() {
-        // Fails only for URLs that cannot have a password.
-        let _ = url.set_password(Some("***"));
+    if url.password().is_some() || !url.username().is_empty() {
+        // Both fail only for URLs that cannot have a login.
+        let _ = url.set_password(None);
+        let _ = url.set_username("***");
     }
+    // Neither is asked with.
+    url.set_query(None);
+    url.set_fragment(None);
     url.to_string()
 }
 
@@ -465,7 +471,18 @@ impl Source for Live {
 
 #[cfg(test)]
 mod tests {
-    use super::plainly;
+    use url::Url;
+
+    use super::{display_url, plainly};
+
+    #[test]
+    fn what_may_be_secret_in_a_url_is_not_shown() {
+        let shown = |url: &str| display_url(&Url::parse(url).expect("a URL"));
+        for secret in ["https://hush@h:9/a", "https://u:hush@h:9/a", "https://h:9/a?key=hush", "https://h:9/a#hush"] {
+            assert!(!shown(secret).contains("hush"), "{}", shown(secret));
+        }
+        assert_eq!(shown("https://h:9/a"), "https://h:9/a");
+    }
 
     #[test]
     fn what_went_wrong_is_said_without_the_layers_it_came_through() {
