@@ -60,8 +60,9 @@ enum Way {
         detail: String,
         account: String,
         role: Option<String>,
-        /// ARN of the key.
+        /// ARN of the key, and the region in it: a key is asked for where it is.
         key: String,
+        key_region: Option<String>,
         /// Its policy refuses, or does not speak of the role; otherwise the role's own policies lack the right.
         of_key: bool,
     },
@@ -398,6 +399,7 @@ impl<'a> Case<'a> {
             detail,
             account: self.account().to_owned(),
             role: own.or_else(|| self.role()),
+            key_region: key.as_ref().and_then(|arn| arn.split(':').nth(3)).filter(|r| !r.is_empty()).map(str::to_owned),
             key: key.unwrap_or_else(|| "<key-arn>".to_owned()),
             of_key: denied.is_some_and(|d| d.by == By::ResourcePolicy),
         }

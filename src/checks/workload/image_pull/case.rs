@@ -233,12 +233,21 @@ impl<'a> Case<'a> {
 
     /// Another account's registry; EKS' own registries let every account pull.
     pub(super) fn is_foreign(&self, account: &str) -> bool {
-        let of_eks = self.image.as_ref().is_some_and(|i| {
+        !self.is_of_eks() && self.is_another(account)
+    }
+
+    /// The registry is not the cluster's own account's, which may list what is in it.
+    pub(super) fn is_another(&self, account: &str) -> bool {
+        self.cluster_account().is_some_and(|own| own != account)
+    }
+
+    /// An image of AWS's own registries, from which everybody may pull.
+    fn is_of_eks(&self) -> bool {
+        self.image.as_ref().is_some_and(|i| {
             i.repository.starts_with("eks/")
                 || i.repository.starts_with("amazon-k8s-cni")
                 || i.repository.starts_with("amazon/")
-        });
-        !of_eks && self.cluster_account().is_some_and(|own| own != account)
+        })
     }
 
     /// Services of VPC endpoints that a pull from ECR takes and that are missing, where the VPC has some of its own, or

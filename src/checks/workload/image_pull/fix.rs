@@ -50,7 +50,7 @@ impl Case<'_> {
         let current = || self.container.image.clone();
         let pod = || self.pod.metadata.name.clone();
         let rolls = self.target.settable != Settable::No;
-        let Ecr { account, region, repository, image_id } = self.ecr();
+        let Ecr { account, region, repository, .. } = self.ecr();
         let ecr = || self.ecr();
         match cause {
             Cause::Retired => self.retired(),
@@ -89,7 +89,7 @@ impl Case<'_> {
                 secret: self.login().secret,
                 has_secret: self.login().has_secret,
                 fargate: self.node.is_some_and(Node::is_fargate),
-                ecr: Ecr { account, region, repository, image_id },
+                ecr: ecr(),
             },
             Cause::EcrOtherAccount => Way::EcrOtherAccount {
                 own_account: self.cluster_account().unwrap_or("<account>").to_owned(),

@@ -16,6 +16,8 @@ pub(super) struct Ecr {
     pub(super) region: String,
     pub(super) repository: String,
     pub(super) image_id: Option<String>,
+    /// The registry is another account's: whoever may pull from it may hardly list it.
+    pub(super) another: bool,
 }
 
 /// A pull secret and the account that gives it to pods: the values of the shared steps `pull-secret-account`.
@@ -67,6 +69,7 @@ impl Case<'_> {
             region: image.and_then(Image::ecr).map_or("", |e| e.region).to_owned(),
             repository: image.map(|i| i.repository.clone()).unwrap_or_default(),
             image_id: image.map(id),
+            another: self.is_another(self.account()),
         }
     }
 

@@ -84,6 +84,17 @@ fn ecr_is_a_matter_of_the_nodes_role_or_of_the_other_account() {
 }
 
 #[test]
+fn a_registry_of_others_is_asked_for_the_image_and_not_listed() {
+    let said = |account: &str| {
+        let image = format!("{account}.dkr.ecr.eu-west-1.amazonaws.com/eks/kube-proxy:v1.36.99-eksbuild.2");
+        let found = only(&on_eks(NOT_FOUND, &image));
+        assert_eq!(found.variant, "ecr-not-found");
+        found.params.values()["another"].clone()
+    };
+    assert_eq!((said("111122223333"), said("602401143452")), (json!(false), json!(true)));
+}
+
+#[test]
 fn in_a_private_vpc_the_missing_endpoint_is_named() {
     let silent =
         "Head \"https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/x\": dial tcp 3.3.3.3:443: i/o timeout";
