@@ -7,6 +7,7 @@ use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::owner::{Target, workload};
+use crate::domain::prometheus::operator;
 use crate::domain::prometheus::reloader::{self, Refusal, Refused};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -18,7 +19,7 @@ check! {
         id: "reload-refused", suite: Scrape, severity: Warning,
         title: "changes of the configuration are not loaded",
         requires: [Pods],
-        uses: [PartLogs, Workloads, MonitoringResources],
+        uses: [PartLogs, Workloads, MonitoringResources, Crds],
         fix: Fix,
     }
 }
@@ -50,6 +51,8 @@ enum Fix {
         at: At,
         variable: String,
         reference: String,
+        /// Where it may stand: kinds that the API server has.
+        kinds: String,
     },
 }
 
@@ -157,7 +160,7 @@ fn fix(snap: &Snapshot, refused: &Refused<'_>, pod: &Pod, program: &Container, t
         }
         Refusal::Variable => {
             let variable = reloader::variable(&refused.text).unwrap_or_default().to_owned();
-            Fix::Variable { at, reference: format!("$({variable})"), variable }
+            Fix::Variable { at, reference: format!("$({variable})"), variable, kinds: operator::scraping(snap) }
         }
         Refusal::Path => {
             let prefix = arguments::flag(program, "web.route-prefix").unwrap_or("/").to_owned();

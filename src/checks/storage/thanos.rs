@@ -114,6 +114,8 @@ enum Way {
         custom: String,
         custom_namespace: String,
         operated: bool,
+        /// The operator's kinds that have labels of their own.
+        kinds: &'static str,
     },
     Hashring {
         /// How many receivers run, and with which factor; empty where that is not known.
@@ -391,6 +393,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
                 custom_namespace: store.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
                 custom: custom.unwrap_or_default(),
                 operated: serves(snap, "prometheuses"),
+                kinds: if serves(snap, "thanosrulers") { "prometheuses,thanosrulers" } else { "prometheuses" },
             }
         }
     }

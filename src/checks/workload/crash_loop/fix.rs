@@ -38,8 +38,8 @@ use crate::domain::kubernetes::runtime_error::Known;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::prometheus::collector_log::is_collector;
-use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::GROUP;
+use crate::domain::prometheus::operator::{self, deployment};
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
 use crate::snapshot::kubernetes::{EnvVar, Node, annotation};
@@ -483,6 +483,7 @@ fn variable(case: &Case<'_>, crash: &Crash) -> Way {
     let variable = crash.what.clone().unwrap_or_default();
     Way::Variable {
         reference: format!("$({variable})"),
+        kinds: operator::scraping(case.snap),
         variable,
         operator_kind: case.target.operator_kind().to_owned(),
         operator_name: case.target.operator_name().to_owned(),

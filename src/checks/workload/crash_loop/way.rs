@@ -263,6 +263,8 @@ pub(super) enum Way {
         variable: String,
         /// `$(NAME)`.
         reference: String,
+        /// Where it may stand: kinds that the API server has.
+        kinds: String,
         operator_kind: String,
         operator_name: String,
         container: String,

@@ -38,6 +38,15 @@ pub(crate) fn serves(snap: &Snapshot, resource: &str) -> bool {
     })
 }
 
+/// Those of the operator's resources in which scraping is set that the API server has, as one word of `kubectl get`.
+pub(crate) fn scraping(snap: &Snapshot) -> String {
+    const ALL: [&str; 6] =
+        ["servicemonitors", "podmonitors", "probes", "scrapeconfigs", "prometheuses", "prometheusagents"];
+    let served: Vec<&str> = ALL.into_iter().filter(|r| serves(snap, r)).collect();
+    // Nothing is known of them: these came first.
+    if served.is_empty() { "servicemonitors,prometheuses".to_owned() } else { served.join(",") }
+}
+
 /// The CRD of one of its kinds, by name; `None` for any other kind.
 pub(crate) fn crd_of(kind: &str) -> Option<String> {
     let kind = kind.to_ascii_lowercase();
