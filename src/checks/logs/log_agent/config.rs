@@ -27,11 +27,13 @@ impl Config {
         let Some(pod) = pod else { return Self::default() };
         let Some(container) = pod.spec.containers.iter().find(|c| c.name == container) else { return Self::default() };
         let files = Mounts::of_pod(snap, pod, container).files();
-        let sections =
-            |f: &mounts::File<'_>| Some((f.map.metadata.name.clone(), f.key.to_owned(), section(f.text, named?)?));
+        let sections = |f: &mounts::File<'_>| {
+            let output = section(f.text, named?)?.to_owned();
+            Some((f.map.metadata.name.clone(), f.key.to_owned(), output))
+        };
         if let Some((name, key, output)) = files.iter().find_map(sections) {
             let plugin = named.and_then(|n| n.split('.').next()).unwrap_or_default().to_owned();
-            return Self { kind: "configmap", name, key, output: output.to_owned(), plugin };
+            return Self { kind: "configmap", name, key, output, plugin };
         }
         if let Some((file, output)) = files.iter().find_map(|f| Some((f, output(f.text, agent)?))) {
             let (name, key) = (file.map.metadata.name.clone(), file.key.to_owned());
