@@ -24,7 +24,7 @@ pub(super) fn equip(snap: &Snapshot, finding: &mut Finding) {
 
 fn equip_step(snap: &Snapshot, step: &mut Step) {
     let calls = pattern!(
-        r"\bkubectl exec -n (?P<namespace>[a-z0-9-]+) (?P<target>[a-z0-9./-]+)(?: -c (?P<container>[a-z0-9-]+))? -- (?P<run>(?P<tool>[a-z]+)\b[^|;&\n]*)"
+        r"\bkubectl exec -n (?P<namespace>[a-z0-9-]+) (?P<target>[a-z0-9./-]+)(?: -c (?P<container>[a-z0-9-]+))? -- (?P<run>(?P<tool>[a-z]+)\b(?:'[^'\n]*'|[^|;&\n'])*)"
     );
     let mut said = "";
     let command = calls.replace_all(&step.command, |call: &Captures<'_>| {
@@ -38,7 +38,7 @@ fn equip_step(snap: &Snapshot, step: &mut Step) {
     }
 }
 
-/// The call as it can be run, and what is said of it. It may go on in quotes behind what is seen of it.
+/// The call as it can be run, and what is said of it.
 fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(String, &'static str)> {
     const NETWORK: &str = "The image has no such tool: `kubectl debug` puts a container into the pod for it, which stays there, ended, until the pod goes. Where Docker Hub is not reached (a closed VPC), put an image in its place that the cluster pulls.";
     const FILES: &str = "The image has no such tool: `kubectl debug` puts a container into the pod for it, which sees the files below /proc/1/root and stays there, ended, until the pod goes. Where Docker Hub is not reached (a closed VPC), put an image in its place that the cluster pulls.";
@@ -66,11 +66,10 @@ fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(Stri
             Some((format!("{} {files}", debug(BUSYBOX, "general", &format!(" --target={name}"))), FILES))
         }
         // The variant with a shell has the program's own tools, too.
-        "sh" if bare && command.contains("amtool ") => {
-            let image = quote_shell(container.image.strip_suffix("-distroless")?);
-            Some((format!("{} {run}", debug(&image, "baseline", "")), NETWORK))
-        }
-        "sh" if bare => Some((call[0].to_owned(), SHELL)),
+        "sh" if bare => match container.image.strip_suffix("-distroless").filter(|_| command.contains("amtool ")) {
+            Some(image) => Some((format!("{} {run}", debug(&quote_shell(image), "baseline", "")), NETWORK)),
+            None => Some((call[0].to_owned(), SHELL)),
+        },
         _ => None,
     }
 }
@@ -86,7 +85,9 @@ impl<'a> Place<'a> {
         match target.split_once('/') {
             Some((kind, name)) if kind != "pod" => {
                 let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-                Started::Workload { kind, namespace, name, stops: false }.workload(snap).map(Self::Workload)
+                let workload = Started::Workload { kind, namespace, name, stops: false }.workload(snap);
+                // Without a selector nobody knows which pods are its own.
+                workload.filter(|w| labels_of(w).is_some_and(|l| !l.is_empty())).map(Self::Workload)
             }
             _ => {
                 let name = target.strip_prefix("pod/").unwrap_or(target);
@@ -213,6 +214,12 @@ mod tests {
         assert_eq!(
             made.command,
             "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=general -- ls -lan /proc/1/root/alertmanager '/proc/1/root/a b'"
+        );
+        let made = step(bare, "kubectl exec -n m p-0 -c main -- grep -rE 'name:|uid:' /etc/grafana | head -n 3");
+        assert!(
+            made.command.ends_with("--profile=general -- grep -rE 'name:|uid:' /proc/1/root/etc/grafana | head -n 3"),
+            "{}",
+            made.command
         );
         let own = "kubectl exec -n m p-0 -c main -- amtool --alertmanager.url=http://localhost:9093 config show";
         assert_eq!(step(bare, own).command, own);

@@ -42,7 +42,7 @@ const DISTINCT: &[&str] =
 
 /// Bytes of an answer that Fluent Bit's outputs for search engines read, and those of all others.
 const OF_SEARCH: u64 = 512_000;
-const OF_OUTPUT: u64 = 4_192;
+const OF_OUTPUT: u64 = 4_096;
 
 impl Check for LogAgent {
     fn meta(&self) -> &'static CheckMeta {
