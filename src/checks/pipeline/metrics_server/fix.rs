@@ -319,15 +319,14 @@ impl Way {
         let Server { namespace, workload, managed_by, deployment, .. } = server;
         let is_eks = snap.platform == Platform::Eks;
         let adding = |argument| arguments::adding(deployment, "metrics-server", argument);
-        match metrics_server::own_node(snap, &failed[0]) {
+        // Where others fail as well, they have another reason.
+        match metrics_server::own_node(snap, &failed[0]).filter(|_| failed.len() == 1) {
             Some(OwnNode::OnItsPort) => {
                 let port_patch = deployment.map(port_patch).unwrap_or_default();
                 return Self::OwnPort { namespace, workload, port_patch, managed_by };
             }
-            Some(OwnNode::Unreached) if failed.len() == 1 => {
-                return Self::OwnNode { namespace, node: failed[0].node.clone() };
-            }
-            _ => {}
+            Some(OwnNode::Unreached) => return Self::OwnNode { namespace, node: failed[0].node.clone() },
+            None => {}
         }
         match failed[0].fault {
             KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority
