@@ -18,6 +18,7 @@ fn with(text: &str) -> Snapshot {
         set(&mut snap, list, json!([]));
     }
     snap.node_makers = Listing::cluster(Vec::new());
+    snap.namespaces = Listing::cluster(Vec::new());
     snap
 }
 
