@@ -90,7 +90,7 @@ impl<'a> Own<'a> {
             };
             let place = self.place(side, &bound.resource, &asked);
             let message = format!(
-                "a LimitRange of namespace {} does not let its pods be: {}",
+                "a LimitRange of namespace {} refuses its pods: {}",
                 self.object.namespace,
                 bound.text()
             );
