@@ -109,8 +109,8 @@ fn misses<'a>(snap: &'a Snapshot, instance: Instance<'a>) -> Option<(&'a Contain
     let logs = snap.logs_of(Program::Grafana).ok()?;
     let own = logs.into_iter().filter(|l| !l.previous && own.iter().any(|p| l.is_of(&p.metadata)));
     own.filter_map(|log| {
-        let lines = log.text.lines().filter(|l| l.to_ascii_lowercase().contains("data source not found"));
-        let line = lines.last().filter(|l| !Line::parse(l).is_older(snap.collected_at, RECENT))?;
+        let mut lines = log.text.lines().filter(|l| l.to_ascii_lowercase().contains("data source not found"));
+        let line = lines.next_back().filter(|l| !Line::parse(l).is_older(snap.collected_at, RECENT))?;
         Some((log, line))
     })
     .next()

@@ -165,7 +165,7 @@ impl Case<'_> {
                 },
                 None => Way::Other { pod: pod() },
             },
-            Cause::PullRate => Way::PullRate { configuration: proxy::of_node(&self.node_name(), "/configz") },
+            Cause::PullRate => Way::PullRate { configuration: proxy::of_node(self.node_name(), "/configz") },
             Cause::Other => Way::Other { pod: pod() },
         }
     }

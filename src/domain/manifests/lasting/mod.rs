@@ -246,7 +246,7 @@ fn storage(spec: &Node, key: &'static str, path: &str, whole: bool) -> Option<At
         return None;
     }
     let Some(storage) = spec.get(key).filter(|s| !s.is_null() && s.entries().is_none_or(|e| !e.is_empty())) else {
-        return whole.then(|| At { place: spec.place, path: field, on: EMPTY_DIR, lacks: Some(key) });
+        return whole.then_some(At { place: spec.place, path: field, on: EMPTY_DIR, lacks: Some(key) });
     };
     // The operator takes an emptyDir before a claim.
     let named = [("emptyDir", EMPTY_DIR), ("ephemeral", "an ephemeral volume")];
