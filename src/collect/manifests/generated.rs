@@ -20,11 +20,15 @@ pub(super) fn is_made(folder: &Path, named: &str) -> bool {
     if !name.contains('.') || name.starts_with('.') {
         return false;
     }
+    let folders: Vec<&str> = named.rsplit_once('/').map_or(Vec::new(), |(folders, _)| folders.split('/').collect());
+    let is_left_out = |line: &str| {
+        takes(line, name) || (line.trim_end().ends_with('/') && folders.iter().any(|folder| takes(line, folder)))
+    };
     let target = folder.join(named);
     let start = target.parent().filter(|at| at.is_dir()).unwrap_or(folder);
     for above in start.ancestors().take(ABOVE) {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-        let ignored = read(above, ".gitignore").is_some_and(|text| text.lines().any(|line| takes(line, name)));
+        let ignored = read(above, ".gitignore").is_some_and(|text| text.lines().any(is_left_out));
         if ignored || MAKERS.iter().any(|maker| read(above, maker).is_some_and(|text| speaks_of(&text, name))) {
             return true;
         }

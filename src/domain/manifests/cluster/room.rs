@@ -89,11 +89,8 @@ impl<'a> Own<'a> {
                 "limits"
             };
             let place = self.place(side, &bound.resource, &asked);
-            let message = format!(
-                "a LimitRange of namespace {} refuses its pods: {}",
-                self.object.namespace,
-                bound.text()
-            );
+            let message =
+                format!("a LimitRange of namespace {} refuses its pods: {}", self.object.namespace, bound.text());
             let path = format!("spec.template.spec.containers.resources.{side}.{}", bound.resource);
             self.need(Lacks::Bound(self.object.namespace.clone()), Problem::new(place, path, message))
         };
