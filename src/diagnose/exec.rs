@@ -207,7 +207,7 @@ mod tests {
         let made = step("prom/prometheus:v3.10.0-distroless", "kubectl exec -n m deployment/w -- nslookup a && true");
         assert_eq!(
             made.command,
-            "kubectl debug -n m \"$(kubectl get pods -n m -l app=w --field-selector=status.phase=Running -o name | head -n 1)\" -i --image=busybox:1.36 --profile=baseline -- nslookup a && true"
+            "kubectl debug -n m \"$(kubectl get pods -n m -l 'app=w' --field-selector=status.phase=Running -o name | head -n 1)\" -i --image=busybox:1.36 --profile=baseline -- nslookup a && true"
         );
     }
 

@@ -127,7 +127,6 @@ pub(super) enum Way {
     },
     /// Its pod does not reach the kubelet of its own node, as none does on Fargate.
     OwnNode {
-        namespace: String,
         node: String,
     },
     /// The kubelet's probes are forbidden.
@@ -325,7 +324,7 @@ impl Way {
                 let port_patch = deployment.map(port_patch).unwrap_or_default();
                 return Self::OwnPort { namespace, workload, port_patch, managed_by };
             }
-            Some(OwnNode::Unreached) => return Self::OwnNode { namespace, node: failed[0].node.clone() },
+            Some(OwnNode::Unreached) => return Self::OwnNode { node: failed[0].node.clone() },
             None => {}
         }
         match failed[0].fault {
