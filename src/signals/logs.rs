@@ -92,7 +92,11 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
         .and_then(|s| s.running_since());
     let Some(last) = group.last else {
         // The log does not say when: only what goes on is of now.
-        return if group.count >= 3 && group.lines_since < MOVED_ON { ours(snap, log) } else { Weight::Nothing };
+        return match group.count >= 3 && group.lines_since < MOVED_ON {
+            true if is_calm(snap, log, group) => Weight::Note,
+            true => ours(snap, log),
+            false => Weight::Nothing,
+        };
     };
     let start_up = started.is_some_and(|s| last.as_second() - s.as_second() < START);
     let ago = seconds_ago(snap, last);
