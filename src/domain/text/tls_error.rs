@@ -39,6 +39,9 @@ const CLIENT: &[&str] = &[
     "sslv3 alert bad certificate",
     "Received fatal alert: bad_certificate",
     "Received fatal alert: certificate_required",
+    "Received fatal alert: certificate_unknown",
+    "Received fatal alert: unknown_ca",
+    "alert unknown ca",
 ];
 const EXPIRED: &[&str] = &[
     "certificate has expired",
@@ -62,7 +65,6 @@ const AUTHORITY: &[&str] = &[
     "PKIX path building failed",
     "unable to find valid certification path",
     "UnknownIssuer",
-    "unknown ca",
 ];
 const NAME: &[&str] = &[
     "certificate is valid for",
@@ -170,6 +172,7 @@ mod tests {
             ),
             ("Error: self-signed certificate in certificate chain", Some(UnknownAuthority)),
             ("curl: (60) SSL certificate problem: certificate has expired", Some(Expired)),
+            ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)", Some(ClientCertificate)),
             ("invalid peer certificate: UnknownIssuer", Some(UnknownAuthority)),
             ("dial tcp 10.0.0.1:443: i/o timeout", None),
             ("starting with tls enabled", None),
