@@ -209,8 +209,8 @@ impl<'a> Case<'a> {
 
     /// The host to which ECR leads the node on.
     pub(super) fn led_on(&self) -> Option<&str> {
-        self.image.as_ref()?.ecr()?;
-        self.asked.as_deref().filter(|host| !host.contains(".amazonaws.com"))
+        let image = self.image.as_ref().filter(|i| i.ecr().is_some())?;
+        self.asked.as_deref().filter(|host| !host.contains(".amazonaws.com") && *host != image.host)
     }
 
     /// The pull secret holds a login of ECR that is past its twelve hours.
