@@ -13,7 +13,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     let text = line.text();
     // What a program makes for itself at its start is no complaint.
-    if pattern!(r"(?i)\b(?:generat|creat|us)\w+ (?:an? |its )?self[- ]signed").is_match(&text) {
+    if pattern!(r"(?i)\b(?:generat|creat)\w+ (?:an? |its )?self[- ]signed").is_match(&text) {
         return None;
     }
     let fault = TlsFault::read(&text)?;

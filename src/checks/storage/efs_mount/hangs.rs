@@ -74,7 +74,7 @@ impl<'a> Hangs<'a> {
         let how = if own_network {
             "that pod has a network of its own, and what was mounted through the one before it hangs for good"
         } else {
-            "what was mounted through the one before it hangs, if the two have not the same network"
+            "what was mounted through the one before it hangs, if that one was not on the node's network"
         };
         let message = format!(
             "file system {id} of EFS seems to hang in pod {namespace}/{name}: container {} has given its probes no answer since the EFS CSI driver's pod on node {} was replaced {minutes} minutes ago ({}): {how}",
