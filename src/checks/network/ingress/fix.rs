@@ -123,7 +123,7 @@ pub(super) enum Fix {
         of: Common,
         /// The Service whose load balancer sends to nginx; empty where it is none.
         service: String,
-        /// It is an NLB of the cloud provider, which no annotation has send it.
+        /// It is an NLB of the cloud provider, which does not heed the annotation.
         unable: bool,
         config_map: String,
         /// Who keeps the Service and the ConfigMap.

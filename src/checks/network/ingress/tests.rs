@@ -293,7 +293,7 @@ fn a_header_of_the_proxy_protocol_that_nobody_sends() {
     let mut served = unheaded(json!({}), "10.0.9.1");
     let answered = "10.0.9.7 - - [21/Nov/2026:01:53:00 +0000] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"";
     if let Ok(logs) = served.part_logs.as_mut() {
-        logs[0].text = format!("{}\n{answered}", logs[0].text).as_str().into();
+        logs[0].text = format!("{}\n{answered}", &*logs[0].text).as_str().into();
     }
     assert!(findings(&IngressBroken, &served).is_empty(), "others are served with it");
     assert!(findings(&IngressBroken, &unheaded(json!({}), "10.0.1.5")).is_empty(), "a pod asks past the load balancer");

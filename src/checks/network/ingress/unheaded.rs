@@ -44,7 +44,11 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     let by = service.map_or_else(
         || "whoever asks it sends none".to_owned(),
         |s| {
-            let why = if unable { " (an NLB of the cloud provider, which heeds no annotation for it)" } else { "" };
+            let why = if unable {
+                " (an NLB of the cloud provider, which does not heed aws-load-balancer-proxy-protocol)"
+            } else {
+                ""
+            };
             format!("the load balancer of Service {}/{} sends none{why}", s.metadata.namespace, s.metadata.name)
         },
     );
@@ -91,7 +95,8 @@ fn balanced<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<Vec<&'a Service>> {
     Some(own.filter(|s| index::selects(&s.spec.selector, &pod.metadata.labels)).collect())
 }
 
-/// An NLB that the cloud provider of Kubernetes makes: it knows annotations for the header with a Classic Load Balancer alone.
+/// An NLB that the cloud provider of Kubernetes makes: it knows the annotation for the header with a Classic Load Balancer alone,
+/// and attributes of target groups since late versions.
 fn is_of_cloud(service: &Service) -> bool {
     let kind = service.metadata.annotations.get("service.beta.kubernetes.io/aws-load-balancer-type");
     kind.is_some_and(|k| k == "nlb") && service.spec.load_balancer_class.is_none()
