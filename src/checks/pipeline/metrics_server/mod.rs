@@ -90,7 +90,7 @@ fn security_groups(snap: &Snapshot) -> BTreeSet<String> {
 /// (`system:public-info-viewer`) took that, too.
 fn forbids_probes(snap: &Snapshot, reason: &Reason<'_>) -> bool {
     let is_forbidden = |p: &&Pod| endpoints::unhealthy(snap, p).is_some_and(|e| e.contains("statuscode: 403"));
-    matches!(reason, Reason::NotReady(_)) && reason.pods().iter().any(|p| is_forbidden(p))
+    matches!(reason, Reason::NotReady(_)) && reason.pods().iter().any(is_forbidden)
 }
 
 /// No such API.
