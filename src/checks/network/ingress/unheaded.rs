@@ -98,8 +98,7 @@ fn balanced<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<Vec<&'a Service>> {
 /// An NLB that the cloud provider of Kubernetes makes: it knows the annotation for the header with a Classic Load Balancer alone,
 /// and attributes of target groups since late versions.
 fn is_of_cloud(service: &Service) -> bool {
-    let kind = service.metadata.annotations.get("service.beta.kubernetes.io/aws-load-balancer-type");
-    kind.is_some_and(|k| k == "nlb") && service.spec.load_balancer_class.is_none()
+    Object::Service(service).annotated("type") == Some("nlb") && service.spec.load_balancer_class.is_none()
 }
 
 fn sends(service: &Service) -> bool {
