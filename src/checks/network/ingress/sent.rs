@@ -136,7 +136,7 @@ impl Mismatch<'_> {
             pod: pod.metadata.name.clone(),
         };
         Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
-            .key(object.key(&format!("target {}", service.metadata.name)))
+            .key(object.key(&format!("protocol {}", service.metadata.name)))
             .fix(fix)
             .evidence(object_evidence(holder, "annotations", format!("pods are asked in {sends}")))
             .evidence(
