@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_has_no_wget_gets_one_beside_it() {
         let call = "kubectl exec -n m p-0 -c main -- wget -qO- http://a:1/";
-        for image in ["grafana/loki:3.5.7", "grafana/grafana:12.3.0-ubuntu"] {
+        for image in ["grafana/loki:3.5.8", "grafana/grafana:12.3.0-ubuntu"] {
             let made = step(image, call);
             assert_eq!(
                 made.command,
@@ -185,7 +185,7 @@ mod tests {
         let made = step("prom/prometheus:v3.5.0", call);
         assert_eq!((made.command.as_str(), made.text.as_str()), (call, "Does it answer?"));
         let other = "kubectl exec -n m p-0 -c other -- nslookup a | grep b";
-        assert_eq!(step("grafana/loki:3.5.7", other).command, other);
+        assert_eq!(step("grafana/loki:3.5.8", other).command, other);
     }
 
     #[test]

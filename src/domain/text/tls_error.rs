@@ -44,6 +44,7 @@ const CLIENT: &[&str] = &[
     "ALERT_UNKNOWN_CA",
     "Received fatal alert: unknown_ca",
     "fatal alert: UnknownCA",
+    "Received fatal alert: certificate_unknown",
 ];
 const EXPIRED: &[&str] = &[
     "certificate has expired",
@@ -176,6 +177,7 @@ mod tests {
             ),
             ("Error: self-signed certificate in certificate chain", Some(UnknownAuthority)),
             ("curl: (60) SSL certificate problem: certificate has expired", Some(Expired)),
+            ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)", Some(ClientCertificate)),
             ("invalid peer certificate: UnknownIssuer", Some(UnknownAuthority)),
             ("dial tcp 10.0.0.1:443: i/o timeout", None),
             ("starting with tls enabled", None),
