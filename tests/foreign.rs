@@ -244,6 +244,13 @@ fn must_gather() -> Folder {
     let rule =
         "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: r\n  namespace: monitoring\n";
     folder.write(&format!("{top}/namespaces/monitoring/monitoring.coreos.com/prometheusrules/r.yaml"), rule);
+    // Objects that some operator names are no list of all.
+    let definition =
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x.example.com}\n";
+    let of_cluster = format!("{top}/cluster-scoped-resources/apiextensions.k8s.io/customresourcedefinitions");
+    folder.write(&format!("{of_cluster}/x.example.com.yaml"), definition);
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: monitoring}\n";
+    folder.write(&format!("{top}/namespaces/monitoring/core/serviceaccounts/a.yaml"), account);
     folder.write(
         &format!("{top}/namespaces/monitoring/core/secrets.yaml"),
         "apiVersion: v1\nkind: SecretList\nitems:\n- metadata: {name: s}\n  data: {a: aHVudGVyMg==}\n",
@@ -263,9 +270,13 @@ fn a_must_gather_is_read_as_far_as_it_goes() {
     assert_eq!(fetch(&bundle, &log("prometheus-0", "prometheus", true)).as_deref(), Ok("before\n"));
     let rules = Request::kubernetes("/apis/monitoring.coreos.com/v1/namespaces/monitoring/prometheusrules");
     assert!(fetch(&bundle, &rules).is_ok_and(|list| list.contains("\"r\"")));
-    for path in
-        ["/api/v1/namespaces/monitoring/secrets", "/api/v1/namespaces", "/apis/storage.k8s.io/v1/storageclasses"]
-    {
+    for path in [
+        "/api/v1/namespaces/monitoring/secrets",
+        "/api/v1/namespaces/monitoring/serviceaccounts",
+        "/api/v1/namespaces",
+        "/apis/storage.k8s.io/v1/storageclasses",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    ] {
         let absent = fetch(&bundle, &Request::kubernetes(path));
         assert!(matches!(&absent, Err(FetchError::Gap(g)) if g.is_not_collected()), "{path}: {absent:?}");
     }

@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
                 "severity" => self.severities(value, &mut config),
                 "thresholds" => self.thresholds(value, &mut config),
                 "mute" => self.mutes(value, &mut config),
-                "language" => self.say(key.span(), "kdoctor speaks English alone: leave \"language\" out"),
+                "language" => self.say(key.span(), "kdoctor speaks only English: leave \"language\" out"),
                 other => self.unknown(key.span(), other, KEYS),
             }
         }
@@ -412,7 +412,7 @@ until = 2026-12-31
             wrong("[thresholds]\nvolume_days = 3\n"),
             ["k.toml:2:1: \"volume_days\" is no setting; did you mean \"volume-days\"?"]
         );
-        assert_eq!(wrong("language = \"de\"\n"), ["k.toml:1:1: kdoctor speaks English alone: leave \"language\" out"]);
+        assert_eq!(wrong("language = \"de\"\n"), ["k.toml:1:1: kdoctor speaks only English: leave \"language\" out"]);
     }
 
     #[test]

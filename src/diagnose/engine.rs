@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Grades, beside, correlate, exec, kept, logs, redact, rollout};
 use crate::checks::Check;
@@ -121,7 +123,16 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
 
 /// Runs checks side by side, and says what came of each in their order: none depends on what another one found.
 fn run_all(snap: &Snapshot, checks: &[&dyn Check], aim: Aim) -> Vec<Ran> {
-    checks.par_iter().map(|check| run_one(*check, snap, aim)).collect()
+    /// Bytes of a worker's stack: as many as a program's first thread has. Expressions and dashboards may nest deep.
+    const STACK: usize = 8 << 20;
+    static POOL: LazyLock<Option<ThreadPool>> =
+        LazyLock::new(|| ThreadPoolBuilder::new().stack_size(STACK).build().ok());
+    let one = |check: &&dyn Check| run_one(*check, snap, aim);
+    match POOL.as_ref() {
+        Some(pool) => pool.install(|| checks.par_iter().map(one).collect()),
+        // No more threads may be begun here.
+        None => checks.iter().map(one).collect(),
+    }
 }
 
 /// What came of one check.

@@ -24,7 +24,7 @@ pub(super) fn equip(snap: &Snapshot, finding: &mut Finding) {
 
 fn equip_step(snap: &Snapshot, step: &mut Step) {
     let calls = pattern!(
-        r"\bkubectl exec -n (?P<namespace>[a-z0-9-]+) (?P<target>[a-z0-9./-]+)(?: -c (?P<container>[a-z0-9-]+))? -- (?P<run>(?P<tool>[a-z]+)\b[^|;&\n]*)"
+        r"\bkubectl exec -n (?P<namespace>[a-z0-9-]+) (?P<target>[a-z0-9./-]+)(?: -c (?P<container>[a-z0-9-]+))? -- (?P<run>(?P<tool>[a-z]+)\b(?:'[^'\n]*'|[^|;&\n'])*)"
     );
     let mut said = "";
     let command = calls.replace_all(&step.command, |call: &Captures<'_>| {
@@ -38,10 +38,10 @@ fn equip_step(snap: &Snapshot, step: &mut Step) {
     }
 }
 
-/// The call as it can be run, and what is said of it. It may go on in quotes behind what is seen of it.
+/// The call as it can be run, and what is said of it.
 fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(String, &'static str)> {
-    const NETWORK: &str = "The image has no such tool: `kubectl debug` puts a container into the pod for it, which stays there, ended, until the pod goes. Where Docker Hub is not reached (a closed VPC), put an image in its place that the cluster pulls.";
-    const FILES: &str = "The image has no such tool: `kubectl debug` puts a container into the pod for it, which sees the files below /proc/1/root and stays there, ended, until the pod goes. Where Docker Hub is not reached (a closed VPC), put an image in its place that the cluster pulls.";
+    const NETWORK: &str = "The image has no such tool: `kubectl debug` adds a container to the pod for it, which ends at once and stays listed until the pod goes. Where Docker Hub is not reached (a closed VPC), name an image that the cluster can pull.";
+    const FILES: &str = "The image has no such tool: `kubectl debug` adds a container to the pod for it, which sees the files below /proc/1/root, ends at once and stays listed until the pod goes. Where Docker Hub is not reached (a closed VPC), name an image that the cluster can pull.";
     const SHELL: &str =
         "The image has no shell: this needs its variant that has one (mostly the tag without `-distroless`).";
     let (namespace, target, tool) = (&call["namespace"], &call["target"], &call["tool"]);
@@ -53,10 +53,14 @@ fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(Stri
     let debug = |image: &str, otherwise: &str, more: &str| {
         let pod = there.pod(namespace);
         let profile = if there.is_not_root() { "restricted" } else { otherwise };
-        format!("kubectl debug -n {namespace} {pod} -it --image={image}{more} --profile={profile} --")
+        format!("kubectl debug -n {namespace} {pod} -i --image={image}{more} --profile={profile} --")
     };
     match tool {
         "wget" | "nslookup" if container.lacks_wget() => {
+            Some((format!("{} {run}", debug(BUSYBOX, "baseline", "")), NETWORK))
+        }
+        // A script that only asks for names needs nothing of the image.
+        "sh" if container.lacks_wget() && run.contains("nslookup ") => {
             Some((format!("{} {run}", debug(BUSYBOX, "baseline", "")), NETWORK))
         }
         "cat" | "df" | "du" | "grep" | "kill" | "ls" if bare => {
@@ -66,11 +70,10 @@ fn equipped(snap: &Snapshot, command: &str, call: &Captures<'_>) -> Option<(Stri
             Some((format!("{} {files}", debug(BUSYBOX, "general", &format!(" --target={name}"))), FILES))
         }
         // The variant with a shell has the program's own tools, too.
-        "sh" if bare && command.contains("amtool ") => {
-            let image = quote_shell(container.image.strip_suffix("-distroless")?);
-            Some((format!("{} {run}", debug(&image, "baseline", "")), NETWORK))
-        }
-        "sh" if bare => Some((call[0].to_owned(), SHELL)),
+        "sh" if bare => match container.image.strip_suffix("-distroless").filter(|_| command.contains("amtool ")) {
+            Some(image) => Some((format!("{} {run}", debug(&quote_shell(image), "baseline", "")), NETWORK)),
+            None => Some((call[0].to_owned(), SHELL)),
+        },
         _ => None,
     }
 }
@@ -86,7 +89,9 @@ impl<'a> Place<'a> {
         match target.split_once('/') {
             Some((kind, name)) if kind != "pod" => {
                 let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-                Started::Workload { kind, namespace, name, stops: false }.workload(snap).map(Self::Workload)
+                let workload = Started::Workload { kind, namespace, name, stops: false }.workload(snap);
+                // Without a selector nobody knows which pods are its own.
+                workload.filter(|w| labels_of(w).is_some_and(|l| !l.is_empty())).map(Self::Workload)
             }
             _ => {
                 let name = target.strip_prefix("pod/").unwrap_or(target);
@@ -169,18 +174,18 @@ mod tests {
     #[test]
     fn what_has_no_wget_gets_one_beside_it() {
         let call = "kubectl exec -n m p-0 -c main -- wget -qO- http://a:1/";
-        for image in ["grafana/loki:3.5.7", "grafana/grafana:12.3.0-ubuntu"] {
+        for image in ["grafana/loki:3.5.8", "grafana/grafana:12.3.0-ubuntu"] {
             let made = step(image, call);
             assert_eq!(
                 made.command,
-                "kubectl debug -n m p-0 -it --image=busybox:1.36 --profile=baseline -- wget -qO- http://a:1/"
+                "kubectl debug -n m p-0 -i --image=busybox:1.36 --profile=baseline -- wget -qO- http://a:1/"
             );
             assert!(made.text.starts_with("Does it answer? The image has no such tool"), "{}", made.text);
         }
         let made = step("prom/prometheus:v3.5.0", call);
         assert_eq!((made.command.as_str(), made.text.as_str()), (call, "Does it answer?"));
         let other = "kubectl exec -n m p-0 -c other -- nslookup a | grep b";
-        assert_eq!(step("grafana/loki:3.5.7", other).command, other);
+        assert_eq!(step("grafana/loki:3.5.8", other).command, other);
     }
 
     #[test]
@@ -193,7 +198,7 @@ mod tests {
         equip_step(&snap, &mut made);
         assert_eq!(
             made.command,
-            "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=restricted -- stat -f /proc/1/root/prometheus"
+            "kubectl debug -n m p-0 -i --image=busybox:1.36 --target=main --profile=restricted -- stat -f /proc/1/root/prometheus"
         );
     }
 
@@ -202,7 +207,7 @@ mod tests {
         let made = step("prom/prometheus:v3.10.0-distroless", "kubectl exec -n m deployment/w -- nslookup a && true");
         assert_eq!(
             made.command,
-            "kubectl debug -n m \"$(kubectl get pods -n m -l app=w --field-selector=status.phase=Running -o name | head -n 1)\" -it --image=busybox:1.36 --profile=baseline -- nslookup a && true"
+            "kubectl debug -n m \"$(kubectl get pods -n m -l 'app=w' --field-selector=status.phase=Running -o name | head -n 1)\" -i --image=busybox:1.36 --profile=baseline -- nslookup a && true"
         );
     }
 
@@ -212,15 +217,23 @@ mod tests {
         let made = step(bare, "kubectl exec -n m p-0 -c main -- ls -lan /alertmanager '/a b'");
         assert_eq!(
             made.command,
-            "kubectl debug -n m p-0 -it --image=busybox:1.36 --target=main --profile=general -- ls -lan /proc/1/root/alertmanager '/proc/1/root/a b'"
+            "kubectl debug -n m p-0 -i --image=busybox:1.36 --target=main --profile=general -- ls -lan /proc/1/root/alertmanager '/proc/1/root/a b'"
+        );
+        let made = step(bare, "kubectl exec -n m p-0 -c main -- grep -rE 'name:|uid:' /etc/grafana | head -n 3");
+        assert!(
+            made.command.ends_with("--profile=general -- grep -rE 'name:|uid:' /proc/1/root/etc/grafana | head -n 3"),
+            "{}",
+            made.command
         );
         let own = "kubectl exec -n m p-0 -c main -- amtool --alertmanager.url=http://localhost:9093 config show";
         assert_eq!(step(bare, own).command, own);
         let trusting = "kubectl exec -n m p-0 -c main -- sh -c 'echo x | amtool \"$@\"' amtool config show";
         assert_eq!(
             step(bare, trusting).command,
-            "kubectl debug -n m p-0 -it --image=quay.io/prometheus/alertmanager:v0.33.0 --profile=baseline -- sh -c 'echo x | amtool \"$@\"' amtool config show"
+            "kubectl debug -n m p-0 -i --image=quay.io/prometheus/alertmanager:v0.33.0 --profile=baseline -- sh -c 'echo x | amtool \"$@\"' amtool config show"
         );
+        let names = step(bare, "kubectl exec -n m p-0 -c main -- sh -c 'nslookup \"$1\"; nslookup \"$1\".' sh a.b");
+        assert!(names.command.ends_with("--profile=baseline -- sh -c 'nslookup \"$1\"; nslookup \"$1\".' sh a.b"));
         let script = "kubectl exec -n m p-0 -c main -- sh -c 'id'";
         let made = step(bare, script);
         assert!(made.command == script && made.text.contains("has no shell"), "{made:?}");

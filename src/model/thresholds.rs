@@ -1,4 +1,4 @@
-//! From where on something is worth a word. Teams see some of it differently.
+//! When something is worth mentioning. Teams see some of it differently.
 
 /// Bounds of checks that `kdoctor.toml` may set.
 #[derive(Debug, Clone, Copy, PartialEq)]

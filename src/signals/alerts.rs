@@ -8,7 +8,7 @@ use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
-use crate::snapshot::monitoring::{FiringAlert, Rule, RuleGroup};
+use crate::snapshot::monitoring::{Alert, FiringAlert, Rule, RuleGroup};
 use crate::snapshot::{Platform, Snapshot};
 
 /// Alerts that fire while all is well.
@@ -92,10 +92,18 @@ fn firing(snap: &Snapshot) -> (Vec<FiringAlert>, Option<String>) {
         });
         return (raised.collect(), prometheus_path(snap, "/api/v1/alerts"));
     }
-    // Several receivers may get one alert.
     let held = snap.alertmanager_alerts().map(Vec::as_slice).unwrap_or_default();
+    let all = || held.iter().flat_map(|g| &g.alerts);
+    // One that serves several clusters holds the alerts of the others, too.
+    let cluster = |a: &Alert| a.labels.get("cluster").cloned().unwrap_or_default();
+    let is_shared = all().map(cluster).filter(|c| !c.is_empty()).collect::<BTreeSet<_>>().len() > 1;
+    let is_here = |a: &Alert| {
+        let of = cluster(a);
+        !is_shared || of.is_empty() || snap.target.cluster.as_deref() == Some(of.as_str())
+    };
+    // Several receivers may get one alert.
     let mut known = BTreeSet::new();
-    let held = held.iter().flat_map(|g| &g.alerts).filter(|a| known.insert(a.labels.clone()));
+    let held = all().filter(|a| is_here(a) && known.insert(a.labels.clone()));
     let held = held.map(|a| FiringAlert {
         labels: a.labels.clone(),
         annotations: a.annotations.clone(),
@@ -184,7 +192,7 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     }
     if matches!(alert.name(), "KubeCPUOvercommit" | "KubeMemoryOvercommit") {
         let reason = "nothing is down: it says that what the pods request would not fit on the nodes that remain if the \
-                      largest one failed, as is soon so with two or three nodes; one more node, or lower requests, ends it";
+                      largest one failed, which is common with two or three nodes; one more node, or lower requests, ends it";
         return (Weight::Note, reason.to_owned());
     }
     if let Some(reason) = scaled_as_meant(snap, alert) {
@@ -382,6 +390,20 @@ mod tests {
         assert_eq!((found[0].title.as_str(), found[0].text.as_str()), ("alert KubePodNotReady", "not ready"));
         *snap.prometheus_alerts = Ok(Vec::new());
         assert!(read(&snap).is_empty(), "Prometheus knows better");
+    }
+
+    #[test]
+    fn an_alertmanager_of_several_clusters_tells_of_this_one() {
+        let mut snap = snapshot();
+        snap.target.cluster = Some("blue".into());
+        let held = |cluster: &str| serde_json::json!({"labels": {"alertname": "KubePodNotReady", "namespace": "monitoring", "cluster": cluster}});
+        let mut count = |all: &[&str]| {
+            let alerts: Vec<serde_json::Value> = all.iter().map(|c| held(c)).collect();
+            *snap.alertmanager_alerts =
+                Ok(serde_json::from_value(serde_json::json!([{"alerts": alerts}])).expect("groups"));
+            read(&snap).len()
+        };
+        assert_eq!((count(&["blue", "green"]), count(&["green", "red"]), count(&["prod"])), (1, 0, 1));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::lasting::LASTS;
 use crate::domain::text::log_line::written_at;
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
@@ -91,7 +92,11 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
         .and_then(|s| s.running_since());
     let Some(last) = group.last else {
         // The log does not say when: only what goes on is of now.
-        return if group.count >= 3 && group.lines_since < MOVED_ON { ours(snap, log) } else { Weight::Nothing };
+        return match group.count >= 3 && group.lines_since < MOVED_ON {
+            true if is_calm(snap, log, group) => Weight::Note,
+            true => ours(snap, log),
+            false => Weight::Nothing,
+        };
     };
     let start_up = started.is_some_and(|s| last.as_second() - s.as_second() < START);
     let ago = seconds_ago(snap, last);
@@ -197,11 +202,12 @@ fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
 }
 
 /// It came again and again, has not come for ten times as long as it took to come again, and the program has written since.
-/// What is tried again more and more rarely waits for less than half an hour.
+/// Nobody waits longer than half an hour between two tries. Lines of one moment tell nothing of when it would come again: what
+/// compacts says several at once, every two hours, and a configuration that is refused is refused once.
 fn is_behind(snap: &Snapshot, log: &ContainerLog, group: &Group, ago: i64) -> bool {
     let (Some(first), Some(last)) = (group.first, group.last) else { return false };
     let (Ok(count), lasted) = (i64::try_from(group.count), last.as_second() - first.as_second()) else { return false };
-    if count < 3 || ago <= FRESH || ago * (count - 1) < 10 * lasted {
+    if count < 3 || lasted < LASTS || ago <= FRESH || ago * (count - 1) < 10 * lasted {
         return false;
     }
     let newest = log.text.lines().rev().find_map(|line| written_at(line, snap.collected_at));
@@ -369,6 +375,7 @@ mod tests {
         assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T02:57:00Z"), Weight::Note);
         assert_eq!(weight(&[12, 13, 14, 15], "2026-11-21T01:15:30Z"), Weight::Weighs, "it has written nothing since");
         assert_eq!(weight(&[5, 25, 45], "2026-11-21T02:57:00Z"), Weight::Weighs, "it may come again");
+        assert_eq!(weight(&[15, 15, 15], "2026-11-21T02:57:00Z"), Weight::Weighs, "one moment, as of a reload");
     }
 
     #[test]

@@ -14,6 +14,16 @@ use crate::text::pattern::pattern;
 const NAMESPACES: &str = "namespaces/";
 const CLUSTER: &str = "cluster-scoped-resources/";
 
+/// Resources of the cluster that are asked for as a whole. Of all others only those objects are there that some operator names
+/// as its own: that is no list of what the cluster has.
+const WHOLE: &[(&str, &[&str])] = &[
+    ("core", &["nodes", "persistentvolumes"]),
+    ("apiregistration.k8s.io", &["apiservices"]),
+    ("certificates.k8s.io", &["certificatesigningrequests"]),
+    ("storage.k8s.io", &["storageclasses", "csidrivers", "csinodes", "volumeattachments", "volumeattributesclasses"]),
+    ("snapshot.storage.k8s.io", &["volumesnapshotclasses", "volumesnapshotcontents"]),
+];
+
 /// Objects by the API that serves them, their plural and their namespace.
 type Lists = BTreeMap<(String, String, Option<String>), Vec<Value>>;
 
@@ -61,7 +71,8 @@ impl Mapped<'_> {
                     self.gathered(document, group, resource, Some(namespace), lists);
                 }
             }
-            [namespace, group, resource, file] if stem(file).is_some() => {
+            // What a namespace has of Kubernetes' own kinds is in its lists: single ones are there because something names them.
+            [namespace, group, resource, file] if stem(file).is_some() && !is_built_in(group) => {
                 if let Some(document) = self.yaml(name) {
                     self.gathered(document, group, resource, Some(namespace), lists);
                 }
@@ -80,7 +91,8 @@ impl Mapped<'_> {
             },
             _ => return,
         };
-        if let Some(document) = self.yaml(name) {
+        let is_whole = WHOLE.iter().any(|(of, all)| *of == group && all.contains(&resource));
+        if let Some(document) = self.yaml(name).filter(|d| is_whole || is_list(d)) {
             self.gathered(document, group, resource, None, lists);
         }
     }
@@ -88,7 +100,7 @@ impl Mapped<'_> {
     /// A list as it is, or an object of one.
     fn gathered(&mut self, document: Value, group: &str, resource: &str, namespace: Option<&str>, lists: &mut Lists) {
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let is_list = text(&document, "kind").is_some_and(|kind| kind.ends_with("List"));
+        let is_list = is_list(&document);
         let items = document.get("items").and_then(Value::as_array);
         // A list of mixed kinds says no API but that of lists.
         let first = items.and_then(|items| text(items.first()?, "apiVersion"));
@@ -107,6 +119,8 @@ impl Mapped<'_> {
         match items {
             Some(items) if is_list => list.extend(items.iter().cloned()),
             None if is_list => {}
+            // It may stand in the list as well.
+            _ if list.iter().any(|there| name_of(there) == name_of(&document)) => {}
             _ => list.push(document),
         }
     }
@@ -119,7 +133,7 @@ impl Mapped<'_> {
         };
         let text = self.text(name).unwrap_or_default();
         // It asks for the time before each line, which no program writes.
-        let time = pattern!(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ");
+        let time = pattern!(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) ");
         let lines: Vec<&str> =
             text.lines().map(|line| time.find(line).map_or(line, |found| &line[found.end()..])).collect();
         if !lines.is_empty() {
@@ -131,6 +145,20 @@ impl Mapped<'_> {
         let of_yaml = || Manifest::of(yaml::document(&self.text(name)?).ok()??)?.as_object();
         self.json(name).or_else(of_yaml)
     }
+}
+
+fn is_list(document: &Value) -> bool {
+    document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
+}
+
+fn name_of(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/name")?.as_str()
+}
+
+/// A group of Kubernetes itself.
+fn is_built_in(group: &str) -> bool {
+    !group.contains('.')
+        || matches!(group, "networking.k8s.io" | "discovery.k8s.io" | "events.k8s.io" | "rbac.authorization.k8s.io")
 }
 
 /// The name of a file of YAML or JSON.

@@ -294,11 +294,13 @@ mod tests {
         assert_eq!((found.severity, found.variant), (Severity::Info, "add-file"));
         assert_eq!(found.params.values()["folder"], "k8s");
         assert_eq!(found.params.values()["namespace"], "obs");
+        let sources = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: r}\nspec: {sources: [{repoURL: x, chart: kube-prometheus-stack}, {repoURL: y, ref: values}]}\n";
         let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r}\nspec: {chart: {spec: {chart: kube-prometheus-stack}}}\n";
         for (files, why) in [
             (vec![("r.yaml", RULES)], "no Prometheus"),
             (vec![("p.yaml", SERVER)], "no alerting rule"),
             (vec![("p.yaml", SERVER), ("r.yaml", RULES), ("h.yaml", release)], "a chart"),
+            (vec![("p.yaml", SERVER), ("r.yaml", RULES), ("a.yaml", sources)], "a chart"),
         ] {
             let told = judged(&files);
             assert!(matches!(&told, Diagnosis::NotApplicable(said) if said.contains(why)), "{told:?}");

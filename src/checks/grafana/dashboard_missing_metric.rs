@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::checks::support::grafana::{in_dashboard, named_in, none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
-use crate::domain::grafana::old_labels::{self, Old};
+use crate::domain::grafana::old_labels::{self, Kept, Old};
 use crate::domain::grafana::panel::{self, Asked, Panel, asks_our_prometheus};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, journal};
 use crate::text::near::near_metric;
 
 check! {
@@ -23,7 +23,7 @@ check! {
         id: "dashboard-missing-metric", suite: Grafana, severity: Warning,
         title: "a dashboard asks for metrics that Prometheus does not have",
         requires: [ConfigMaps, Workloads, PrometheusMetricNames],
-        uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets, PrometheusConfig],
+        uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets, PrometheusConfig, Nodes],
         fix: Fix,
     }
 }
@@ -91,6 +91,13 @@ fn is_of_chart(dashboard: &Dashboard<'_>) -> bool {
     dashboard.file.is_some_and(|f| !managed_by(&f.config_map.metadata).is_empty())
 }
 
+/// Some node runs containers with Docker (cri-dockerd), or nobody knows that none does.
+fn may_run_docker(snap: &Snapshot) -> bool {
+    // Without the nodes, names of Docker's containers are taken as they are.
+    let nodes = journal::aside(|| snap.nodes.items().unwrap_or_default());
+    nodes.is_empty() || nodes.iter().any(|n| n.status.node_info.container_runtime_version.starts_with("docker://"))
+}
+
 /// It asks metrics that are there by labels that they had before.
 fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>) -> Option<Finding> {
     if is_of_chart(dashboard) {
@@ -101,16 +108,17 @@ fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboar
         panels.iter().map(|p| (text_of(p, "title"), panel::labels(p))).filter(|(_, asked)| !asked.is_empty()).collect();
     let is_there = |a: &&Asked| names.contains(&a.metric);
     // Without a label of before nobody needs to know what the configuration makes.
-    let any = |config: &str| {
-        asked.iter().flat_map(|(_, all)| all).filter(is_there).any(|a| old_labels::of(a, config).is_some())
-    };
-    let config = if any("") { snap.prometheus_config().ok()? } else { return None };
+    let none = Kept { config: "", docker: false };
+    if !asked.iter().flat_map(|(_, all)| all).filter(is_there).any(|a| old_labels::of(a, none).is_some()) {
+        return None;
+    }
+    let kept = Kept { config: snap.prometheus_config().ok()?, docker: may_run_docker(snap) };
     let mut old: BTreeSet<Old> = BTreeSet::new();
     let mut titles = Vec::new();
     let mut empty = 0;
     for (title, all) in &asked {
         let own: Vec<(&Asked, Old)> =
-            all.iter().filter(is_there).filter_map(|a| Some((a, old_labels::of(a, config)?))).collect();
+            all.iter().filter(is_there).filter_map(|a| Some((a, old_labels::of(a, kept)?))).collect();
         if own.is_empty() {
             continue;
         }

@@ -363,7 +363,11 @@ impl<'a> Case<'a> {
     /// Where the socket of the container runtime is mounted into its container.
     fn socket(&self) -> Option<&'a str> {
         let mut paths = self.container.volume_mounts.iter().map(|m| m.mount_path.as_str());
-        paths.find(|p| p.contains("containerd") || p.ends_with("dockershim.sock"))
+        paths.find(|p| {
+            p.contains("containerd")
+                || p.ends_with("dockershim.sock")
+                || matches!(p.trim_end_matches('/'), "/run" | "/var/run")
+        })
     }
 
     fn instance(&self) -> Way {

@@ -21,7 +21,7 @@ check! {
         id: "manifest-aws", suite: Manifests, severity: Error,
         title: "manifests name what AWS does not have for this cluster",
         requires: [Manifests],
-        uses: [IamRoles, EksCluster],
+        uses: [IamRoles, EksCluster, PodIdentityAssociations],
         fix: Fix,
     }
 }
@@ -60,7 +60,10 @@ impl Check for ManifestAws {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.manifests()?;
         let (roles, certificates) = (roles::of(snap), certificates::of(snap));
-        if (roles.is_empty() && certificates.is_empty()) || snap.platform == Platform::Other {
+        if snap.platform == Platform::Other {
+            return Ok(Diagnosis::NotApplicable("the cluster is not one of EKS".into()));
+        }
+        if roles.is_empty() && certificates.is_empty() {
             return Ok(Diagnosis::NotApplicable("the files name neither roles nor certificates of AWS".into()));
         }
         let (mut found, mut unseen) = (Vec::new(), None);
@@ -100,6 +103,13 @@ fn of_role(snap: &Snapshot, asked: &Asked<'_>) -> Result<Option<Finding>, Gap> {
             None => return Ok(None),
         },
     };
+    // Pod Identity comes before the annotation, which then only stands there.
+    if let Some(account) = asked.object {
+        let associations = snap.pod_identity_associations()?;
+        if associations.iter().any(|a| a.is_of(&account.namespace, &account.name)) {
+            return Ok(None);
+        }
+    }
     let problems = [Problem::new(asked.node.place, asked.path.as_str(), message)];
     let so = ": its pods get no credentials";
     let made = match (asked.object, &asked.values) {
@@ -113,6 +123,9 @@ fn of_role(snap: &Snapshot, asked: &Asked<'_>) -> Result<Option<Finding>, Gap> {
 
 /// What a role's trust policy lacks for a ServiceAccount whose name and namespace are known.
 fn distrust(snap: &Snapshot, asked: &Asked<'_>, role: &Role) -> Result<Option<(String, Way)>, Gap> {
+    if roles::are_renamed(snap) {
+        return Ok(None);
+    }
     let Some(account) = asked.object.filter(|o| !o.namespace.is_empty() && !o.name.is_empty()) else {
         return Ok(None);
     };
@@ -159,6 +172,7 @@ mod tests {
         let role =
             role.map(|trust_policy| Role { name: "loki".into(), arn: ARN.into(), trust_policy, ..Role::default() });
         *snap.iam_roles = Ok([(ARN.to_owned(), Ok(role))].into());
+        *snap.pod_identity_associations = Ok(Vec::new());
         snap
     }
 
@@ -189,6 +203,19 @@ mod tests {
         let values = format!("serviceAccount:\n  annotations:\n    eks.amazonaws.com/role-arn: {ARN}\n");
         assert_eq!(findings(&ManifestAws, &with(&values, None)).len(), 1);
         assert!(findings(&ManifestAws, &with(&values, Some(trusting("tempo")))).is_empty(), "its name is the chart's");
+    }
+
+    #[test]
+    fn what_is_called_otherwise_or_has_its_role_from_elsewhere_is_left_alone() {
+        let other = |text: &str| with(&format!("{}{text}", account("loki")), Some(trusting("tempo")));
+        assert_eq!(findings(&ManifestAws, &other("")).len(), 1);
+        let renamed =
+            "---\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: observability\n";
+        assert!(findings(&ManifestAws, &other(renamed)).is_empty());
+        let mut associated = other("");
+        let association = json!([{"namespace": "logs", "serviceAccount": "loki"}]);
+        *associated.pod_identity_associations = Ok(serde_json::from_value(association).expect("an association"));
+        assert!(findings(&ManifestAws, &associated).is_empty());
     }
 
     #[test]

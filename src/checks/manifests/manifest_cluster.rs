@@ -18,7 +18,8 @@ check! {
         title: "manifests need what the cluster does not have",
         requires: [Manifests],
         uses: [
-            Crds, ApiServices, StorageClasses, CsiDrivers, CsiNodes, LimitRanges, ResourceQuotas, Nodes, NodeMakers, Pods, Workloads,
+            Crds, ApiServices, StorageClasses, CsiDrivers, CsiNodes, LimitRanges, ResourceQuotas, Nodes, NodeMakers, Namespaces,
+            Pods, Workloads,
         ],
         fix: Fix,
     }

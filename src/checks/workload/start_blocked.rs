@@ -114,8 +114,12 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
     let probe = failed_probe(snap, pod);
     let lines = said.as_deref().map(last_lines).unwrap_or_default();
     let service = said.as_deref().and_then(|text| asked_in_vain(snap, pod, text));
+    let helper = init_helper::read(snap, pod, held.container, said.as_deref().unwrap_or_default());
+    let is_endless = matches!(helper, Some(Helper::Watcher { .. }));
     let progress = match (held.side_car, &said) {
         (true, _) => Progress::Fails,
+        // What it writes as things change brings it no nearer to an end.
+        _ if is_endless => Progress::Unknown,
         (false, Some(text)) => starting::progress(text, snap.collected_at),
         (false, None) => Progress::Unknown,
     };
@@ -132,8 +136,6 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
     let line = lines.iter().rev().find(|l| words(l) > 2 || (words(l) == 2 && fails(l)));
     let line = line.map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
     let line = line.or_else(|| telling(&lines)).map(|l| shorten(&l, 200));
-    let helper = init_helper::read(snap, pod, held.container, said.as_deref().unwrap_or_default());
-    let is_endless = matches!(helper, Some(Helper::Watcher { .. }));
     let why = match (&service, line) {
         _ if helper.is_some() => helper.as_ref().map(|h| format!(": {}", h.says())).unwrap_or_default(),
         (Some(service), _) => format!(

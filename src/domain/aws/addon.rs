@@ -161,11 +161,13 @@ pub(crate) fn has_its_pods(snap: &Snapshot, addon: &Addon) -> bool {
         && workloads.iter().all(|w| w.desired() == 0 || (has_all(w) && snap.pods_of_workload(w).all(is_well)))
 }
 
-/// The object that the API server finds invalid, as kubectl takes it: `DaemonSet.apps "ebs-csi-node" is invalid: …`.
+/// The object that the API server finds invalid, as kubectl takes it: `DaemonSet.apps "ebs-csi-node" is invalid: …`. It is to be
+/// shown, which a Secret is not.
 pub(crate) fn invalid(message: &str) -> Option<String> {
     let (before, name) = message.split_once("\" is invalid")?.0.rsplit_once('"')?;
     let kind = before.split_whitespace().last()?;
-    Some(format!("{}/{name}", kind.to_ascii_lowercase()))
+    let kind = kind.to_ascii_lowercase();
+    (kind != "secret").then(|| format!("{kind}/{name}"))
 }
 
 /// A field that the add-on and somebody else both claim.
@@ -215,6 +217,7 @@ mod tests {
                     Forbidden: may not specify more than 1 handler type";
         assert_eq!(invalid(said).as_deref(), Some("daemonset.apps/ebs-csi-node-windows"));
         assert_eq!(invalid("The add-on is unhealthy"), None);
+        assert_eq!(invalid("Secret \"agent-cert\" is invalid: type: Invalid value: field is immutable"), None);
     }
 
     #[test]

@@ -202,8 +202,8 @@ pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
     }
 }
 
-/// A ServiceAccount beside a pod that has a role, that is made for its program, and that no pod uses; and the role, where it
-/// was read.
+/// A ServiceAccount beside a pod that has a role, that is made for its program, and that neither a pod nor a workload uses; and
+/// the role, where it was read.
 pub(crate) fn left_aside<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a ServiceAccount, Option<&'a str>)> {
     let meta = &pod.metadata;
     let (namespace, own) = (&meta.namespace, pod.spec.account());
@@ -212,7 +212,9 @@ pub(crate) fn left_aside<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Servi
     }
     let used = |name: &str| {
         let mut all = snap.pods.items().unwrap_or_default().iter();
+        let mut others = snap.workloads.items().unwrap_or_default().iter();
         all.any(|p| p.metadata.namespace == *namespace && p.spec.account() == name)
+            || others.any(|w| w.metadata.namespace == *namespace && w.spec.template.spec.account() == name)
     };
     let same = |other: &ServiceAccount, label: &str| {
         meta.label(label).is_some() && meta.label(label) == other.metadata.label(label)

@@ -47,9 +47,13 @@ pub(crate) fn lacks_driver(snap: &Snapshot, node: &str, driver: &str) -> Option<
 /// A provisioner is a CSI driver: by the way that they are named, or as some node has it. Others (local-path, those of NFS
 /// directories) have nothing on the nodes, and no CSINode lists them.
 pub(crate) fn is_driver(snap: &Snapshot, provisioner: &str) -> bool {
+    provisioner.split(['.', '/', '-']).any(|word| word == "csi") || is_registered(snap, provisioner)
+}
+
+/// A driver that runs on some node. Not each of them has a CSIDriver of its own.
+pub(crate) fn is_registered(snap: &Snapshot, driver: &str) -> bool {
     let nodes = snap.csi_nodes.items().unwrap_or_default();
-    let listed = || nodes.iter().flat_map(|n| &n.spec.drivers).any(|d| d.name == provisioner);
-    provisioner.split(['.', '/', '-']).any(|word| word == "csi") || listed()
+    nodes.iter().flat_map(|n| &n.spec.drivers).any(|d| d.name == driver)
 }
 
 /// The node that an error of the provisioner names: `no topology key found on CSINode ip-10-0-1-1…`.

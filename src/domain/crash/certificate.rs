@@ -12,6 +12,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return None;
     }
     let text = line.text();
+    // What a program makes for itself at its start is no complaint.
+    if pattern!(r"(?i)\b(?:generat|creat)\w+ (?:an? |its )?self[- ]signed").is_match(&text) {
+        return None;
+    }
     let fault = TlsFault::read(&text)?;
     let names = tls_error::names(&text);
     let wanted = || pattern!(r"cannot validate certificate for ([\w.:-]*\w)").captures(&text).map(|c| c[1].to_owned());
@@ -61,6 +65,7 @@ mod tests {
             // Nobody is named.
             ("x509: certificate signed by unknown authority", None),
             ("level=warn msg=\"Get \\\"https://a.b/\\\": x509: certificate signed by unknown authority\"", None),
+            ("Generating self-signed certificate for https://0.0.0.0:8443", None),
             ("http: TLS handshake error from 10.0.1.7:40122: remote error: tls: bad certificate", None),
         ] {
             let found = read(&Line::parse(line)).map(|c| c.reason);

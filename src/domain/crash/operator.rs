@@ -1,6 +1,6 @@
 //! The Prometheus operator, kube-state-metrics and other programs that live on the Kubernetes API.
 
-use crate::domain::crash::{Class, Crash, Detail, common};
+use crate::domain::crash::{Class, Crash, Detail, certificate as peer, common};
 use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
 use crate::text::pattern::pattern;
@@ -22,7 +22,7 @@ pub(crate) fn without_server(text: &str) -> Option<Crash> {
 const HASHRING: &str = "Thanos' receiver counts the `endpoints` of the file that `--receive.hashrings-file` names. \
     A list that is written by hand has to name each receiver. Where thanos-receive-controller writes it, it names \
     only pods that are ready, and none becomes ready before the file is complete: start with one copy \
-    (`--receive.replication-factor=1`) or a list of one's own, or let the receivers that route be others than \
+    (`--receive.replication-factor=1`) or a list of your own, or let the receivers that route be others than \
     those that ingest.";
 
 /// Reads a line of a program that is none of Prometheus, Alertmanager and Grafana.
@@ -142,7 +142,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return Some(Crash { what: kind, ..Crash::new(Class::CrdMissing, &text) });
     }
     let certificate = has(&["x509", "certificate", "tls:", "tls config", "tls-cert", "/cert", ".crt", ".pem"]);
+    // Another one whose certificate it does not trust is told by its name.
+    let is_its_own = has(&["calling webhook", "call webhook"]) || peer::read(line).is_none();
     if certificate
+        && is_its_own
         && has(&[
             "no such file",
             "failed to load",

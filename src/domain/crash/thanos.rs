@@ -12,8 +12,9 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
     // The file itself stands before the error, as one field of the line.
     let said = config.rsplit_once(r"\n: ").map_or(config, |(_, said)| said);
     let said = shorten(said.trim_end_matches(['"', '\n']).trim(), 160);
-    let reason =
-        format!("it does not understand the configuration of its Prometheus, which is newer than it is: {said}");
+    let reason = format!(
+        "it does not understand the configuration of its Prometheus, most likely a newer one than it knows: {said}"
+    );
     let crash = Crash::new(Class::Outgrown, reason);
     Some(Crash { said: redact(&shorten(line, 600)), ..crash })
 }

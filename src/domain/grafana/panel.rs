@@ -83,19 +83,22 @@ fn parsed(expr: &str) -> Option<Expr> {
 
 /// What a panel asks metrics by, and how it sets them apart: its label, and the metric.
 pub(crate) fn labels(panel: &Value) -> Vec<Asked> {
-    let mut found = Labels(Vec::new());
+    let mut all = Vec::new();
     let targets = panel.get("targets").and_then(Value::as_array).into_iter().flatten();
     for expr in targets.filter_map(|t| t.get("expr").and_then(Value::as_str)) {
-        let before = found.0.len();
         let Some(parsed) = parsed(expr) else { continue };
+        let mut found = Labels::default();
         let _ = walk_expr(&mut found, &parsed);
-        // What groups names no metric of its own.
-        let metric = found.0[before..].iter().find(|a| !a.metric.is_empty()).map(|a| a.metric.clone());
-        for asked in found.0[before..].iter_mut().filter(|a| a.metric.is_empty()) {
-            asked.metric = metric.clone().unwrap_or_default();
+        let Labels { mut asked, made } = found;
+        // What groups names no metric of its own. A label that the expression makes is there, wherever it comes from.
+        asked.retain(|a| !a.metric.is_empty() || !made.contains(&a.label));
+        let metric = asked.iter().find(|a| !a.metric.is_empty()).map(|a| a.metric.clone());
+        for group in asked.iter_mut().filter(|a| a.metric.is_empty()) {
+            group.metric = metric.clone().unwrap_or_default();
         }
+        all.extend(asked);
     }
-    found.0
+    all
 }
 
 /// One label that an expression names.
@@ -110,7 +113,12 @@ pub(crate) struct Asked {
 }
 
 /// Collects labels.
-struct Labels(Vec<Asked>);
+#[derive(Default)]
+struct Labels {
+    asked: Vec<Asked>,
+    /// Those that the expression makes, or takes from other metrics.
+    made: BTreeSet<String>,
+}
 
 impl Labels {
     fn add(&mut self, selector: &VectorSelector) {
@@ -125,7 +133,7 @@ impl Labels {
                     MatchOp::Re(re) => !re.is_match(""),
                     MatchOp::NotRe(re) => re.is_match(""),
                 };
-            self.0.push(Asked {
+            self.asked.push(Asked {
                 metric: metric.clone(),
                 label: matcher.name.clone(),
                 value: matcher.value.clone(),
@@ -150,7 +158,16 @@ impl ExprVisitor for Labels {
                     value: String::new(),
                     is_needed: false,
                 };
-                self.0.extend(by.labels.iter().map(group));
+                self.asked.extend(by.labels.iter().map(group));
+            }
+            Expr::Call(call) if matches!(call.func.name, "label_replace" | "label_join") => {
+                if let Some(Expr::StringLiteral(label)) = call.args.args.get(1).map(|a| &**a) {
+                    self.made.insert(label.val.clone());
+                }
+            }
+            Expr::Binary(binary) => {
+                let taken = binary.modifier.as_ref().and_then(|m| m.card.labels());
+                self.made.extend(taken.into_iter().flat_map(|l| l.labels.iter().cloned()));
             }
             _ => {}
         }

@@ -124,7 +124,11 @@ fn velero(snap: &Snapshot, pod: &Pod, container: &Container, text: &str) -> Opti
 
 /// An init container of the side-car's image that is not one which runs beside the others.
 fn watcher(container: &Container) -> Option<Helper> {
-    let ends = container.restart_policy.is_some() || !base_of(&container.image).contains("k8s-sidecar");
+    // A command of its own, or an environment that is not seen here, may make it end.
+    let ends = container.restart_policy.is_some()
+        || !base_of(&container.image).contains("k8s-sidecar")
+        || !container.command.is_empty()
+        || !container.env_from.is_empty();
     let said = container.env.iter().find(|e| e.name == "METHOD");
     // What comes from elsewhere is not known.
     let method = said.map_or(Some(""), |e| e.value.as_deref())?;

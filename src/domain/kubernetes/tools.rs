@@ -51,14 +51,14 @@ const BARE: &[&str] = &[
     "redis_exporter",
 ];
 
-/// Nothing is in them since a version.
+/// Nothing is in them since a version. Loki since 3.2 and Tempo since 2.8 were built on distroless with BusyBox in it before.
 const BARE_SINCE: &[(&str, Version)] = &[
-    ("loki", (3, 2, 0)),
-    ("loki-canary", (3, 2, 0)),
+    ("loki", (3, 5, 8)),
+    ("loki-canary", (3, 5, 8)),
     ("mimir", (2, 13, 0)),
     ("mimir-distroless", (0, 0, 0)),
-    ("tempo", (2, 8, 0)),
-    ("tempo-query", (2, 8, 0)),
+    ("tempo", (2, 9, 3)),
+    ("tempo-query", (2, 9, 3)),
 ];
 
 /// Built on Debian, Ubuntu or Amazon Linux.
@@ -141,7 +141,8 @@ mod tests {
             "quay.io/prometheus/prometheus:v3.10.0-distroless",
             "quay.io/prometheus-operator/prometheus-operator:v0.86.1",
             "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.17.0",
-            "docker.io/grafana/loki:3.5.7",
+            "docker.io/grafana/loki:3.5.8",
+            "grafana/tempo:2.10.0",
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror/loki@sha256:00",
             "grafana/mimir:2.17.1",
             "grafana/grafana:13.3.0-distroless-slim",
@@ -157,7 +158,9 @@ mod tests {
             "grafana/grafana:12.3.0",
             "grafana/loki:2.9.10",
             "grafana/loki:3.1.1",
+            "grafana/loki:3.5.7",
             "grafana/tempo:2.7.2",
+            "grafana/tempo:2.9.2",
             "grafana/mimir-alpine:2.17.1",
             "quay.io/thanos/thanos:v0.39.2",
             "cgr.dev/chainguard/prometheus:latest-dev",

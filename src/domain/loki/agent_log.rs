@@ -8,6 +8,7 @@ use crate::domain::loki::agent::Agent;
 use crate::domain::loki::reason::{self, Reason};
 use crate::domain::text::log_line::{Level, Line, written_at};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::pattern::pattern;
 
@@ -100,6 +101,10 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     // A configuration that was taken later is none that is refused.
     if log.text.rfind("config reloaded") > log.text.rfind(REFUSED_AGAIN) {
         by_reason.remove(&Reason::Reload);
+    }
+    // What has found its files since is ready.
+    if snap.pod_of_log(log).is_some_and(Pod::is_ready) {
+        by_reason.remove(&Reason::NoFiles);
     }
     // What another line explains, or what a later try mended, is not worth a word of its own.
     let mended = log.text.matches("succeeded at retry").count();

@@ -68,14 +68,25 @@ pub(crate) fn are_of_a_chart(snap: &Snapshot) -> bool {
         || charts_installed(snap).any(|chart| chart.contains("kube-prometheus") || chart.contains("prometheus-rules"))
 }
 
-/// Charts that releases and applications of the files install, also those without values.
+/// Charts that releases, applications and kustomizations of the files install, also those without values.
 fn charts_installed(snap: &Snapshot) -> impl Iterator<Item = &str> {
+    const LISTS: [&[&str]; 3] = [&["spec", "sources"], &["spec", "template", "spec", "sources"], &["helmCharts"]];
+    const PATHS: [&[&str]; 5] = [
+        &["spec", "chart", "spec", "chart"],
+        &["spec", "chartRef", "name"],
+        &["spec", "source", "chart"],
+        &["spec", "template", "spec", "source", "chart"],
+        &["spec", "chart"],
+    ];
     let files = snap.manifests.items().unwrap_or_default().iter();
-    let objects = files.flat_map(|file| &file.objects);
-    let paths: [&[&str]; 3] = [&["spec", "chart", "spec", "chart"], &["spec", "source", "chart"], &["spec", "chart"]];
-    objects
-        .filter(|o| matches!(o.kind.as_str(), "HelmRelease" | "Application" | "HelmChart"))
-        .filter_map(move |o| paths.iter().find_map(|path| o.node.at(path).and_then(Node::as_str)))
+    let objects = files.flat_map(|file| &file.objects).filter(|o| {
+        matches!(o.kind.as_str(), "HelmRelease" | "Application" | "ApplicationSet" | "HelmChart" | "Kustomization")
+    });
+    objects.flat_map(|o| {
+        let named = PATHS.iter().filter_map(|path| o.node.at(path).and_then(Node::as_str));
+        let items = LISTS.iter().flat_map(|path| o.node.at(path).and_then(Node::items).unwrap_or_default());
+        named.chain(items.filter_map(|item| item.get("chart").or(item.get("name"))?.as_str()))
+    })
 }
 
 /// The rules of the files, as a server tells them.

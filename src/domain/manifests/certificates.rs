@@ -1,6 +1,7 @@
 //! Certificates of AWS that Ingresses and Services of the files name.
 
 use super::given::objects;
+use super::overlaid::Overlaid;
 use crate::lint::kubernetes::balancer::Annotations;
 use crate::lint::yaml::Node;
 use crate::snapshot::Snapshot;
@@ -23,8 +24,9 @@ pub(crate) struct Named<'a> {
 /// Of a Service that makes a load balancer.
 const OF_SERVICE: &str = "service.beta.kubernetes.io/aws-load-balancer-ssl-cert";
 
-/// All of the files.
+/// All of the files, but for what an overlay puts something else in place of.
 pub(crate) fn of(snap: &Snapshot) -> Vec<Named<'_>> {
+    let overlaid = Overlaid::of(snap);
     let mut found = Vec::new();
     for (file, object) in objects(snap) {
         let (node, text, path) = match (object.group(), object.kind.as_str()) {
@@ -46,7 +48,7 @@ pub(crate) fn of(snap: &Snapshot) -> Vec<Named<'_>> {
             _ => continue,
         };
         let all: Vec<(&str, &str)> = text.split(',').filter_map(|arn| place(arn.trim())).collect();
-        if !all.is_empty() {
+        if !all.is_empty() && !overlaid.covers(object, &path) {
             found.push(Named { file, object, node, path, all });
         }
     }

@@ -1,6 +1,7 @@
 //! IAM roles that the files give to ServiceAccounts.
 
 use super::given::objects;
+use super::overlaid::Overlaid;
 use super::values::{self, Values};
 use crate::lint::yaml::{Node, Value, join};
 use crate::snapshot::Snapshot;
@@ -23,25 +24,46 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: String,
 }
 
-/// All of the files.
+/// All of the files, but for what an overlay puts something else in place of.
 pub(crate) fn of(snap: &Snapshot) -> Vec<Asked<'_>> {
+    let overlaid = Overlaid::of(snap);
     let mut found = Vec::new();
     for (file, object) in objects(snap).filter(|(_, o)| o.kind == "ServiceAccount" && o.group().is_empty()) {
         let annotations = object.node.at(&["metadata", "annotations"]);
         let Some(node) = annotations.and_then(|a| a.get(ROLE_ANNOTATION)) else { continue };
         let path = format!("metadata.annotations.{ROLE_ANNOTATION}");
+        if overlaid.covers(object, &path) {
+            continue;
+        }
         found.extend(arn(node).map(|arn| Asked { file, object: Some(object), values: None, arn, node, path }));
     }
     for file in snap.manifests.items().unwrap_or_default() {
         for values in values::all(file) {
             let mut nodes = Vec::new();
             walk(values.node, values.path, &mut nodes);
+            nodes.retain(|(_, path)| !values.object.is_some_and(|object| overlaid.covers(object, path)));
             found.extend(nodes.into_iter().filter_map(|(node, path)| {
                 Some(Asked { file, object: None, values: Some(values), arn: arn(node)?, node, path })
             }));
         }
     }
     found
+}
+
+/// A kustomization of the files gives its objects another name or namespace than they are written with.
+pub(crate) fn are_renamed(snap: &Snapshot) -> bool {
+    const BY: [&[&str]; 7] = [
+        &["namespace"],
+        &["namePrefix"],
+        &["nameSuffix"],
+        &["transformers"],
+        &["spec", "targetNamespace"],
+        &["spec", "namePrefix"],
+        &["spec", "nameSuffix"],
+    ];
+    objects(snap)
+        .filter(|(_, object)| object.kind == "Kustomization")
+        .any(|(_, object)| BY.iter().any(|path| object.node.at(path).is_some_and(|n| !n.is_null())))
 }
 
 /// A role that nothing fills in later.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::text::lasting::SEVERAL;
+use crate::domain::text::lasting::{NOW, SEVERAL};
 use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
@@ -153,6 +153,9 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         raw.clone_into(&mut said.line);
     }
     found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
+    // What is looked at each minute is said each minute: until the runtime and the metadata answered, and no longer.
+    let is_over = |f: &Failing<'_>| f.last.is_some_and(|at| snap.seconds_since(at) > NOW);
+    found.retain(|_, f| !matches!(f.trouble, Trouble::Runtime | Trouble::Instance) || !is_over(f));
     // A backend that takes nothing fills the queue, and a full queue the memory.
     let is_victim = |f: &Failing<'_>| matches!(f.trouble, Trouble::Memory | Trouble::Queue);
     let of_input = [Trouble::Scrape, Trouble::Allocator, Trouble::Runtime, Trouble::Instance];
@@ -327,6 +330,8 @@ mod tests {
         assert_eq!(of(pods), [(Trouble::Runtime, INSIGHTS.to_owned())]);
         assert_eq!(of("Failed to detect cluster name. Drop all metrics"), [(Trouble::Instance, INSIGHTS.to_owned())]);
         assert!(of("pod metric collected").is_empty());
+        let over: String = (42..46).map(|m| line(m, pods)).collect();
+        assert!(read(&over).is_empty(), "it sees them by now");
     }
 
     #[test]

@@ -84,7 +84,9 @@ fn is_of_an_api(path: &str) -> bool {
 fn is_known_by_all(host: &str) -> bool {
     let is_issuer = ["oidc.eks.", "oidc-eks."].iter().any(|prefix| host.starts_with(prefix));
     let is_of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|suffix| host.ends_with(suffix));
-    (is_issuer && is_of_aws) || host.starts_with("docs.") || ["aws.amazon.com", "kubernetes.io"].contains(&host)
+    (is_issuer && is_of_aws)
+        || (host.starts_with("docs.") && host != "docs.google.com")
+        || ["aws.amazon.com", "kubernetes.io"].contains(&host)
 }
 
 #[cfg(test)]

@@ -39,6 +39,12 @@ const CLIENT: &[&str] = &[
     "sslv3 alert bad certificate",
     "Received fatal alert: bad_certificate",
     "Received fatal alert: certificate_required",
+    // An alert comes from the other side: it is the server that does not know who signed the client's.
+    "alert unknown ca",
+    "ALERT_UNKNOWN_CA",
+    "Received fatal alert: unknown_ca",
+    "fatal alert: UnknownCA",
+    "Received fatal alert: certificate_unknown",
 ];
 const EXPIRED: &[&str] = &[
     "certificate has expired",
@@ -54,16 +60,16 @@ const AUTHORITY: &[&str] = &[
     "unable to get local issuer certificate",
     "unable to get issuer certificate",
     "unable to verify the first certificate",
-    "self-signed certificate",
-    "self signed certificate",
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     "UNABLE_TO_GET_ISSUER_CERT",
     "SELF_SIGNED_CERT",
     "PKIX path building failed",
     "unable to find valid certification path",
     "UnknownIssuer",
-    "unknown ca",
 ];
+/// Said by what makes such certificates, too.
+const OWN: &[&str] = &["self-signed certificate", "self signed certificate"];
+const FAILS: &[&str] = &["rror", "verif", "problem", "fail"];
 const NAME: &[&str] = &[
     "certificate is valid for",
     "not valid for any names",
@@ -102,7 +108,8 @@ impl TlsFault {
             (Self::OtherName, NAME),
             (Self::Other, ANY),
         ];
-        let found = told.into_iter().find(|(_, words)| has(words))?.0;
+        let is_own = |fault: Self| fault == Self::UnknownAuthority && has(OWN) && has(FAILS);
+        let found = told.into_iter().find(|(fault, words)| has(words) || is_own(*fault))?.0;
         // Go says `has expired or is not yet valid`, and then which: `current time … is before …`.
         let early =
             found == Self::Expired && text.contains("not yet valid: current time") && text.contains(" is before ");
@@ -170,9 +177,12 @@ mod tests {
             ),
             ("Error: self-signed certificate in certificate chain", Some(UnknownAuthority)),
             ("curl: (60) SSL certificate problem: certificate has expired", Some(Expired)),
+            ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)", Some(ClientCertificate)),
             ("invalid peer certificate: UnknownIssuer", Some(UnknownAuthority)),
             ("dial tcp 10.0.0.1:443: i/o timeout", None),
             ("starting with tls enabled", None),
+            ("Using a self-signed certificate for https://0.0.0.0:8443", None),
+            ("error:14094418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca", Some(ClientCertificate)),
         ] {
             assert_eq!(TlsFault::read(text), fault, "{text}");
         }

@@ -157,7 +157,7 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         // What failed before a node was lost is of now as long as the pod waits.
         let Some(pod) = snap.pods.find(&object.namespace, &object.name).ok().flatten() else { continue };
         let waits = pod.status.phase == "Pending" || !pod.is_ready();
-        let Some(service) = failing_service(&event.message).filter(|_| object.kind == "Pod" && (!old || waits)) else {
+        let Some(service) = failing_service(&event.message).filter(|_| !old || waits) else {
             continue;
         };
         let breaks = vec![ResourceRef::pod(&object.namespace, &object.name), snap.owner_ref(pod)];

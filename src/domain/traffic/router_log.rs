@@ -161,7 +161,7 @@ pub(crate) struct Unheaded<'a> {
 }
 
 /// Pods of it that are asked without that header. A connection that says nothing is the load balancer's health check, and pods
-/// of the cluster that ask past the load balancer say nothing of it.
+/// of the cluster that ask past the load balancer say nothing of it. Where requests are served meanwhile, the header is sent.
 pub(crate) fn unheaded(snap: &Snapshot) -> Vec<Unheaded<'_>> {
     if !serves_stack(snap) {
         return Vec::new();
@@ -174,13 +174,17 @@ pub(crate) fn unheaded(snap: &Snapshot) -> Vec<Unheaded<'_>> {
         let mut found: Option<Unheaded<'_>> = None;
         let lines: Vec<&str> = log.text.lines().collect();
         let begun = lines.iter().copied().enumerate().filter(|(_, line)| begins_otherwise(line));
-        for (_, line) in begun.filter(|(at, _)| !is_inside(snap, &lines[*at..])) {
+        let mut first = None;
+        for (at, line) in begun.filter(|(at, _)| !is_inside(snap, &lines[*at..])) {
             let Some(age) = log_line::age(line, snap.collected_at).filter(|age| *age <= RECENT) else { continue };
             let found = found.get_or_insert_with(|| Unheaded { said: Lasting::before(age), line, log });
             found.said.add(age);
             found.line = line;
+            first.get_or_insert(at);
         }
-        all.extend(found.filter(|f| f.said.lasted() && f.said.is_within(STILL)));
+        let is_served = |at: usize| lines[at..].iter().any(|line| is_access(line));
+        let lasts = |f: &Unheaded<'_>| f.said.lasted() && f.said.is_within(STILL);
+        all.extend(found.filter(|f| lasts(f) && !first.is_some_and(is_served)));
     }
     all
 }
@@ -189,6 +193,11 @@ pub(crate) fn unheaded(snap: &Snapshot) -> Vec<Unheaded<'_>> {
 fn begins_otherwise(line: &str) -> bool {
     let shown = line.split_once(r#"broken header: ""#).filter(|(before, _)| before.contains("[error]"));
     shown.is_some_and(|(_, header)| !header.starts_with('"'))
+}
+
+/// A request that was answered, as it stands in the access log: `10.0.1.9 - - [21/Nov/2026:01:50:00 +0000] "GET / HTTP/1.1" 200 …`.
+fn is_access(line: &str) -> bool {
+    pattern!(r#"^\S+ - \S+ \[[^\]]+\] "[A-Z]+ \S+ HTTP/[\d.]+" \d{3} "#).is_match(line)
 }
 
 /// Lines of a header that are shown at most.

@@ -211,7 +211,7 @@ impl<'a> View<'a> {
         if logs.len() > LOGS {
             let causes: BTreeSet<&str> = logs.iter().map(|g| g.cause.as_str()).collect();
             let causes = causes.into_iter().collect::<Vec<_>>().join(", ");
-            what.insert(format!("{} logs of containers ({causes})", logs.len()));
+            what.insert(format!("{} container logs ({causes})", logs.len()));
         } else {
             what.extend(logs.iter().map(each));
         }

@@ -51,6 +51,8 @@ pub struct NodeInfo {
     pub architecture: String,
     /// `6.1.158-178.288.amzn2023.x86_64`
     pub kernel_version: String,
+    /// `containerd://2.1.4`
+    pub container_runtime_version: String,
 }
 
 impl Node {

@@ -199,6 +199,7 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "POD_SECURITY_GROUP_ENFORCING_MODE"
                 | "DISABLE_TCP_EARLY_DEMUX"
                 | "FOLDER"
+                | "METHOD"
                 | "NAMESPACE"
                 | "RESOURCE"
                 | "REQ_URL"

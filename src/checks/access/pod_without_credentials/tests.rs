@@ -200,10 +200,10 @@ fn a_role_that_is_given_to_an_account_as_which_nothing_runs() {
     };
     let found = one(&with("agent"));
     let told =
-        "role arn:aws:iam::111122223333:role/metrics is given to ServiceAccount monitoring/agent, as which no pod runs";
+        "role arn:aws:iam::111122223333:role/metrics is given to ServiceAccount monitoring/agent, which no pod uses";
     assert!(found.message.contains(told), "{}", found.message);
     let patch = r#"{"spec":{"template":{"spec":{"serviceAccountName":"agent"}}}}"#;
     assert!(steps(&found).contains(patch), "{}", steps(&found));
     let found = one(&with("loki"));
-    assert!(!found.message.contains("as which no pod runs"), "it is another program's: {}", found.message);
+    assert!(!found.message.contains("which no pod uses"), "it is another program's: {}", found.message);
 }

@@ -137,7 +137,7 @@ impl<'a> Case<'a> {
                 kept: Kept::of(&target),
             },
             format!(
-                "gets no AWS credentials: it runs as {}, which has no role, and {role} is given to ServiceAccount {namespace}/{holder}, as which no pod runs",
+                "gets no AWS credentials: it runs as {}, which has no role, and {role} is given to ServiceAccount {namespace}/{holder}, which no pod uses",
                 self.who()
             ),
         )

@@ -72,7 +72,8 @@ pub(super) fn bare_proxy(snap: &Snapshot, instance: Instance<'_>) -> Option<(Str
             snap.services.items().unwrap_or_default().iter().filter(is_its).map(|s| s.metadata.name.as_str()).collect();
         let leads = |line: &str| {
             let to = line.trim().strip_prefix("proxy_pass").map(str::trim);
-            to.is_some_and(|to| services.iter().any(|s| to.contains(&format!("//{s}"))))
+            let host = to.and_then(|to| to.split_once("//")?.1.split(['.', ':', '/', ';']).next());
+            host.is_some_and(|host| services.contains(&host))
         };
         let sets_host = |text: &str| pattern!(r"(?m)^\s*proxy_set_header\s+Host\b").is_match(text);
         let maps = snap.config_maps.items().unwrap_or_default().iter();

@@ -42,7 +42,7 @@ const DISTINCT: &[&str] =
 
 /// Bytes of an answer that Fluent Bit's outputs for search engines read, and those of all others.
 const OF_SEARCH: u64 = 512_000;
-const OF_OUTPUT: u64 = 4_192;
+const OF_OUTPUT: u64 = 4_096;
 
 impl Check for LogAgent {
     fn meta(&self) -> &'static CheckMeta {
@@ -187,8 +187,13 @@ impl<'a> Case<'a> {
         self.depends_on(made).fix(Fix::of(self))
     }
 
-    /// Its container has the folder of the node's pod logs; so it is where nobody knows.
+    /// Its container has the folder of the node's pod logs; so it is where nobody knows, and beside a program it reads that
+    /// one's own files.
     fn sees_logs(&self) -> bool {
+        let is_of_node = |p: &Pod| self.snap.owner_ref(p).kind_label() == "DaemonSet";
+        if !self.pod.is_some_and(is_of_node) {
+            return true;
+        }
         let container = self.pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == self.last.container));
         container.is_none_or(|c| {
             c.volume_mounts.iter().any(|m| Path::new("/var/log/pods").starts_with(m.mount_path.trim_end_matches('/')))

@@ -50,12 +50,13 @@ impl Check for Loki {
         for failing in store_log::failing(snap)? {
             groups.entry((failing.namespace.clone(), failing.trouble)).or_default().push(failing);
         }
-        // A store that refuses its compactor, or a disk that is full, leaves the list of blocks as it was.
-        let deeper = |(namespace, trouble): &(String, Trouble)| {
-            let below = matches!(trouble, Trouble::Store(_) | Trouble::Key | Trouble::DiskFull | Trouble::DiskReadOnly);
-            below.then(|| namespace.clone())
+        // A store that refuses Mimir's compactor, or a disk of it that is full, leaves the list of blocks as it was.
+        let is_deeper = |((_, trouble), group): &(&(String, Trouble), &Vec<Failing>)| {
+            matches!(trouble, Trouble::Store(_) | Trouble::Key | Trouble::DiskFull | Trouble::DiskReadOnly)
+                && group.iter().any(|f| f.store == Store::Mimir)
         };
-        let deeper: BTreeSet<String> = groups.keys().filter_map(deeper).collect();
+        let deeper: BTreeSet<String> =
+            groups.iter().filter(is_deeper).map(|((namespace, _), _)| namespace.clone()).collect();
         groups.retain(|(namespace, trouble), group| {
             let refuses = group.iter().any(|f| !f.text.contains(store_log::CLEANS));
             *trouble != Trouble::BlockList || refuses && !deeper.contains(namespace)

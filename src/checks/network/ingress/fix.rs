@@ -123,6 +123,8 @@ pub(super) enum Fix {
         of: Common,
         /// The Service whose load balancer sends to nginx; empty where it is none.
         service: String,
+        /// It is an NLB of the cloud provider, which does not heed the annotation.
+        unable: bool,
         config_map: String,
         /// Who keeps the Service and the ConfigMap.
         managed: String,

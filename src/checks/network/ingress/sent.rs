@@ -5,11 +5,12 @@ use super::IngressBroken;
 use super::fix::Fix;
 use super::object::{Object, object_evidence};
 use crate::domain::kubernetes::arguments::flag;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::kubernetes::{endpoints, service_port};
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{BackendService, Ingress, Pod, Probe, Service};
+use crate::snapshot::kubernetes::{BackendService, Ingress, Node, Pod, Probe, Service};
 
 /// The annotation that says in which protocol pods are asked.
 const PROTOCOL: &str = "backend-protocol";
@@ -71,8 +72,11 @@ fn mismatch<'a>(snap: &'a Snapshot, one: &'a Ingress, backend: &BackendService) 
     Some(Mismatch { one, service, pod, port, speaks, on_service: own.is_some() })
 }
 
-/// The protocol in which a ready pod answers at a port: that in which the kubelet asks there.
+/// The protocol in which a ready pod answers at a port: that in which the kubelet asks there. Argo CD's server takes both at one.
 fn speaks(pod: &Pod, port: u16) -> Option<&'static str> {
+    if pod.spec.containers.iter().any(|c| base_of(&c.image).contains("argocd")) {
+        return None;
+    }
     let asks_there = |probe: &Option<Probe>, container| {
         let http = probe.as_ref()?.http_get.as_ref()?;
         let asked = endpoints::probe_port(container, &http.port).and_then(|p| u16::try_from(p).ok())?;
@@ -86,19 +90,19 @@ fn speaks(pod: &Pod, port: u16) -> Option<&'static str> {
     }
 }
 
-/// The load balancer gets the answers that it wants from this pod, in the protocol in which it passes requests on.
+/// The load balancer gets the answers that it wants from this pod, or by its node, in the protocol in which it passes requests on.
 fn is_well(snap: &Snapshot, object: Object<'_>, pod: &Pod) -> bool {
     let own: Vec<&str> = object.status().ingress.iter().filter_map(|a| a.hostname.as_deref()).collect();
     let balancers = snap.load_balancers.iter().flatten().filter(|b| own.contains(&b.dns_name.as_str()));
     let arns: Vec<&str> = balancers.map(|b| b.load_balancer_arn.as_str()).collect();
+    let node = snap.node_of(pod).and_then(Node::instance_id);
+    let leads_here = |id: &str| Some(id) == pod.status.pod_ip.as_deref() || Some(id) == node;
     snap.target_groups.iter().flatten().any(|group| {
         let is_of = group.load_balancer_arns.iter().any(|a| arns.contains(&a.as_str()));
         let is_same = !group.protocol.is_empty() && group.protocol == group.health_check_protocol;
         is_of
             && is_same
-            && group.health.iter().flatten().any(|h| {
-                Some(h.target.id.as_str()) == pod.status.pod_ip.as_deref() && h.target_health.state == "healthy"
-            })
+            && group.health.iter().flatten().any(|h| leads_here(&h.target.id) && h.target_health.state == "healthy")
     })
 }
 
@@ -132,7 +136,7 @@ impl Mismatch<'_> {
             pod: pod.metadata.name.clone(),
         };
         Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
-            .key(object.key(&format!("target {}", service.metadata.name)))
+            .key(object.key(&format!("protocol {}", service.metadata.name)))
             .fix(fix)
             .evidence(object_evidence(holder, "annotations", format!("pods are asked in {sends}")))
             .evidence(

@@ -73,8 +73,9 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     let fault =
         TargetFault::of(state.reason.as_deref().unwrap_or_default(), state.description.as_deref().unwrap_or_default())?;
     let (service, pod) = service_of(snap, object, first)?;
-    // What it speaks and the pod does not is told as such.
+    // What it speaks and the pod does not is told as such; where it gets no answer at all, that comes first.
     if let Object::Ingress(one) = object
+        && !matches!(fault, TargetFault::Timeout)
         && sent::mismatches(snap, one).iter().any(|m| m.service.metadata.name == service.metadata.name)
     {
         return None;

@@ -286,5 +286,15 @@ fn a_header_of_the_proxy_protocol_that_nobody_sends() {
     assert!(told.contains("kubectl patch configmap nginx -n ingress-nginx"), "{told}");
     let sends = json!({"service.beta.kubernetes.io/aws-load-balancer-proxy-protocol": "*"});
     assert!(findings(&IngressBroken, &unheaded(sends, "10.0.9.1")).is_empty(), "somebody else asks without it");
+    let of_cloud = json!({"service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
+        "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol": "*"});
+    let told = steps(&one(&unheaded(of_cloud, "10.0.9.1")));
+    assert!(!told.contains("kubectl annotate service") && told.contains("kubectl patch configmap nginx"), "{told}");
+    let mut served = unheaded(json!({}), "10.0.9.1");
+    let answered = "10.0.9.7 - - [21/Nov/2026:01:53:00 +0000] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"";
+    if let Ok(logs) = served.part_logs.as_mut() {
+        logs[0].text = format!("{}\n{answered}", &*logs[0].text).as_str().into();
+    }
+    assert!(findings(&IngressBroken, &served).is_empty(), "others are served with it");
     assert!(findings(&IngressBroken, &unheaded(json!({}), "10.0.1.5")).is_empty(), "a pod asks past the load balancer");
 }

@@ -7,6 +7,7 @@ use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::ingress::{self, Said};
 use crate::domain::kubernetes::service_port::is_headless;
+use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, Evidence};
 use crate::snapshot::Snapshot;
 
@@ -99,5 +100,5 @@ impl Told<'_> {
 
 /// The first line of a message, cut to what a sentence holds.
 pub(super) fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(300).collect()
+    shorten(message.lines().next().unwrap_or_default(), 300)
 }

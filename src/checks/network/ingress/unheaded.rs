@@ -40,9 +40,17 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     let mut own = ingress::of_stack(snap).filter(|i| router_log::serves(snap, i));
     let first: &Ingress = own.next()?;
     let object = Object::Ingress(first);
+    let unable = service.is_some_and(|s| is_of_cloud(s));
     let by = service.map_or_else(
         || "whoever asks it sends none".to_owned(),
-        |s| format!("the load balancer of Service {}/{} sends none", s.metadata.namespace, s.metadata.name),
+        |s| {
+            let why = if unable {
+                " (an NLB of the cloud provider, which does not heed aws-load-balancer-proxy-protocol)"
+            } else {
+                ""
+            };
+            format!("the load balancer of Service {}/{} sends none{why}", s.metadata.namespace, s.metadata.name)
+        },
     );
     let message = format!(
         "{}: nginx waits for a header of the PROXY protocol (use-proxy-protocol), and {by}: requests are refused, {} times in the last hour",
@@ -54,6 +62,7 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     let fix = Fix::ProxyProtocol {
         of: object.common(snap).with_router(log),
         service: service.map(|s| s.metadata.name.clone()).unwrap_or_default(),
+        unable,
         config_map: config_map.to_owned(),
         managed: service.map(|s| managed_by(&s.metadata)).unwrap_or_default(),
     };
@@ -65,7 +74,11 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     let evidence = service.map(|s| {
         Evidence::new(
             format!("Service {}/{}, annotations", s.metadata.namespace, s.metadata.name),
-            "none has its load balancer send the PROXY protocol",
+            if unable {
+                "aws-load-balancer-type is nlb, and no loadBalancerClass is set: an NLB that is not the AWS Load Balancer Controller's"
+            } else {
+                "none has its load balancer send the PROXY protocol"
+            },
             "kubectl get service {{ name }} -n {{ namespace }} -o yaml",
         )
         .with("name", &s.metadata.name)
@@ -82,6 +95,15 @@ fn balanced<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<Vec<&'a Service>> {
     Some(own.filter(|s| index::selects(&s.spec.selector, &pod.metadata.labels)).collect())
 }
 
+/// An NLB that the cloud provider of Kubernetes makes: it knows the annotation for the header with a Classic Load Balancer alone,
+/// and attributes of target groups since late versions.
+fn is_of_cloud(service: &Service) -> bool {
+    Object::Service(service).annotated("type") == Some("nlb") && service.spec.load_balancer_class.is_none()
+}
+
 fn sends(service: &Service) -> bool {
+    if is_of_cloud(service) {
+        return false;
+    }
     service.metadata.annotations.iter().any(|(key, value)| SENDS.iter().any(|s| key.contains(s) || value.contains(s)))
 }

@@ -229,7 +229,9 @@ impl Subject<'_> {
         let there = self.snap.workloads.items().unwrap_or_default().iter().find(is_it);
         Way::Objects {
             kubernetes: self.kubernetes(),
-            is_idle: there.is_some_and(|w| w.desired() == 0 && self.snap.pods_of_workload(w).next().is_none()),
+            is_idle: there.is_some_and(|w| {
+                w.kind == "DaemonSet" && w.desired() == 0 && self.snap.pods_of_workload(w).next().is_none()
+            }),
             object,
             update: self.update(),
         }

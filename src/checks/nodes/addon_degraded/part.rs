@@ -30,6 +30,8 @@ pub(super) struct Part<'a> {
     pub(super) on_fargate: usize,
     /// It was just made, or is just being rolled out.
     young: bool,
+    /// Pods of it, or it itself, were made just now.
+    fresh: bool,
 }
 
 impl Part<'_> {
@@ -55,7 +57,7 @@ impl Part<'_> {
 
     /// Pods are missing whose turn has just come.
     pub(super) fn is_rolling(&self) -> bool {
-        self.young && self.workload.desired() > self.workload.ready()
+        self.fresh && self.workload.desired() > self.workload.ready()
     }
 
     /// Nothing of it works.
@@ -75,8 +77,9 @@ fn part<'a>(snap: &'a Snapshot, workload: &'a Workload) -> Part<'a> {
     let unready = pods.filter(|p| !p.is_ready() && p.metadata.deletion_timestamp.is_none());
     let (on_fargate, unready): (Vec<&Pod>, Vec<&Pod>) = unready.partition(|p| for_fargate(p));
     let on_dead = |p: &&Pod| p.spec.node_name.as_deref().is_some_and(|n| dead.contains(n));
-    let young = snap.age_seconds(&workload.metadata) < ROLLOUT
-        || (!unready.is_empty() && unready.iter().all(|p| snap.age_seconds(&p.metadata) < ROLLOUT))
+    let fresh = snap.age_seconds(&workload.metadata) < ROLLOUT
+        || (!unready.is_empty() && unready.iter().all(|p| snap.age_seconds(&p.metadata) < ROLLOUT));
+    let young = fresh
         // A node that has just joined has no pod yet.
         || (workload.kind == "DaemonSet" && unready.is_empty() && on_fargate.is_empty() && workload.ready() > 0);
     let on_dead_nodes = match workload.kind.as_str() {
@@ -90,6 +93,7 @@ fn part<'a>(snap: &'a Snapshot, workload: &'a Workload) -> Part<'a> {
         on_dead_nodes,
         on_fargate: on_fargate.len(),
         young,
+        fresh,
     }
 }
 

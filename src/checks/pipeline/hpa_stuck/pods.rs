@@ -8,7 +8,7 @@ use crate::domain::kubernetes::endpoints::trouble;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::{label_selector, owner};
 use crate::model::{Evidence, Finding, ResourceRef};
-use crate::snapshot::kubernetes::{Autoscaler, Pod};
+use crate::snapshot::kubernetes::{Autoscaler, Pod, annotation};
 use crate::snapshot::{Snapshot, journal};
 
 /// The pod without a request is none of those that are scaled.
@@ -22,7 +22,7 @@ pub(super) fn of_another(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, pod: 
     // What decides is said by the autoscaler itself; the labels only show it.
     let workload = journal::aside(|| owner::workload(snap, &of));
     let selector = workload.and_then(|w| w.spec.selector.as_ref()).map(label_selector::words).unwrap_or_default();
-    let of_test = pod.metadata.annotations.get("helm.sh/hook").is_some_and(|h| h.contains("test"));
+    let of_test = pod.metadata.annotations.get(annotation::HELM_HOOK).is_some_and(|h| h.contains("test"));
     let whose = match &owner {
         Some(owner) => format!("which is of {owner}"),
         None if of_test => "which a test of a Helm release made".to_owned(),

@@ -127,7 +127,6 @@ pub(super) enum Way {
     },
     /// Its pod does not reach the kubelet of its own node, as none does on Fargate.
     OwnNode {
-        namespace: String,
         node: String,
     },
     /// The kubelet's probes are forbidden.
@@ -319,15 +318,14 @@ impl Way {
         let Server { namespace, workload, managed_by, deployment, .. } = server;
         let is_eks = snap.platform == Platform::Eks;
         let adding = |argument| arguments::adding(deployment, "metrics-server", argument);
-        match metrics_server::own_node(snap, &failed[0]) {
+        // Where others fail as well, they have another reason.
+        match metrics_server::own_node(snap, &failed[0]).filter(|_| failed.len() == 1) {
             Some(OwnNode::OnItsPort) => {
                 let port_patch = deployment.map(port_patch).unwrap_or_default();
                 return Self::OwnPort { namespace, workload, port_patch, managed_by };
             }
-            Some(OwnNode::Unreached) if failed.len() == 1 => {
-                return Self::OwnNode { namespace, node: failed[0].node.clone() };
-            }
-            _ => {}
+            Some(OwnNode::Unreached) => return Self::OwnNode { node: failed[0].node.clone() },
+            None => {}
         }
         match failed[0].fault {
             KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority

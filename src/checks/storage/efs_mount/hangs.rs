@@ -13,6 +13,8 @@ use crate::snapshot::kubernetes::{Container, Event, Node, PersistentVolume, Pod}
 
 /// Seconds after the driver's new pod within which a program that waits for the file system is found out.
 const FOLLOWS: i64 = 1800;
+/// The same where the driver's pods are on the node's network, which seldom breaks a mount.
+const FOLLOWS_ON_HOST: i64 = 300;
 /// Seconds before it: the old pod ended first.
 const ENDS: i64 = 120;
 /// Seconds since which a probe has got no answer, if it still gets none.
@@ -53,7 +55,8 @@ impl<'a> Hangs<'a> {
         // It answered until then.
         let unready = pod.condition("Ready")?.last_transition_time?.as_second();
         let after = unready - began.as_second();
-        if made >= began || !(-ENDS..=FOLLOWS).contains(&after) {
+        let follows = if driver.spec.host_network { FOLLOWS_ON_HOST } else { FOLLOWS };
+        if made >= began || !(-ENDS..=follows).contains(&after) {
             return None;
         }
         let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
@@ -71,7 +74,7 @@ impl<'a> Hangs<'a> {
         let how = if own_network {
             "that pod has a network of its own, and what was mounted through the one before it hangs for good"
         } else {
-            "what was mounted through the one before it hangs, if the two have not the same network"
+            "what was mounted through the one before it hangs, if that one was not on the node's network"
         };
         let message = format!(
             "file system {id} of EFS seems to hang in pod {namespace}/{name}: container {} has given its probes no answer since the EFS CSI driver's pod on node {} was replaced {minutes} minutes ago ({}): {how}",

@@ -95,7 +95,7 @@ impl Case<'_> {
         match (runtime_error::of_node(&self.said), runtime_error::innermost(&self.said)) {
             (Some((said, known)), _) => {
                 let meaning = known.meaning().map(|m| format!(" ({m})")).unwrap_or_default();
-                format!("the runtime of node {node} does not get it begun: {}{meaning}", shorten(said, 200))
+                format!("the container runtime of node {node} fails to start it: {}{meaning}", shorten(said, 200))
             }
             (None, Some(said)) => format!("the runtime refuses it: {}", shorten(said, 200)),
             (None, None) => "the runtime refuses it".into(),

@@ -8,7 +8,7 @@ use crate::checks::support::kept::Kept;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::clue::Named;
 use crate::domain::crash::{Crash, Detail};
-use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::service_host::{ServiceHost, asked};
 use crate::domain::text::tls_error::TlsFault;
 
 /// Go and OpenSSL read all certificates of these folders; a further one adds to those of the image.
@@ -19,6 +19,8 @@ const FOLDERS: &str = "/etc/ssl/certs:/etc/extra-ca";
 pub(super) struct Certificate {
     /// `plain`, `client`, `expired`, `early`, `authority` or `name`.
     fault: &'static str,
+    /// It is the API server of the cluster, which every pod is given the CA of.
+    api_server: bool,
     host: String,
     /// Host and port; empty where there is no certificate to look at.
     host_port: String,
@@ -26,7 +28,8 @@ pub(super) struct Certificate {
     /// The Service behind the host, where it is one of the cluster.
     service: String,
     service_namespace: String,
-    /// Mounts the CA and has a program of Go read it; empty where its log is not of Go, or an operator keeps the pod.
+    /// Mounts the CA and has a program of Go read it; empty where its log is not of Go, an operator keeps the pod, or it is the
+    /// API server that is not trusted.
     trust_patch: String,
     container: String,
     pod: String,
@@ -40,7 +43,10 @@ impl Certificate {
     pub(super) fn of(case: &Case<'_>, crash: &Crash) -> Self {
         let (host, port) = crash.unreached().unwrap_or_default();
         let container = &case.failing.container.name;
-        let service = in_cluster(case.snap, host, case.namespace());
+        let service = asked(case.snap, host, case.namespace());
+        let is_api = |s: &ServiceHost| s.namespace == "default" && s.service == "kubernetes";
+        let api_server = service.as_ref().is_some_and(is_api);
+        let service = service.filter(|s| !is_api(s));
         let is_go = crash.said.contains("x509:");
         let is_init = case.failing.is_init;
         let patch = || {
@@ -69,12 +75,13 @@ impl Certificate {
         };
         Self {
             fault,
+            api_server,
             host: host.to_owned(),
             host_port: if fault == "plain" { String::new() } else { format!("{host}:{port}") },
             reader_namespace: case.namespace().to_owned(),
             service: service.as_ref().map(|s| s.service.clone()).unwrap_or_default(),
             service_namespace: service.map(|s| s.namespace).unwrap_or_default(),
-            trust_patch: if is_go && case.target.in_place() { patch() } else { String::new() },
+            trust_patch: if is_go && !api_server && case.target.in_place() { patch() } else { String::new() },
             container: container.clone(),
             pod: case.pod_name(),
             named,

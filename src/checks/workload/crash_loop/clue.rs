@@ -12,7 +12,7 @@ use crate::checks::workload::crash_loop::failing::Failing;
 use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::last_revision::{self, LastRevision};
 use crate::domain::kubernetes::mounts::Origin;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, maker};
 use crate::domain::kubernetes::settings::{self, Setting, Source};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::shorten::shorten;
@@ -173,8 +173,8 @@ impl Named {
         }
         let namespace = &failing.pod.metadata.namespace;
         let map = journal::aside(|| snap.config_maps.find(namespace, &made.named_map).ok().flatten());
-        // What an operator or another controller writes, it writes again.
-        if map.is_some_and(|m| m.metadata.controller().is_some()) {
+        // What another controller writes, it writes again; what an operator makes of a resource is changed there.
+        if map.is_some_and(|m| m.metadata.controller().is_some() && maker(&m.metadata).is_none()) {
             (made.named_map, made.named_key, made.named_line) = (String::new(), String::new(), None);
         }
         if target.custom.is_some() {

@@ -103,8 +103,6 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Outgrown => {
             let container = case.failing.container;
             Way::Outgrown {
-                operator_kind: case.target.operator_kind().to_owned(),
-                operator_name: case.target.operator_name().to_owned(),
                 container: container.name.clone(),
                 newer_image: newer_image(&container.image, "<image>"),
                 pod,

@@ -10,7 +10,7 @@ use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
-use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::service_host::asked;
 use crate::domain::kubernetes::{foundation, own_store, webhooks};
 use crate::domain::prometheus::operator;
 use crate::domain::text::api_host::ApiHost;
@@ -69,7 +69,7 @@ impl Case<'_> {
         }
         if class == Class::Certificate
             && let Some((host, _)) = self.crash.as_ref().and_then(Crash::unreached)
-            && let Some(service) = in_cluster(self.snap, host, namespace)
+            && let Some(service) = asked(self.snap, host, namespace)
         {
             made = made.depends_on(ResourceRef::service(&service.namespace, &service.service));
         }

@@ -447,8 +447,6 @@ pub(super) enum Way {
         labels_patch: &'static str,
     },
     Outgrown {
-        operator_kind: String,
-        operator_name: String,
         container: String,
         /// Its image, with a tag to choose.
         newer_image: String,

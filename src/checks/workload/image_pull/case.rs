@@ -195,8 +195,20 @@ impl<'a> Case<'a> {
     /// What the repository begins with, where that looks like the prefix of a pull-through cache of ECR: the name of the registry
     /// for which it stands, and the repository there.
     pub(super) fn cache_prefix(&self) -> Option<&str> {
-        const SIGNS: &[&str] =
-            &["docker", "quay", "ghcr", "github", "gitlab", "k8s", "kubernetes", "ecr-public", "cache", "mirror"];
+        const SIGNS: &[&str] = &[
+            "docker-hub",
+            "dockerhub",
+            "docker.io",
+            "quay",
+            "ghcr",
+            "ecr-public",
+            "registry.k8s",
+            "registry-k8s",
+            "pull-through",
+            "cache",
+        ];
+        // Repositories of one's own may begin so as well.
+        const WORDS: &[&str] = &["docker", "github", "gitlab", "k8s", "kubernetes"];
         let image = self.image.as_ref().filter(|i| i.ecr().is_some())?;
         // EKS' own registries have no caches.
         if self.is_foreign(self.account()) || self.cluster_account().is_none_or(|own| own != self.account()) {
@@ -204,13 +216,15 @@ impl<'a> Case<'a> {
         }
         let (prefix, rest) = image.repository.split_once('/')?;
         let lower = prefix.to_ascii_lowercase();
-        (!rest.is_empty() && SIGNS.iter().any(|sign| lower.contains(sign))).then_some(prefix)
+        let is_sign = SIGNS.iter().any(|sign| lower.contains(sign));
+        let is_word = WORDS.contains(&lower.as_str()) && rest.contains('/');
+        (!rest.is_empty() && (is_sign || is_word)).then_some(prefix)
     }
 
     /// The host to which ECR leads the node on.
     pub(super) fn led_on(&self) -> Option<&str> {
-        self.image.as_ref()?.ecr()?;
-        self.asked.as_deref().filter(|host| !host.contains(".amazonaws.com"))
+        let image = self.image.as_ref().filter(|i| i.ecr().is_some())?;
+        self.asked.as_deref().filter(|host| !host.contains(".amazonaws.com") && *host != image.host)
     }
 
     /// The pull secret holds a login of ECR that is past its twelve hours.

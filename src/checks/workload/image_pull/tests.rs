@@ -151,7 +151,7 @@ fn a_cache_that_leads_on_to_where_the_image_comes_from() {
     };
     let found = asked("production.cloudflare.docker.com");
     assert_eq!(found.variant, "ecr-led-on");
-    assert!(found.message.contains("leads the node on to production.cloudflare.docker.com"), "{}", found.message);
+    assert!(found.message.contains("redirects the node to production.cloudflare.docker.com"), "{}", found.message);
     let own = asked("prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com");
     assert_eq!(own.variant, "network");
 }

@@ -35,13 +35,13 @@ impl Case<'_> {
                 )
             }
             (Cause::EcrCached, _) => format!(
-                "the registry does not have it; {}/ looks like the prefix of a pull-through cache, which takes in what it has not yet only for a role that may have it do so (ecr:BatchImportUpstreamImage, which AmazonEC2ContainerRegistryReadOnly lacks)",
+                "the registry does not have it; {}/ looks like the prefix of a pull-through cache, which fetches an image that it does not hold yet only for a role that may import (ecr:BatchImportUpstreamImage, which AmazonEC2ContainerRegistryReadOnly lacks)",
                 self.cache_prefix().unwrap_or_default()
             ),
             (Cause::EcrLedOn, _) => {
                 let asked = self.led_on().unwrap_or_default();
                 format!(
-                    "its cache in ECR has not taken it in yet and leads the node on to {asked}, which the node does not reach"
+                    "its cache in ECR does not hold it yet and redirects the node to {asked}, which the node does not reach"
                 )
             }
             (Cause::EcrAuth, _) => "the node's IAM role may not pull from Amazon ECR".to_owned(),

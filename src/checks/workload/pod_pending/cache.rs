@@ -3,13 +3,18 @@
 use crate::domain::kubernetes::image::base_of;
 use crate::snapshot::kubernetes::{Container, Pod};
 
-/// What lowers it: MiB that it fills, and the values of the chart of Loki that make its argument and its request; the latter empty
-/// where it is none of that chart's.
+/// What lowers it: MiB that it fills, and the values of the chart of Loki or Mimir that make its argument and its request; the
+/// latter empty where it is of neither.
 pub(super) fn of(pod: &Pod) -> Option<(u64, &'static str)> {
     let own = pod.spec.containers.iter().find(|c| base_of(&c.image) == "memcached")?;
-    let values = match &pod.metadata.name {
-        name if name.contains("chunks-cache") => "chunksCache",
-        name if name.contains("results-cache") => "resultsCache",
+    // Mimir's components are called as their values are, those of Loki begin with `memcached-`.
+    let values = match pod.metadata.label("app.kubernetes.io/component").unwrap_or_default() {
+        "memcached-chunks-cache" => "chunksCache",
+        "memcached-results-cache" => "resultsCache",
+        "chunks-cache" => "chunks-cache",
+        "index-cache" => "index-cache",
+        "metadata-cache" => "metadata-cache",
+        "results-cache" => "results-cache",
         _ => "",
     };
     Some((filled(own)?, values))
@@ -30,7 +35,8 @@ mod tests {
     fn the_argument_says_what_it_fills() {
         let pod = |args: &[&str]| -> Pod {
             let spec = serde_json::json!({"containers": [{"name": "memcached", "image": "memcached:1.6.32-alpine", "args": args}]});
-            let made = serde_json::json!({"metadata": {"name": "loki-chunks-cache-0"}, "spec": spec});
+            let labels = serde_json::json!({"app.kubernetes.io/component": "memcached-chunks-cache"});
+            let made = serde_json::json!({"metadata": {"name": "loki-chunks-cache-0", "labels": labels}, "spec": spec});
             serde_json::from_value(made).expect("a pod")
         };
         assert_eq!(of(&pod(&["-m 8192", "-I 5m"])), Some((8192, "chunksCache")));

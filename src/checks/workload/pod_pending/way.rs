@@ -28,7 +28,7 @@ pub(super) enum Way {
         settable: bool,
         /// MiB that its memcached fills, whatever it requests.
         cache: Option<u64>,
-        /// The values of the chart of Loki for that cache; empty where it is none of that chart's.
+        /// The values of the chart of Loki or Mimir for that cache; empty where it is of neither.
         cache_values: &'static str,
         /// The operator makes the workload.
         operator: bool,

@@ -118,7 +118,7 @@ fn drivers(snap: &Snapshot) -> Result<Vec<Need<'_>>, Gap> {
         if !is_driver || brought.contains(&driver.as_str()) {
             continue;
         }
-        if snap.csi_drivers.named(&driver)?.is_some() {
+        if snap.csi_drivers.named(&driver)?.is_some() || csi_node::is_registered(snap, &driver) {
             continue;
         }
         let message = format!("no CSI driver {driver} is installed in the cluster: its claims stay Pending");

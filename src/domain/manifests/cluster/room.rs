@@ -50,7 +50,7 @@ pub(super) fn bounds(snap: &Snapshot) -> Result<Vec<Need<'_>>, Gap> {
 /// Pods that no node is large enough for.
 pub(super) fn sizes(snap: &Snapshot) -> Result<Vec<Need<'_>>, Gap> {
     let mut found = Vec::new();
-    for own in all(snap) {
+    for own in all(snap).iter().filter(|own| own.workload.spec.replicas != Some(0)) {
         found.extend(own.room(snap)?);
     }
     Ok(found)
@@ -89,11 +89,8 @@ impl<'a> Own<'a> {
                 "limits"
             };
             let place = self.place(side, &bound.resource, &asked);
-            let message = format!(
-                "a LimitRange of namespace {} does not let its pods be: {}",
-                self.object.namespace,
-                bound.text()
-            );
+            let message =
+                format!("a LimitRange of namespace {} refuses its pods: {}", self.object.namespace, bound.text());
             let path = format!("spec.template.spec.containers.resources.{side}.{}", bound.resource);
             self.need(Lacks::Bound(self.object.namespace.clone()), Problem::new(place, path, message))
         };
@@ -146,6 +143,12 @@ fn nodes_are_made(snap: &Snapshot) -> Result<bool, Gap> {
     let by_label =
         |n: &kubernetes::Node| n.is_auto_mode() || n.metadata.labels.keys().any(|k| k.starts_with("karpenter.sh/"));
     if nodes.iter().any(by_label) || scale_up::makers(snap).next().is_some() {
+        return Ok(true);
+    }
+    // One that has a namespace of its own may run there unseen.
+    let is_unseen =
+        |name: &str| ["autoscaler", "karpenter"].iter().any(|n| name.contains(n)) && !snap.pods.covers(name);
+    if snap.namespaces()?.iter().any(|n| is_unseen(&n.metadata.name)) {
         return Ok(true);
     }
     // A cluster without the kinds of Karpenter has none of them.

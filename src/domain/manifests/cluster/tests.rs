@@ -18,6 +18,7 @@ fn with(text: &str) -> Snapshot {
         set(&mut snap, list, json!([]));
     }
     snap.node_makers = Listing::cluster(Vec::new());
+    snap.namespaces = Listing::cluster(Vec::new());
     snap
 }
 
@@ -92,6 +93,11 @@ fn a_class_needs_its_driver() {
     assert!(told(&snap)[0].starts_with("4:14: no CSI driver ebs.csi.aws.com is installed"), "{:?}", told(&snap));
     set(&mut snap, "drivers", named("ebs.csi.aws.com"));
     assert_eq!(told(&snap), [] as [&str; 0]);
+    let mut registered = with(class);
+    let node =
+        json!([{"metadata": {"name": "n"}, "spec": {"drivers": [{"name": "ebs.csi.aws.com", "nodeID": "i-0"}]}}]);
+    registered.csi_nodes = Listing::cluster(serde_json::from_value(node).expect("a node"));
+    assert_eq!(told(&registered), [] as [&str; 0], "it runs, without an object of its own");
     assert_eq!(told(&with(&class.replace("ebs.csi.aws.com", "rancher.io/local-path"))), [] as [&str; 0]);
     let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {storageClassName: gp3}\n";
     let mut claimed = with(claim);

@@ -163,7 +163,14 @@ fn loki(chart: &str, node: &Node, path: &str, whole: bool) -> Option<Problem> {
         }
         (own, switch(own, &join(path, "loki"), whole)?)
     } else {
-        (node, switch(node.get("singleBinary")?, &join(path, "singleBinary"), false)?)
+        let own = node.get("singleBinary")?;
+        // The other ways to run it keep nothing in this part, and none of its pods is made.
+        let mode = node.get("deploymentMode").and_then(Node::as_str);
+        let is_made = own.get("replicas").and_then(Node::as_str) != Some("0");
+        if !is_made || mode.is_some_and(|mode| !mode.contains("SingleBinary")) {
+            return None;
+        }
+        (node, switch(own, &join(path, "singleBinary"), false)?)
     };
     (!names_store(node)).then(|| at.problem("Loki", LOGS))
 }

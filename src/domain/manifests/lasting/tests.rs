@@ -87,6 +87,12 @@ fn the_chart_tells_whose_persistence_it_is() {
     assert_eq!(of("prometheus", "{server: {retention: 1d}}"), 0);
     assert_eq!(of("prometheus", "{server: {persistentVolume: {enabled: false}, remoteWrite: [{url: x}]}}"), 0);
     assert_eq!(of("loki", "{singleBinary: {persistence: {enabled: false}}}"), 1);
+    for quiet in [
+        "{singleBinary: {replicas: 0, persistence: {enabled: false}}}",
+        "{deploymentMode: SimpleScalable, singleBinary: {persistence: {enabled: false}}}",
+    ] {
+        assert_eq!(of("loki", quiet), 0, "{quiet}");
+    }
     assert_eq!(of("loki", "{loki: {storage: {type: s3}}, singleBinary: {persistence: {enabled: false}}}"), 0);
     assert_eq!(of("loki-stack", "{promtail: {enabled: true}}"), 1);
     assert_eq!(of("loki-stack", "{loki: {persistence: {enabled: true}}}"), 0);
