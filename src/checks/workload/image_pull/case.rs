@@ -347,7 +347,9 @@ impl<'a> Case<'a> {
         let name = self.node.and_then(|n| n.metadata.label("eks.amazonaws.com/nodegroup"));
         let mine = groups.iter().find(|g| name == Some(g.nodegroup_name.as_str()));
         let roles: BTreeSet<&str> = groups.iter().map(|g| g.node_role.as_str()).collect();
-        let only = (roles.len() == 1).then(|| roles.iter().next().copied()).flatten();
+        // Fargate and Karpenter have roles of their own.
+        let own = self.node.is_some_and(|n| n.is_fargate() || n.is_karpenter());
+        let only = (roles.len() == 1 && !own).then(|| roles.iter().next().copied()).flatten();
         let arn = mine.map(|g| g.node_role.as_str()).or(only).filter(|arn| !arn.is_empty())?;
         arn.rsplit('/').next()
     }
