@@ -86,6 +86,7 @@ enum Way {
     },
     Instance {
         instance: String,
+        cluster: String,
         region: String,
         /// The metadata of the instance is not read.
         unread: bool,
@@ -372,9 +373,11 @@ impl<'a> Case<'a> {
 
     fn instance(&self) -> Way {
         let node = self.snap.node_of(self.pod);
+        let place = Place::of(self.snap);
         Way::Instance {
             instance: node.and_then(Node::instance_id).unwrap_or("<instance-id>").to_owned(),
-            region: Place::of(self.snap).region,
+            cluster: place.cluster,
+            region: place.region,
             unread: !self.last.error.is_empty(),
         }
     }

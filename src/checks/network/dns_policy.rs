@@ -30,8 +30,18 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// Who cannot resolve names: `deployment/grafana`, and the container whose log says so; empty where no log does.
+    said_namespace: String,
+    said_by: String,
+    said_in: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
+enum Way {
     Policy {
         namespace: String,
         pod: String,
@@ -122,7 +132,12 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
             container => log_evidence(&meta.namespace, &meta.name, container, false, one.said.trim()),
         });
     }
-    made.fix(fix(snap, first, dns))
+    made.fix(Fix {
+        said_namespace: namespace.clone(),
+        said_by: snap.owner_ref(first.pod).kubectl_name(),
+        said_in: first.container.to_owned(),
+        way: way(snap, first, dns),
+    })
 }
 
 /// The cluster's DNS is the first of its resolvers.
@@ -135,16 +150,16 @@ fn dns_address(snap: &Snapshot) -> String {
     address.unwrap_or_else(|| "<cluster-dns>".to_owned())
 }
 
-fn fix(snap: &Snapshot, one: &Misled<'_>, dns: String) -> Fix {
+fn way(snap: &Snapshot, one: &Misled<'_>, dns: String) -> Way {
     let target = Target::of(snap, one.pod);
     let (namespace, pod) = (one.pod.metadata.namespace.clone(), one.pod.metadata.name.clone());
     let own = if target.in_place() { target.name.clone() } else { String::new() };
     match one.why {
         Why::Kubelet => {
             let node = one.pod.spec.node_name.clone().unwrap_or_else(|| "<node>".to_owned());
-            Fix::Kubelet { configz: proxy::of_node(&node, "/configz"), node, dns, asked: one.resolver.to_string() }
+            Way::Kubelet { configz: proxy::of_node(&node, "/configz"), node, dns, asked: one.resolver.to_string() }
         }
-        Why::Own => Fix::Own {
+        Why::Own => Way::Own {
             namespace,
             pod,
             target: own,
@@ -156,7 +171,7 @@ fn fix(snap: &Snapshot, one: &Misled<'_>, dns: String) -> Fix {
         Why::Default | Why::HostNetwork => {
             let policy = if one.pod.spec.host_network { "ClusterFirstWithHostNet" } else { "ClusterFirst" };
             let of_pod = json!({"dnsPolicy": policy});
-            Fix::Policy {
+            Way::Policy {
                 namespace,
                 pod,
                 patch: json!({"spec": {"template": {"spec": of_pod}}}).to_string(),

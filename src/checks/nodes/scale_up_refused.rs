@@ -14,6 +14,7 @@ use crate::domain::aws::scale_up::{self, ClusterAutoscaler, Reason};
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Nodegroup;
 use crate::snapshot::kubernetes::{Event, Pod};
 
 check! {
@@ -143,7 +144,7 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
         made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));
     }
     if *reason == Reason::AtMaximum {
-        made = made.evidence(groups_evidence(snap, pod));
+        made = made.evidence_all(scale_up::full_groups(snap, pod).into_iter().map(|g| group_evidence(snap, g)));
     }
     made
 }
@@ -168,26 +169,24 @@ fn backoff_line(snap: &Snapshot) -> Option<(&crate::snapshot::monitoring::Contai
 
 /// `ng-1: 3 of at most 3`.
 fn sizes(snap: &Snapshot, pod: &Pod) -> String {
-    let one = |g: &&crate::snapshot::aws::Nodegroup| {
-        let size = |n: Option<i32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-        format!(
-            "{}: {} of at most {}",
-            g.nodegroup_name,
-            size(g.scaling_config.desired_size),
-            size(g.scaling_config.max_size)
-        )
-    };
-    let all: Vec<String> = scale_up::full_groups(snap, pod).iter().map(one).collect();
+    let all: Vec<String> = scale_up::full_groups(snap, pod).into_iter().map(size_of).collect();
     if all.is_empty() { "its largest size is reached".to_owned() } else { all.join(", ") }
 }
 
-fn groups_evidence(snap: &Snapshot, pod: &Pod) -> Evidence {
+fn size_of(group: &Nodegroup) -> String {
+    let size = |n: Option<i32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let (desired, max) = (group.scaling_config.desired_size, group.scaling_config.max_size);
+    format!("{}: {} of at most {}", group.nodegroup_name, size(desired), size(max))
+}
+
+fn group_evidence(snap: &Snapshot, group: &Nodegroup) -> Evidence {
     let place = Place::of(snap);
     Evidence::new(
         "eks:DescribeNodegroup, scalingConfig",
-        sizes(snap, pod),
-        "aws eks list-nodegroups --cluster-name {{ cluster }} --region {{ region }}",
+        size_of(group),
+        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --region {{ region }} --query nodegroup.scalingConfig",
     )
+    .with("group", &group.nodegroup_name)
     .with("cluster", place.cluster)
     .with("region", place.region)
 }

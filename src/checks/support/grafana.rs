@@ -80,11 +80,18 @@ impl Grafana {
 /// Shell command that asks the Grafana of this container to read its files of a kind (`datasources`) again, with the login that the
 /// chart's container has in its variables.
 pub(crate) fn reload(of: Option<(&Pod, &Container)>, kind: &str) -> String {
+    own_call(of, "-X POST ", &format!("admin/provisioning/{kind}/reload"))
+}
+
+/// Shell command that lists what the Grafana of this container has of a kind, with the same login.
+pub(crate) fn list(of: Option<(&Pod, &Container)>, kind: &str) -> String {
+    own_call(of, "", kind)
+}
+
+fn own_call(of: Option<(&Pod, &Container)>, method: &str, path: &str) -> String {
     let address = of.map(|(pod, container)| OwnAddress::of_pod(pod, container));
     let url = address.unwrap_or_else(|| OwnAddress::usual(Program::Grafana)).url();
-    format!(
-        "curl -sS -X POST -u \"$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD\" {url}/api/admin/provisioning/{kind}/reload"
-    )
+    format!("curl -sS {method}-u \"$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD\" {url}/api/{path}")
 }
 
 /// One container of a Grafana, as the steps about it name it.

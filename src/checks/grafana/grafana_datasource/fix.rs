@@ -25,6 +25,8 @@ pub(super) struct Fix {
     proxy_path: Option<String>,
     /// A call without the datasource's own login, header or certificate gets that answer.
     is_bare: bool,
+    /// Shell command that lists what Grafana has read; where it had not read the datasource.
+    listing: Option<String>,
     /// Where the chart keeps the datasource.
     values_key: Option<&'static str>,
     /// The side-car that lets Grafana load the change.
@@ -83,6 +85,9 @@ pub(super) enum Way {
     Unread {
         /// Shell command that has Grafana read its files again.
         reload: String,
+        /// Shell command that lists the datasources that it has.
+        #[serde(skip)]
+        listing: String,
         /// A side-car brings the files.
         sidecar: bool,
     },
@@ -105,7 +110,15 @@ impl Fix {
                 | Way::Unread { .. }
                 | Way::ServiceMissing { switch: Some(_), .. }
         );
-        let path = probe_path(&datasource.kind);
+        let path = match way {
+            // What Grafana tests it with.
+            Way::OldStore { .. } => "/loki/api/v1/query?query=vector(1)%2Bvector(1)",
+            _ => probe_path(&datasource.kind),
+        };
+        let listing = match &way {
+            Way::Unread { listing, .. } => Some(listing.clone()),
+            _ => None,
+        };
         let base = end.url.as_ref().map(|w| w.text().trim_end_matches('/').to_owned());
         let proxy_path = end
             .host
@@ -120,6 +133,7 @@ impl Fix {
             check_url: format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")),
             proxy_path,
             is_bare,
+            listing,
             values_key: values_key(datasource),
             reloader: datasource.file.and_then(|f| f.reloader).map(str::to_owned),
             kept_in: KeptIn::of(datasource.file),

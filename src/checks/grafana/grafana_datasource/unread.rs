@@ -2,7 +2,7 @@
 
 use super::GrafanaDatasource;
 use super::fix::{End, Fix, Way};
-use crate::checks::support::grafana::{SHOW_API, in_file, reload};
+use crate::checks::support::grafana::{SHOW_API, in_file, list, reload};
 use crate::checks::support::seen::line_evidence;
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::grafana::unread::{self, Unread};
@@ -30,8 +30,9 @@ pub(super) fn find(snap: &Snapshot, instances: &[Instance<'_>]) -> Option<Findin
         .evidence_all(why.line.map(|(log, line)| line_evidence(log, line)));
     let made = datasources.iter().fold(made, |made, d| made.also(d.reference()).breaks(d.reference()));
     let pod = instance.pods(snap).first().copied();
-    let reload = reload(pod.map(|p| (p, instance.container)), "datasources");
-    let way = Way::Unread { reload, sidecar: first.file.is_some_and(|f| f.reloads) };
+    let container = pod.map(|p| (p, instance.container));
+    let (reload, listing) = (reload(container, "datasources"), list(container, "datasources"));
+    let way = Way::Unread { reload, listing, sidecar: first.file.is_some_and(|f| f.reloads) };
     Some(made.fix(Fix::of(first, End::of(snap, first, None), way)))
 }
 
