@@ -34,6 +34,8 @@ struct Fix {
     container: String,
     engine: &'static str,
     managed_by: String,
+    /// What is missing is made in the cluster that runs.
+    set_up: bool,
     #[serde(flatten)]
     way: Way,
 }
@@ -47,7 +49,10 @@ enum Way {
         /// The nodes that it waits for.
         wanted: String,
     },
-    Bootstrap,
+    Bootstrap {
+        /// The names of the nodes that found it, with commas; empty where they are not known.
+        nodes: String,
+    },
     Quorum,
     Security,
 }
@@ -106,12 +111,13 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        set_up: said.trouble == Trouble::Security,
         way: match said.trouble {
             Trouble::Discovery => Way::Discovery {
                 lost: said.lost.clone().unwrap_or_default(),
                 wanted: engine_log::wanted(said.line).join(", "),
             },
-            Trouble::Bootstrap => Way::Bootstrap,
+            Trouble::Bootstrap => Way::Bootstrap { nodes: founders(snap, pod, said.engine) },
             Trouble::Quorum => Way::Quorum,
             Trouble::Security => Way::Security,
         },
@@ -120,10 +126,26 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
 
 /// Pods of the same engine in the namespace whose containers do not run.
 fn absent<'a>(snap: &'a Snapshot, own: &Pod, engine: Engine) -> Vec<&'a Pod> {
-    let pods = snap.pods.items().unwrap_or_default().iter();
-    let of_engine = |p: &Pod| p.spec.containers.iter().any(|c| Engine::of_image(&c.image) == Some(engine));
     let runs = |p: &Pod| p.statuses().any(|s| s.running_since().is_some());
-    pods.filter(|p| p.metadata.namespace == own.metadata.namespace && of_engine(p) && !runs(p)).collect()
+    beside(snap, own, engine).filter(|p| !runs(p)).collect()
+}
+
+/// Pods of the same engine in the namespace.
+fn beside<'a>(snap: &'a Snapshot, own: &Pod, engine: Engine) -> impl Iterator<Item = &'a Pod> {
+    let of_engine = move |p: &Pod| p.spec.containers.iter().any(|c| Engine::of_image(&c.image) == Some(engine));
+    let namespace = own.metadata.namespace.clone();
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(move |p| p.metadata.namespace == namespace && of_engine(p))
+}
+
+/// The names of the nodes that found a new cluster. Empty where there are several workloads: not all of them may be master.
+fn founders(snap: &Snapshot, own: &Pod, engine: Engine) -> String {
+    let owner = snap.owner_ref(own);
+    let all: Vec<&Pod> = beside(snap, own, engine).collect();
+    if !owner.kubectl_name().starts_with("statefulset/") || all.iter().any(|p| snap.owner_ref(p) != owner) {
+        return String::new();
+    }
+    all.iter().map(|p| p.metadata.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn what(said: &Failing<'_>) -> String {
