@@ -92,7 +92,8 @@ fn one_stop(text: &str) -> String {
         rest = after;
     }
     out.push_str(rest);
-    out.replace("…. ", "… ")
+    // Between two sentences one may be left out.
+    out.replace("…. ", "… ").replace(".  ", ". ")
 }
 
 impl Context<'_> {

@@ -10,9 +10,11 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::loki::engine_log::{self, Engine, Failing, Trouble};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::domain::text::log_line;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
 
 check! {
     /// See the check's page.
@@ -34,6 +36,8 @@ struct Fix {
     container: String,
     engine: &'static str,
     managed_by: String,
+    /// What is missing is made in the cluster that runs.
+    set_up: bool,
     #[serde(flatten)]
     way: Way,
 }
@@ -47,7 +51,10 @@ enum Way {
         /// The nodes that it waits for.
         wanted: String,
     },
-    Bootstrap,
+    Bootstrap {
+        /// The names of the nodes that found it, with commas; empty where they are not known.
+        nodes: String,
+    },
     Quorum,
     Security,
 }
@@ -87,8 +94,11 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     );
     let mut made = Finding::new(SearchEngine::META.id, Severity::Error, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), said.trouble))
-        .evidence(line_evidence(log, said.line))
+        .evidence(told(log, said.line))
         .breaks(owner.clone());
+    if let (Trouble::Discovery, Some((_, line))) = (said.trouble, said.lost) {
+        made = made.evidence(told(log, line));
+    }
     for failing in group {
         made = made.breaks(ResourceRef::pod(&failing.log.namespace, &failing.log.pod));
     }
@@ -96,7 +106,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     for other in absent(snap, pod, said.engine) {
         made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
     }
-    if let Some(host) = said.lost.as_deref().and_then(|h| h.split('.').next()) {
+    if let Some(host) = said.lost.and_then(|(host, _)| host.split('.').next()) {
         made = made.depends_on(ResourceRef::service(&log.namespace, host));
     }
     Some(made.fix(Fix {
@@ -106,30 +116,52 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        set_up: said.trouble == Trouble::Security,
         way: match said.trouble {
             Trouble::Discovery => Way::Discovery {
-                lost: said.lost.clone().unwrap_or_default(),
+                lost: said.lost.map(|(host, _)| host.to_owned()).unwrap_or_default(),
                 wanted: engine_log::wanted(said.line).join(", "),
             },
-            Trouble::Bootstrap => Way::Bootstrap,
+            Trouble::Bootstrap => Way::Bootstrap { nodes: founders(snap, pod, said.engine) },
             Trouble::Quorum => Way::Quorum,
             Trouble::Security => Way::Security,
         },
     }))
 }
 
+/// What a line says, without the fields that each line of JSON has around it.
+fn told(log: &ContainerLog, line: &str) -> Evidence {
+    line_evidence(log, &log_line::Line::parse(line).text())
+}
+
 /// Pods of the same engine in the namespace whose containers do not run.
 fn absent<'a>(snap: &'a Snapshot, own: &Pod, engine: Engine) -> Vec<&'a Pod> {
-    let pods = snap.pods.items().unwrap_or_default().iter();
-    let of_engine = |p: &Pod| p.spec.containers.iter().any(|c| Engine::of_image(&c.image) == Some(engine));
     let runs = |p: &Pod| p.statuses().any(|s| s.running_since().is_some());
-    pods.filter(|p| p.metadata.namespace == own.metadata.namespace && of_engine(p) && !runs(p)).collect()
+    beside(snap, own, engine).filter(|p| !runs(p)).collect()
+}
+
+/// Pods of the same engine in the namespace.
+fn beside<'a>(snap: &'a Snapshot, own: &Pod, engine: Engine) -> impl Iterator<Item = &'a Pod> {
+    let of_engine = move |p: &Pod| p.spec.containers.iter().any(|c| Engine::of_image(&c.image) == Some(engine));
+    let namespace = own.metadata.namespace.clone();
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(move |p| p.metadata.namespace == namespace && of_engine(p))
+}
+
+/// The names of the nodes that found a new cluster. Empty where there are several workloads: not all of them may be master.
+fn founders(snap: &Snapshot, own: &Pod, engine: Engine) -> String {
+    let owner = snap.owner_ref(own);
+    let all: Vec<&Pod> = beside(snap, own, engine).collect();
+    if !owner.kubectl_name().starts_with("statefulset/") || all.iter().any(|p| snap.owner_ref(p) != owner) {
+        return String::new();
+    }
+    all.iter().map(|p| p.metadata.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn what(said: &Failing<'_>) -> String {
     let leader = said.engine.leader();
     match (said.trouble, &said.lost) {
-        (Trouble::Discovery, Some(host)) => {
+        (Trouble::Discovery, Some((host, _))) => {
             format!("its nodes do not find each other, because {host} does not resolve, and no {leader} is chosen")
         }
         (Trouble::Discovery, None) if engine_log::knows_nobody(said.line) => {
@@ -155,7 +187,6 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
-    use crate::snapshot::monitoring::ContainerLog;
 
     fn with(image: &str, messages: &[&str]) -> Snapshot {
         let mut snap = snapshot(json!({"pods": [{
@@ -195,6 +226,9 @@ mod tests {
         ] {
             assert_eq!(findings(&SearchEngine, &with(image, &[message]))[0].variant, variant, "{message}");
         }
+        let never =
+            with(image, &["master not discovered yet, and [cluster.initial_master_nodes] is empty on this node"]);
+        assert!(steps(&findings(&SearchEngine, &never)[0]).contains("value: \"es-0\""));
         let open = with("opensearchproject/opensearch:2.17.0", &["OpenSearch Security not initialized."]);
         assert_eq!(findings(&SearchEngine, &open)[0].variant, "security");
     }

@@ -64,8 +64,8 @@ pub(crate) struct Failing<'a> {
     pub(crate) said: Lasting,
     pub(crate) line: &'a str,
     pub(crate) log: &'a ContainerLog,
-    /// A host of the others that does not resolve.
-    pub(crate) lost: Option<String>,
+    /// A host of the others that does not resolve, and the line that says so.
+    pub(crate) lost: Option<(&'a str, &'a str)>,
 }
 
 /// What the search engines fail at now.
@@ -89,7 +89,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
         if age > RECENT {
             continue;
         }
-        lost = unresolved(line).map(str::to_owned).or(lost);
+        lost = unresolved(line).map(|host| (host, line)).or(lost);
         let Some(trouble) = trouble(line) else { continue };
         let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
             engine,
@@ -108,7 +108,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
     if by_trouble.keys().any(|t| *t != Trouble::Security) {
         by_trouble.remove(&Trouble::Security);
     }
-    by_trouble.into_values().map(|f| Failing { lost: lost.clone(), ..f }).collect()
+    by_trouble.into_values().map(|f| Failing { lost, ..f }).collect()
 }
 
 pub(crate) fn trouble(line: &str) -> Option<Trouble> {

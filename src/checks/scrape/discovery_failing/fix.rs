@@ -102,6 +102,10 @@ enum Way {
     AwsDenied {
         error: String,
         aws_role: String,
+        /// No role is known by which Prometheus calls AWS.
+        of_node: bool,
+        #[serde(flatten)]
+        account: Account,
         policy_name: &'static str,
         policy: String,
     },
@@ -164,7 +168,9 @@ impl Discovery<'_> {
             Reason::AwsRole => Way::AwsRole { error, aws_role: self.aws_role(), admit: self.admit() },
             Reason::AwsDenied(action) => {
                 let (aws_role, policy) = (self.aws_role(), policy(action));
-                Way::AwsDenied { error, aws_role, policy_name: POLICY, policy }
+                let of_node = self.assumed_role().is_none() && self.role_arn().is_none();
+                let account = self.refused_account();
+                Way::AwsDenied { error, aws_role, of_node, account, policy_name: POLICY, policy }
             }
             Reason::Other(_) => self.other(error),
         }
@@ -255,11 +261,15 @@ impl Discovery<'_> {
         }
     }
 
+    /// The role that AWS names.
+    pub(super) fn assumed_role(&self) -> Option<&str> {
+        self.first.error.split("assumed-role/").nth(1).and_then(|r| r.split('/').next())
+    }
+
     /// The role that AWS names, else that of the service account.
     fn aws_role(&self) -> String {
-        let assumed = self.first.error.split("assumed-role/").nth(1).and_then(|r| r.split('/').next());
         let arn = self.role_arn();
-        let role = assumed.or(arn.as_deref().and_then(|a| a.rsplit('/').next()));
+        let role = self.assumed_role().or(arn.as_deref().and_then(|a| a.rsplit('/').next()));
         role.unwrap_or("<role-name>").to_owned()
     }
 

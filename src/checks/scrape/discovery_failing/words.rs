@@ -53,7 +53,13 @@ impl Discovery<'_> {
                 ),
             },
             Reason::AwsRole => format!("AWS lets {account} not assume its IAM role"),
-            Reason::AwsDenied(action) => format!("the IAM role of {account} does not allow {action}"),
+            Reason::AwsDenied(action) => match (self.assumed_role(), self.role_arn()) {
+                (Some(role), _) => format!("IAM role {role}, which Prometheus has, does not allow {action}"),
+                (None, Some(_)) => format!("the IAM role of {account} does not allow {action}"),
+                (None, None) => format!(
+                    "Prometheus may not call {action}: {account} has no IAM role, and what it has instead (the role of its node, or keys) does not allow it"
+                ),
+            },
             Reason::Other(words) => format!("{} discovery of Prometheus fails: {words}", self.first.mechanism),
         }
     }
