@@ -228,7 +228,7 @@ mod tests {
         }
         let never =
             with(image, &["master not discovered yet, and [cluster.initial_master_nodes] is empty on this node"]);
-        assert!(steps(&findings(&SearchEngine, &never)[0]).contains("value: \"es-0\""));
+        assert!(steps(&findings(&SearchEngine, &never)[0]).contains("value: es-0"));
         let open = with("opensearchproject/opensearch:2.17.0", &["OpenSearch Security not initialized."]);
         assert_eq!(findings(&SearchEngine, &open)[0].variant, "security");
     }
