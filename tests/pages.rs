@@ -155,6 +155,16 @@ fn values_of_manifests_are_quoted_once() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn every_step_of_a_page_says_what_it_is_for() {
+    let mut wrong = Vec::new();
+    for check in checks::registry() {
+        let page = pages::of(check.meta()).expect("it has a page");
+        wrong.extend(page.wordless_templates().into_iter().map(|t| format!("{}: {t}", check.meta().id)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// What no command of a page may do, whether a fixture shows it or not: each is a harm that one has done.
 #[test]
 fn no_page_has_a_command_that_did_harm() {

@@ -68,6 +68,12 @@ impl Page {
         self.sections.iter().flat_map(blocks).filter(is_shell).map(|b| b.code.as_str()).collect()
     }
 
+    /// The templates of steps that no words go before: nobody is told what they are for.
+    pub fn wordless_templates(&self) -> Vec<&str> {
+        let is_wordless = |b: &&Block| b.info != NOTE && b.text.trim().is_empty();
+        self.sections.iter().flat_map(blocks).filter(is_wordless).map(|b| b.code.as_str()).collect()
+    }
+
     /// The templates of manifests and parts of files of all fixes, whose values the engine quotes.
     pub fn manifest_templates(&self) -> Vec<&str> {
         let is_manifest = |b: &&Block| b.info != NOTE && matches!(b.language(), "yaml" | "json");

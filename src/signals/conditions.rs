@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{is_ours, seconds_ago};
 use crate::domain::aws::node_pool;
-use crate::domain::kubernetes::gateway::{self, Fault, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
 use crate::domain::kubernetes::{leaving, nodes};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -148,7 +148,7 @@ fn of_routes(snap: &Snapshot) -> Vec<Signal> {
     let routes: Vec<_> = gateway::of_stack(snap).collect();
     for route in &routes {
         for parent in gateway::parents(route) {
-            if let Some(Fault::NotAccepted(c) | Fault::Unresolved(c)) = gateway::fault(snap, route, parent) {
+            if let Some(Cause::NotAccepted(c) | Cause::Unresolved(c)) = gateway::fault(snap, route, parent) {
                 all.push(of_object(gateway::GROUP, &route.kind, "httproutes", &route.metadata, c));
             }
             let namespace = gateway::namespace_of(parent.namespace.as_deref(), &route.metadata);

@@ -11,7 +11,7 @@ use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::datasources::{self, health, shown_url};
 use crate::domain::grafana::panel::{self, asks_our_prometheus};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
-use crate::domain::grafana::url::{self, Fault, Written};
+use crate::domain::grafana::url::{self, Cause, Written};
 use crate::domain::prometheus::reads::reads;
 use crate::domain::prometheus::targets;
 use crate::domain::text::shorten::shorten;
@@ -157,15 +157,15 @@ fn leads(snap: &Snapshot, datasource: &Datasource<'_>, shown: &str) -> Fetched<S
     })
 }
 
-fn fault(fault: &Fault<'_>) -> String {
+fn fault(fault: &Cause<'_>) -> String {
     match fault {
-        Fault::NoUrl => "it has no URL".to_owned(),
-        Fault::Loopback => "that is Grafana's own container".to_owned(),
-        Fault::UnknownService(host) => format!("there is no Service {}/{}", host.namespace, host.service),
-        Fault::Port(service) => format!("Service {} does not offer this port", service.metadata.name),
-        Fault::Scheme(service) => format!("Service {} serves the other scheme", service.metadata.name),
-        Fault::Prefix(_, prefix) => format!("what is there serves below {prefix:?}"),
-        Fault::NoEndpoints(service, _) => format!("Service {} has no ready endpoint", service.metadata.name),
+        Cause::NoUrl => "it has no URL".to_owned(),
+        Cause::Loopback => "that is Grafana's own container".to_owned(),
+        Cause::UnknownService(host) => format!("there is no Service {}/{}", host.namespace, host.service),
+        Cause::Port(service) => format!("Service {} does not offer this port", service.metadata.name),
+        Cause::Scheme(service) => format!("Service {} serves the other scheme", service.metadata.name),
+        Cause::Prefix(_, prefix) => format!("what is there serves below {prefix:?}"),
+        Cause::NoEndpoints(service, _) => format!("Service {} has no ready endpoint", service.metadata.name),
     }
 }
 

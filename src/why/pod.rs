@@ -6,7 +6,7 @@ use crate::domain::kubernetes::endpoints::{probe_words, trouble, unready_contain
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::not_ready;
 use crate::domain::kubernetes::owner::{self, Target};
-use crate::domain::kubernetes::sandbox::Fault;
+use crate::domain::kubernetes::sandbox::Cause;
 use crate::domain::kubernetes::unschedulable::{for_fargate, unscheduled};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{RECENT, STARTING};
@@ -234,13 +234,13 @@ fn started(snap: &Snapshot, pod: &Pod) -> Seen {
         said.into_iter().find(|e| e.reason == "FailedCreatePodSandBox").map(|e| e.message.as_str())
     };
     if let Some(said) = Some(()).filter(|()| is_scheduled(pod) && !has_started(pod)).and_then(|()| sandbox()) {
-        let what = match Fault::read(said) {
-            Some(Fault::Plugin | Fault::Binary) => "the node cannot set up its network",
-            Some(Fault::Image) => "the node cannot pull the image of its sandbox",
-            Some(Fault::NoAddress) => "the network plugin has no address for it",
-            Some(Fault::Token) => "the API refuses the token of the node's network plugin",
-            Some(Fault::Runtime(_)) => "the container runtime of the node does not make its sandbox",
-            Some(Fault::Other) | None => "its sandbox is not made",
+        let what = match Cause::read(said) {
+            Some(Cause::Plugin | Cause::Binary) => "the node cannot set up its network",
+            Some(Cause::Image) => "the node cannot pull the image of its sandbox",
+            Some(Cause::NoAddress) => "the network plugin has no address for it",
+            Some(Cause::Token) => "the API refuses the token of the node's network plugin",
+            Some(Cause::Runtime(_)) => "the container runtime of the node does not make its sandbox",
+            Some(Cause::Other) | None => "its sandbox is not made",
         };
         return broken(format!("{what}: {}", shorten(said, QUOTED))).with(shown::described("pod", &pod.metadata));
     }

@@ -4,7 +4,7 @@ use super::build::{Builder, Claims, Seen, broken, idle, right, untold};
 use super::pod::is_young;
 use super::shown;
 use super::words::{count, few};
-use crate::domain::kubernetes::endpoints::{Reason, selector};
+use crate::domain::kubernetes::endpoints::{self, selector};
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
 use crate::domain::kubernetes::{ingress, service_port};
 use crate::model::ResourceRef;
@@ -64,9 +64,9 @@ fn selected(snap: &Snapshot, service: &Service) -> Fetched<Seen> {
     let shown = shown::object("service", &service.metadata);
     if pods.is_empty() {
         snap.workloads.covered(&service.metadata.namespace)?;
-        let reason = Reason::of(snap, service);
+        let reason = endpoints::Cause::of(snap, service);
         let why = reason.as_ref().map(|r| r.words(snap, service)).unwrap_or_default();
-        let is_off = matches!(reason, Some(Reason::ScaledToZero(_)));
+        let is_off = matches!(reason, Some(endpoints::Cause::ScaledToZero(_)));
         let seen =
             if is_off { idle(format!("it has no pod: {why}")) } else { broken(format!("it selects no pod: {why}")) };
         return Ok(seen.with(shown));
@@ -80,7 +80,7 @@ fn pods_ready(snap: &Snapshot, service: &Service, pods: &[&Pod]) -> Fetched<Seen
         return Ok(idle(format!("{}, just starting", count(pods.len(), "pod"))));
     }
     if ready == 0 {
-        let why = Reason::of(snap, service).map(|r| r.words(snap, service));
+        let why = endpoints::Cause::of(snap, service).map(|r| r.words(snap, service));
         let text = why.unwrap_or_else(|| "none of its pods is ready".to_owned());
         return Ok(broken(text).with(shown::described("pod", &pods[0].metadata)));
     }
@@ -96,7 +96,8 @@ fn endpoints(snap: &Snapshot, service: &Service) -> Fetched<Seen> {
     let (ready, unready) = snap.endpoints_of(service).unwrap_or_default();
     let mut shown = shown::object("endpointslices", meta);
     shown.reproduce_template = "kubectl get endpointslices -n {{ namespace }} -l kubernetes.io/service-name={{ name }}";
-    let is_off = matches!(Reason::of(snap, service), Some(Reason::ScaledToZero(_))) || service.spec.selector.is_empty();
+    let is_off = matches!(endpoints::Cause::of(snap, service), Some(endpoints::Cause::ScaledToZero(_)))
+        || service.spec.selector.is_empty();
     let mut pods = snap.pods_of_service(service).peekable();
     let is_new = pods.peek().is_some() && pods.all(|p| is_young(snap, p));
     Ok(match (ready, unready) {

@@ -15,7 +15,7 @@ use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{Target, keeper, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, asked};
-use crate::domain::prometheus::collector_log::{self, Failing, Trouble, is_cloudwatch_agent, is_collector};
+use crate::domain::prometheus::collector_log::{self, Cause, Failing, is_cloudwatch_agent, is_collector};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -133,7 +133,7 @@ impl Check for CollectorFailing {
             ));
         }
         // Pods of one workload say the same.
-        let mut groups: BTreeMap<(String, String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, String, Cause), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in collector_log::failing(snap)? {
             let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
@@ -171,7 +171,7 @@ impl<'a> Case<'a> {
             last,
             pod,
             container,
-            target: configured.filter(|_| last.trouble != Trouble::Allocator).or_else(|| address(last)),
+            target: configured.filter(|_| last.trouble != Cause::Allocator).or_else(|| address(last)),
             file: file.map(|f| (f.map.metadata.name.clone(), f.key.to_owned())),
             file_managed_by: file.map(|f| keeper(&f.map.metadata)).unwrap_or_default(),
         })
@@ -190,7 +190,7 @@ impl<'a> Case<'a> {
         let program = if is_agent { "CloudWatch agent" } else { "OpenTelemetry Collector" };
         let message = format!("{program} ({} in {}): {} {effect}", owner.kubectl_name(), log.namespace, self.what());
         let severity = match self.last.trouble {
-            Trouble::Rate | Trouble::Full | Trouble::Size | Trouble::Refused | Trouble::Scrape => Severity::Warning,
+            Cause::Rate | Cause::Full | Cause::Size | Cause::Refused | Cause::Scrape => Severity::Warning,
             _ => Severity::Error,
         };
         let made = Finding::new(CollectorFailing::META.id, severity, owner.clone(), message)
@@ -255,19 +255,19 @@ impl<'a> Case<'a> {
     fn what(&self) -> String {
         let (exporter, place) = (&self.last.component, self.place());
         match self.last.trouble {
-            Trouble::Memory => "its memory_limiter refuses data: more memory is in use than it allows".to_owned(),
-            Trouble::Queue => {
+            Cause::Memory => "its memory_limiter refuses data: more memory is in use than it allows".to_owned(),
+            Cause::Queue => {
                 format!("the queue of exporter {exporter} is full: {place} takes less than what comes in")
             }
-            Trouble::Scrape => {
+            Cause::Scrape => {
                 let instance = Some(redact(&self.last.error)).filter(|i| !i.is_empty());
                 let at = instance.map(|i| format!(" ({i})")).unwrap_or_default();
                 format!("its prometheus receiver cannot scrape job {exporter}{at}")
             }
-            Trouble::Allocator => format!(
+            Cause::Allocator => format!(
                 "its prometheus receiver does not learn from the target allocator ({place}) what it is to scrape"
             ),
-            Trouble::Runtime => {
+            Cause::Runtime => {
                 let why = match self.socket() {
                     Some(path) => {
                         format!("the socket of the container runtime that is mounted ({path}) does not answer")
@@ -276,7 +276,7 @@ impl<'a> Case<'a> {
                 };
                 format!("Container Insights has no metrics of pods: {why}")
             }
-            Trouble::Instance => {
+            Cause::Instance => {
                 let why = match credentials::out_of_reach(self.snap, self.pod) {
                     Some(instance) => format!(
                         ": the metadata of instance {} does not reach pods (off, or a hop limit of 1)",
@@ -287,21 +287,21 @@ impl<'a> Case<'a> {
                 };
                 format!("Container Insights has no metrics at all: it does not know its cluster{why}")
             }
-            Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
-            Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
-            Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
-            Trouble::Tls => format!("exporter {exporter}: TLS to {place} fails"),
-            Trouble::Path if self.otlp_off().is_some() => {
+            Cause::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
+            Cause::Unreached => format!("exporter {exporter} does not reach {place}"),
+            Cause::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
+            Cause::Tls => format!("exporter {exporter}: TLS to {place} fails"),
+            Cause::Path if self.otlp_off().is_some() => {
                 format!("exporter {exporter}: {place} is a Prometheus that is not told to take OTLP")
             }
-            Trouble::Path => format!("exporter {exporter}: {place} does not take such data (no such path or service)"),
-            Trouble::Credential => format!("exporter {exporter}: {place} does not accept its credential"),
-            Trouble::Denied => format!("exporter {exporter}: AWS does not let it write"),
-            Trouble::Size => format!("exporter {exporter}: its requests are larger than {place} takes"),
-            Trouble::Rate => format!("exporter {exporter}: {place} limits the rate"),
-            Trouble::Full => format!("exporter {exporter}: {place} does not keep up, and takes no more"),
-            Trouble::Server => format!("exporter {exporter}: {place} fails itself (5xx)"),
-            Trouble::Refused => format!("exporter {exporter}: {place} refuses the data"),
+            Cause::Path => format!("exporter {exporter}: {place} does not take such data (no such path or service)"),
+            Cause::Credential => format!("exporter {exporter}: {place} does not accept its credential"),
+            Cause::Denied => format!("exporter {exporter}: AWS does not let it write"),
+            Cause::Size => format!("exporter {exporter}: its requests are larger than {place} takes"),
+            Cause::Rate => format!("exporter {exporter}: {place} limits the rate"),
+            Cause::Full => format!("exporter {exporter}: {place} does not keep up, and takes no more"),
+            Cause::Server => format!("exporter {exporter}: {place} fails itself (5xx)"),
+            Cause::Refused => format!("exporter {exporter}: {place} refuses the data"),
         }
     }
 
@@ -319,44 +319,44 @@ impl<'a> Case<'a> {
         let service = self.service().map(|s| (s.metadata.name.clone(), s.metadata.namespace.clone()));
         let (service, service_namespace) = service.unzip();
         match self.last.trouble {
-            Trouble::Memory => {
+            Cause::Memory => {
                 Way::Memory { limit: self.container.resources.limits.get("memory").cloned().unwrap_or_default() }
             }
-            Trouble::Queue => Way::Queue,
-            Trouble::Scrape => {
+            Cause::Queue => Way::Queue,
+            Cause::Scrape => {
                 let (host, port) = endpoint(&self.last.error);
                 Way::Scrape { host, port }
             }
-            Trouble::Allocator => Way::Allocator { host: self.host() },
-            Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
-            Trouble::Unreached => Way::Unreached {
+            Cause::Allocator => Way::Allocator { host: self.host() },
+            Cause::Name => Way::Name { host: self.host(), meant: self.meant() },
+            Cause::Unreached => Way::Unreached {
                 host: self.place(),
                 service,
                 service_namespace,
                 refused: self.last.error.contains("connection refused"),
             },
-            Trouble::Runtime => {
+            Cause::Runtime => {
                 let bottlerocket = self.snap.node_of(self.pod).is_some_and(Node::is_bottlerocket);
                 Way::Runtime {
                     mounted: self.socket().is_some(),
                     socket: if bottlerocket { "/run/dockershim.sock" } else { "/run/containerd/containerd.sock" },
                 }
             }
-            Trouble::Instance => self.instance(),
-            Trouble::PlainText => Way::PlainText,
-            Trouble::Tls => Way::Tls,
-            Trouble::Path => self.otlp_off().unwrap_or_else(|| Way::Path { old_loki: self.is_old_loki() }),
-            Trouble::Credential => Way::Credential,
-            Trouble::Denied => self.denied(),
-            Trouble::Size => Way::Size,
-            Trouble::Rate => Way::Rate,
-            Trouble::Full | Trouble::Server | Trouble::Refused => Way::Store { host: self.place(), service_namespace },
+            Cause::Instance => self.instance(),
+            Cause::PlainText => Way::PlainText,
+            Cause::Tls => Way::Tls,
+            Cause::Path => self.otlp_off().unwrap_or_else(|| Way::Path { old_loki: self.is_old_loki() }),
+            Cause::Credential => Way::Credential,
+            Cause::Denied => self.denied(),
+            Cause::Size => Way::Size,
+            Cause::Rate => Way::Rate,
+            Cause::Full | Cause::Server | Cause::Refused => Way::Store { host: self.place(), service_namespace },
         }
     }
 
     /// What the others need is elsewhere: a restart would only throw the queue away.
     fn changes_config(&self) -> bool {
-        use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Scrape, Size};
+        use Cause::{Credential, Memory, Name, Path, PlainText, Queue, Scrape, Size};
         let here = matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size | Scrape);
         here && !(self.last.trouble == Path && self.otlp_off().is_some())
     }
@@ -411,19 +411,19 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if self.last.trouble == Trouble::Denied {
+        if self.last.trouble == Cause::Denied {
             let account = ResourceRef::service_account(&self.pod.metadata.namespace, self.account());
             return finding.depends_on(account);
         }
         let of_backend = [
-            Trouble::Name,
-            Trouble::Unreached,
-            Trouble::Server,
-            Trouble::Rate,
-            Trouble::Full,
-            Trouble::Path,
-            Trouble::Queue,
-            Trouble::Allocator,
+            Cause::Name,
+            Cause::Unreached,
+            Cause::Server,
+            Cause::Rate,
+            Cause::Full,
+            Cause::Path,
+            Cause::Queue,
+            Cause::Allocator,
         ];
         let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
         depends_on_service(self.snap, finding, &named.namespace, &named.service)
@@ -436,7 +436,7 @@ fn address(last: &Failing<'_>) -> Option<(String, Option<u16>)> {
         let url = last.error.split(['"', '\\', ' ']).find(|w| w.contains("://"))?;
         Address::parse(url).map(|a| (a.host, Some(a.port)))
     };
-    let asked = (last.trouble == Trouble::Allocator).then(of_url).flatten();
+    let asked = (last.trouble == Cause::Allocator).then(of_url).flatten();
     asked.or_else(|| collector_log::host(&last.error))
 }
 

@@ -9,7 +9,7 @@ use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
-use crate::domain::loki::engine_log::{self, Engine, Failing, Trouble};
+use crate::domain::loki::engine_log::{self, Cause, Engine, Failing};
 use crate::domain::text::log_line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -70,7 +70,7 @@ impl Check for SearchEngine {
             return Ok(Diagnosis::NotApplicable("no Elasticsearch or OpenSearch runs in the namespaces read".into()));
         }
         // Its nodes say the same.
-        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in engine_log::failing(snap)? {
             let Some(pod) = snap.pod_of_log(failing.log) else { continue };
             groups.entry((snap.owner_ref(pod).key(), failing.trouble)).or_default().push(failing);
@@ -96,7 +96,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         .key(format!("{} {:?}", owner.key(), said.trouble))
         .evidence(told(log, said.line))
         .breaks(owner.clone());
-    if let (Trouble::Discovery, Some((_, line))) = (said.trouble, said.lost) {
+    if let (Cause::Discovery, Some((_, line))) = (said.trouble, said.lost) {
         made = made.evidence(told(log, line));
     }
     for failing in group {
@@ -116,15 +116,15 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
-        set_up: said.trouble == Trouble::Security,
+        set_up: said.trouble == Cause::Security,
         way: match said.trouble {
-            Trouble::Discovery => Way::Discovery {
+            Cause::Discovery => Way::Discovery {
                 lost: said.lost.map(|(host, _)| host.to_owned()).unwrap_or_default(),
                 wanted: engine_log::wanted(said.line).join(", "),
             },
-            Trouble::Bootstrap => Way::Bootstrap { nodes: founders(snap, pod, said.engine) },
-            Trouble::Quorum => Way::Quorum,
-            Trouble::Security => Way::Security,
+            Cause::Bootstrap => Way::Bootstrap { nodes: founders(snap, pod, said.engine) },
+            Cause::Quorum => Way::Quorum,
+            Cause::Security => Way::Security,
         },
     }))
 }
@@ -161,20 +161,20 @@ fn founders(snap: &Snapshot, own: &Pod, engine: Engine) -> String {
 fn what(said: &Failing<'_>) -> String {
     let leader = said.engine.leader();
     match (said.trouble, &said.lost) {
-        (Trouble::Discovery, Some((host, _))) => {
+        (Cause::Discovery, Some((host, _))) => {
             format!("its nodes do not find each other, because {host} does not resolve, and no {leader} is chosen")
         }
-        (Trouble::Discovery, None) if engine_log::knows_nobody(said.line) => {
+        (Cause::Discovery, None) if engine_log::knows_nobody(said.line) => {
             format!("a node knows no address of the others, and no {leader} is chosen")
         }
-        (Trouble::Discovery, None) => format!("its nodes do not find each other, and no {leader} is chosen"),
-        (Trouble::Bootstrap, _) => {
+        (Cause::Discovery, None) => format!("its nodes do not find each other, and no {leader} is chosen"),
+        (Cause::Bootstrap, _) => {
             format!("no {leader} is chosen, because no node is told which nodes found the cluster")
         }
-        (Trouble::Quorum, _) => {
+        (Cause::Quorum, _) => {
             format!("too few of the nodes that may be {leader} are there to choose one")
         }
-        (Trouble::Security, _) => {
+        (Cause::Security, _) => {
             "its security plugin is not initialised: the index of it was never made, or cannot be read".to_owned()
         }
     }

@@ -15,7 +15,7 @@ use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::kubernetes::store::Store;
-use crate::domain::loki::gateway_log::{self, Failing, Trouble, store_behind};
+use crate::domain::loki::gateway_log::{self, Cause, Failing, store_behind};
 use crate::domain::text::redact::redact;
 use crate::lint::yaml::{self, Node};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -92,7 +92,7 @@ impl Check for StoreGateway {
             return Ok(Diagnosis::NotApplicable("no gateway of Loki, Mimir or Tempo runs".into()));
         }
         // Replicas say the same.
-        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in gateway_log::failing(snap)? {
             let Some(pod) = snap.pod_of_log(failing.log) else { continue };
             groups.entry((snap.owner_ref(pod).key(), failing.trouble)).or_default().push(failing);
@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
             self.times
         );
         let severity = match self.said.trouble {
-            Trouble::Slow | Trouble::Body | Trouble::Login => Severity::Warning,
+            Cause::Slow | Cause::Body | Cause::Login => Severity::Warning,
             _ => Severity::Error,
         };
         let made = Finding::new(StoreGateway::META.id, severity, owner.clone(), message)
@@ -178,25 +178,25 @@ impl<'a> Case<'a> {
     fn what(&self) -> String {
         let line = self.said.line;
         match self.said.trouble {
-            Trouble::Name => format!("does not find {}: there is no such name", self.host()),
-            Trouble::Resolver => format!(
+            Cause::Name => format!("does not find {}: there is no such name", self.host()),
+            Cause::Resolver => format!(
                 "does not find {}: the DNS server that its configuration names{} {}",
                 self.host(),
                 self.resolver().map(|r| format!(" ({r})")).unwrap_or_default(),
                 if line.contains("(110:") { "does not answer" } else { "answers with an error" }
             ),
-            Trouble::Unreached => match self.listens() {
+            Cause::Unreached => match self.listens() {
                 Some(port) => {
                     format!("does not reach {}: {} listens on {port} there", self.place(), self.said.store.name())
                 }
                 None => format!("does not reach {}{}", self.place(), errno(line)),
             },
-            Trouble::Slow => format!("gives up before {} has its answer (504)", self.place()),
-            Trouble::Body => format!(
+            Cause::Slow => format!("gives up before {} has its answer (504)", self.place()),
+            Cause::Body => format!(
                 "takes no requests that are larger than {} (413)",
                 gateway_log::directive(self.config, "client_max_body_size").unwrap_or("1m, nginx's default")
             ),
-            Trouble::Login => match gateway_log::user(line) {
+            Cause::Login => match gateway_log::user(line) {
                 Some(user) if line.contains("password mismatch") => {
                     format!("refuses user {} (401): the password is not the one that it knows", redact(user))
                 }
@@ -248,22 +248,22 @@ impl<'a> Case<'a> {
     fn way(&self) -> Way {
         let host = self.host().to_owned();
         match self.said.trouble {
-            Trouble::Name => Way::Name { host, change: self.change() },
-            Trouble::Resolver => {
+            Cause::Name => Way::Name { host, change: self.change() },
+            Cause::Resolver => {
                 let resolver = self.resolver().unwrap_or("<resolver>").to_owned();
                 Way::Resolver { host, resolver, managed_by: self.change().managed_by }
             }
-            Trouble::Unreached => {
+            Cause::Unreached => {
                 let found = self.service().map(|s| (s.metadata.name.clone(), s.metadata.namespace.clone()));
                 let (service, service_namespace) = found.unzip();
                 Way::Upstream { place: self.place(), service, service_namespace, listens: self.listens() }
             }
-            Trouble::Slow => Way::Slow { change: self.change() },
-            Trouble::Body => {
+            Cause::Slow => Way::Slow { change: self.change() },
+            Cause::Body => {
                 let now = gateway_log::directive(self.config, "client_max_body_size").unwrap_or("1m").to_owned();
                 Way::Body { now, change: self.change() }
             }
-            Trouble::Login => Way::Login {
+            Cause::Login => Way::Login {
                 user: gateway_log::user(self.said.line).map_or_else(|| "<user>".to_owned(), redact),
                 file: gateway_log::directive(self.config, "auth_basic_user_file").unwrap_or("<file>").to_owned(),
             },
@@ -273,11 +273,11 @@ impl<'a> Case<'a> {
     fn depends_on(&self, finding: Finding) -> Finding {
         let policies = || network_policy::egress_policies(self.snap, self.pod).into_iter();
         match self.said.trouble {
-            Trouble::Resolver => {
+            Cause::Resolver => {
                 let made = finding.depends_on(ResourceRef::service("kube-system", "kube-dns"));
                 policies().fold(made, Finding::depends_on)
             }
-            Trouble::Unreached | Trouble::Slow => match self.service() {
+            Cause::Unreached | Cause::Slow => match self.service() {
                 Some(service) => {
                     let meta = &service.metadata;
                     let made = depends_on_service(self.snap, finding, &meta.namespace, &meta.name);

@@ -11,7 +11,7 @@ use crate::checks::support::seen::{event_evidence, pod_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::runtime_error::{self, Known};
-use crate::domain::kubernetes::sandbox::{self, Fault};
+use crate::domain::kubernetes::sandbox::{self, Cause};
 use crate::domain::kubernetes::{foundation, network_plugin, nodes, system};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
@@ -104,7 +104,7 @@ impl Check for PodWithoutNetwork {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
-        let mut groups: BTreeMap<(&str, Fault), Vec<(&Pod, &Event)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, Cause), Vec<(&Pod, &Event)>> = BTreeMap::new();
         let waiting: Vec<&Pod> = snap.pods()?.iter().filter(|p| waits(snap, p)).collect();
         for pod in waiting.iter().copied() {
             let Some(node) = pod.spec.node_name.as_deref() else { continue };
@@ -137,10 +137,10 @@ fn waits(snap: &Snapshot, pod: &Pod) -> bool {
 }
 
 /// What the kubelet said last of the sandbox. Once may be a moment in which the plugin starts.
-fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Fault)> {
+fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Cause)> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
     let mut sandbox = events.filter(|e| e.reason == "FailedCreatePodSandBox" && e.times() > 1);
-    sandbox.find_map(|e| Some((e, Fault::read(&e.message)?)))
+    sandbox.find_map(|e| Some((e, Cause::read(&e.message)?)))
 }
 
 /// That an earlier try still holds the sandbox's name.
@@ -149,7 +149,7 @@ fn echo<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
     events.find(|e| e.reason == "FailedCreatePodSandBox" && e.times() > 1 && sandbox::is_echo(&e.message))
 }
 
-fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) -> Finding {
+fn finding(snap: &Snapshot, node: &str, fault: Cause, all: &[(&Pod, &Event)]) -> Finding {
     let (first, event) = all[0];
     let plugin = network_plugin::pod_on(snap, node, &event.message);
     let who = match all {
@@ -159,38 +159,38 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
     let kind = sandbox::plugin(&event.message);
     let left = network_plugin::left_behind(snap, node, &event.message).filter(|_| is_of_plugin(fault));
     let why = match (fault, plugin) {
-        (Fault::Plugin | Fault::Token | Fault::Binary, _) if left.is_some() => format!(
+        (Cause::Plugin | Cause::Token | Cause::Binary, _) if left.is_some() => format!(
             "its configuration there asks the network plugin {}, of which no pod is seen on the node: it was removed and its file stayed, or it does not come up there",
             left.unwrap_or_default()
         ),
-        (Fault::Token, _) => format!(
+        (Cause::Token, _) => format!(
             "the cluster's API refuses the token that the network plugin {} keeps on the node: it is no longer valid",
             kind.unwrap_or("CNI")
         ),
-        (Fault::Plugin, Some(p)) if !p.is_ready() => {
+        (Cause::Plugin, Some(p)) if !p.is_ready() => {
             format!("the network plugin ({}) does not answer there: it is not ready", p.metadata.name)
         }
-        (Fault::Plugin, Some(p)) => format!("the network plugin ({}) does not answer there", p.metadata.name),
-        (Fault::Plugin, None) => match kind {
+        (Cause::Plugin, Some(p)) => format!("the network plugin ({}) does not answer there", p.metadata.name),
+        (Cause::Plugin, None) => match kind {
             Some(kind) => format!("the network plugin {kind} does not answer there"),
             None => "no network plugin answers there".to_owned(),
         },
-        (Fault::NoAddress, Some(p)) => {
+        (Cause::NoAddress, Some(p)) => {
             format!("the network plugin ({}) has no address left to give there", p.metadata.name)
         }
-        (Fault::NoAddress, None) => "the network plugin has no address left to give there".to_owned(),
-        (Fault::Binary, _) => "the program of the network plugin is not on the node".to_owned(),
-        (Fault::Image, _) if is_gone(snap, node, &event.message) => {
+        (Cause::NoAddress, None) => "the network plugin has no address left to give there".to_owned(),
+        (Cause::Binary, _) => "the program of the network plugin is not on the node".to_owned(),
+        (Cause::Image, _) if is_gone(snap, node, &event.message) => {
             "the image of the sandbox (pause) is not on it any more, and the runtime asks for it without credentials"
                 .to_owned()
         }
-        (Fault::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
-        (Fault::Runtime(known), _) => {
+        (Cause::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
+        (Cause::Runtime(known), _) => {
             let said = runtime_error::of_node(&event.message).map_or("", |(said, _)| said);
             let meaning = known.meaning().map(|m| format!(": {m}")).unwrap_or_default();
             format!("the container runtime fails ({}){meaning}", shorten(said, 300))
         }
-        (Fault::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
+        (Cause::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
     };
     let subject = ResourceRef::node(node);
     let mut made =
@@ -209,10 +209,10 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
             .evidence(pod_evidence(plugin))
             .depends_on(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
     }
-    if let Some(plugin) = plugin.filter(|p| fault == Fault::Plugin && !p.is_ready()) {
+    if let Some(plugin) = plugin.filter(|p| fault == Cause::Plugin && !p.is_ready()) {
         made = made.also(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
     }
-    if fault == Fault::Image
+    if fault == Cause::Image
         && !is_gone(snap, node, &event.message)
         && let Some(subnet) = Placement::new(snap).of_pod(first)
     {
@@ -222,15 +222,15 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
 }
 
 /// The plugin itself does not do its part.
-fn is_of_plugin(fault: Fault) -> bool {
-    matches!(fault, Fault::Plugin | Fault::Token | Fault::Binary)
+fn is_of_plugin(fault: Cause) -> bool {
+    matches!(fault, Cause::Plugin | Cause::Token | Cause::Binary)
 }
 
 /// `left`: the plugin of which only the configuration is there.
 fn fix(
     snap: &Snapshot,
     node: &str,
-    fault: Fault,
+    fault: Cause,
     all: &[(&Pod, &Event)],
     plugin: Option<&Pod>,
     left: Option<&str>,
@@ -248,7 +248,7 @@ fn fix(
     }
     let node = node.to_owned();
     match fault {
-        Fault::NoAddress => {
+        Cause::NoAddress => {
             let lower = event.message.to_ascii_lowercase();
             let namespace = first.metadata.namespace.clone();
             let own = all.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == namespace);
@@ -263,14 +263,14 @@ fn fix(
                 node,
             }
         }
-        Fault::Token => Fix::Token {
+        Cause::Token => Fix::Token {
             field: format!("spec.nodeName={node}"),
             kind: sandbox::plugin(&event.message).unwrap_or("CNI").to_owned(),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
             plugin: plugin.map(|p| p.metadata.name.clone()),
             node,
         },
-        Fault::Plugin | Fault::Binary => Fix::Plugin {
+        Cause::Plugin | Cause::Binary => Fix::Plugin {
             field: format!("spec.nodeName={node}"),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
             plugin_owner: match plugin {
@@ -282,16 +282,16 @@ fn fix(
             plugin: plugin.map(|p| p.metadata.name.clone()),
             node,
         },
-        Fault::Image => match snap.nodes.named(&node).ok().flatten() {
+        Cause::Image => match snap.nodes.named(&node).ok().flatten() {
             Some(own) if is_gone(snap, &node, &event.message) => {
                 Fix::ImageGone { instance: Instance::of(snap, own), node }
             }
             _ => Fix::Image { node, region: Place::of(snap).region },
         },
-        Fault::Runtime(_) | Fault::Other => {
+        Cause::Runtime(_) | Cause::Other => {
             let (namespace, pod) = (first.metadata.namespace.clone(), first.metadata.name.clone());
             match (fault, snap.nodes.named(&node).ok().flatten()) {
-                (Fault::Runtime(known), Some(own)) => Fix::Runtime {
+                (Cause::Runtime(known), Some(own)) => Fix::Runtime {
                     elsewhere: nodes::can_move(snap, first),
                     filters: known == Known::Filters,
                     instance: Instance::of(snap, own),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::cluster_health::{Fault, role_of, role_policies, usable_groups, usable_subnets};
+use crate::domain::aws::cluster_health::{Cause, role_of, role_policies, usable_groups, usable_subnets};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -91,19 +91,19 @@ impl Check for ClusterImpaired {
 }
 
 fn finding(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue) -> Finding {
-    let fault = Fault::of(issue);
+    let fault = Cause::of(issue);
     let place = Place::of(snap);
     let victims = if fault.locks_secrets() { waiting_for_secrets(snap) } else { Vec::new() };
     let follows = match fault {
-        Fault::KeyOff { .. } | Fault::KeyLost => ": its Secrets cannot be decrypted, and no pod that needs one starts",
-        Fault::Role | Fault::RoleAccess => ": EKS can change nothing for it in AWS",
-        Fault::Subnets | Fault::SecurityGroups => ": it cannot be updated, nor its control plane be replaced",
-        Fault::Other => "",
+        Cause::KeyOff { .. } | Cause::KeyLost => ": its Secrets cannot be decrypted, and no pod that needs one starts",
+        Cause::Role | Cause::RoleAccess => ": EKS can change nothing for it in AWS",
+        Cause::Subnets | Cause::SecurityGroups => ": it cannot be updated, nor its control plane be replaced",
+        Cause::Other => "",
     };
     let said = if issue.message.trim().is_empty() { issue.code.clone() } else { issue.message.trim().to_owned() };
     let message = format!("EKS cluster {} is impaired ({}){follows}: {said}", place.cluster, issue.code);
     let severity = match fault {
-        Fault::KeyOff { .. } | Fault::KeyLost | Fault::Role | Fault::RoleAccess => Severity::Error,
+        Cause::KeyOff { .. } | Cause::KeyLost | Cause::Role | Cause::RoleAccess => Severity::Error,
         _ => Severity::Warning,
     };
     let own = ResourceRef::aws("eks", "cluster", &place.cluster);
@@ -149,29 +149,29 @@ fn waiting_for_secrets(snap: &Snapshot) -> Vec<&Pod> {
     snap.pods.items().unwrap_or_default().iter().filter(waits).collect()
 }
 
-fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Fault, key: String) -> Fix {
+fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Cause, key: String) -> Fix {
     let place = Place::of(snap);
     let vpc = cluster.resources_vpc_config.vpc_id.clone();
     match fault {
-        Fault::KeyOff { deletion } => Fix::Key { cluster: place.cluster, region: place.region, key, deletion },
-        Fault::KeyLost => Fix::KeyLost { cluster: place.cluster, region: place.region, key },
-        Fault::Role => {
+        Cause::KeyOff { deletion } => Fix::Key { cluster: place.cluster, region: place.region, key, deletion },
+        Cause::KeyLost => Fix::KeyLost { cluster: place.cluster, region: place.region, key },
+        Cause::Role => {
             let path = role_of(&cluster.role_arn).map(|(_, path)| path).unwrap_or_default();
             Fix::Role { role: role(place, cluster), path }
         }
-        Fault::RoleAccess => Fix::RoleAccess { role: role(place, cluster) },
-        Fault::Subnets => {
+        Cause::RoleAccess => Fix::RoleAccess { role: role(place, cluster) },
+        Cause::Subnets => {
             let all = snap.subnets().map(Vec::as_slice).unwrap_or_default();
             let usable = usable_subnets(cluster, all, issue);
             let ids = usable.map_or_else(|| "<subnet-1>,<subnet-2>".to_owned(), |ids| ids.join(","));
             Fix::Subnets { cluster: place.cluster, region: place.region, vpc, config: format!("subnetIds={ids}") }
         }
-        Fault::SecurityGroups => {
+        Cause::SecurityGroups => {
             let usable = usable_groups(cluster, issue);
             let ids = usable.map_or_else(|| "<security-group>".to_owned(), |ids| ids.join(","));
             Fix::Groups { cluster: place.cluster, region: place.region, config: format!("securityGroupIds={ids}") }
         }
-        Fault::Other => Fix::Other { cluster: place.cluster, region: place.region },
+        Cause::Other => Fix::Other { cluster: place.cluster, region: place.region },
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::consolidation::{self, Reason};
+use crate::domain::aws::consolidation::{self, Cause};
 use crate::domain::kubernetes::eviction::{self, Often};
 use crate::domain::kubernetes::owner::{Target, has_rollout};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
@@ -56,10 +56,10 @@ impl Check for ConsolidationEvicts {
 
 fn finding(snap: &Snapshot, often: &Often<'_>) -> Option<Finding> {
     let why = match consolidation::reason(often.newest)? {
-        Reason::Underutilized => "its node was used too little",
-        Reason::Empty => "its node was empty but for DaemonSets",
-        Reason::Drifted => "its node no longer fits its NodePool",
-        Reason::Other => "its node was given up",
+        Cause::Underutilized => "its node was used too little",
+        Cause::Empty => "its node was empty but for DaemonSets",
+        Cause::Drifted => "its node no longer fits its NodePool",
+        Cause::Other => "its node was given up",
     };
     let severity = if often.is_server() { Severity::Error } else { Severity::Warning };
     let (owner, times) = (often.workload.reference(), often.times);

@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::node_pool;
-use crate::domain::aws::scale_up::{self, ClusterAutoscaler, Reason};
+use crate::domain::aws::scale_up::{self, Cause, ClusterAutoscaler};
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -95,7 +95,7 @@ impl Check for ScaleUpRefused {
     }
 }
 
-fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(&Pod, &Event)]) -> Finding {
+fn finding(snap: &Snapshot, reason: &Cause, culprits: &[ResourceRef], pods: &[(&Pod, &Event)]) -> Finding {
     let (pod, event) = pods[0];
     let who = match pods {
         [_] => format!("pod {}/{} waits for a node", pod.metadata.namespace, pod.metadata.name),
@@ -104,23 +104,23 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
     let names: Vec<String> = culprits.iter().map(ToString::to_string).collect();
     let failed = backoff_line(snap);
     let why = match reason {
-        Reason::AtMaximum => format!("{} may have no more ({})", names.join(", "), sizes(snap, pod)),
-        Reason::Backoff => match &failed {
+        Cause::AtMaximum => format!("{} may have no more ({})", names.join(", "), sizes(snap, pod)),
+        Cause::Backoff => match &failed {
             Some((_, line)) => format!("cluster-autoscaler failed to add one and waits before it tries again: {line}"),
             None => "cluster-autoscaler failed to add one and waits before it tries again".to_owned(),
         },
-        Reason::Limit(pool) => format!("NodePool {pool} of Karpenter is at its limits"),
-        Reason::NoInstanceType(pool) => format!("NodePool {pool} of Karpenter has no instance type that it fits"),
-        Reason::Label(pool, label) => {
+        Cause::Limit(pool) => format!("NodePool {pool} of Karpenter is at its limits"),
+        Cause::NoInstanceType(pool) => format!("NodePool {pool} of Karpenter has no instance type that it fits"),
+        Cause::Label(pool, label) => {
             format!("NodePool {pool} of Karpenter makes no nodes with the label {label} that it asks for")
         }
-        Reason::Taint(pool, taint) => {
+        Cause::Taint(pool, taint) => {
             format!("it does not tolerate the taint {taint} of the nodes that NodePool {pool} of Karpenter makes")
         }
-        Reason::NoPool if names.iter().any(|n| n.starts_with("NodePool ")) => {
+        Cause::NoPool if names.iter().any(|n| n.starts_with("NodePool ")) => {
             format!("Karpenter can use none of its NodePools ({})", names.join(", "))
         }
-        Reason::NoPool => "Karpenter finds no NodePool that it can use".to_owned(),
+        Cause::NoPool => "Karpenter finds no NodePool that it can use".to_owned(),
     };
     let subject = culprits[0].clone();
     let mut made =
@@ -137,13 +137,13 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
             made = made.depends_on(culprit.clone());
         }
     }
-    if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
+    if let (Cause::Backoff, Some((log, line))) = (reason, failed) {
         made = made.evidence(line_evidence(log, line));
         // Credentials that it lacks are deeper.
         let own = ClusterAutoscaler::of(snap);
         made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));
     }
-    if *reason == Reason::AtMaximum {
+    if *reason == Cause::AtMaximum {
         made = made.evidence_all(scale_up::full_groups(snap, pod).into_iter().map(|g| group_evidence(snap, g)));
     }
     made
@@ -191,9 +191,9 @@ fn group_evidence(snap: &Snapshot, group: &Nodegroup) -> Evidence {
     .with("region", place.region)
 }
 
-fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
+fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
     let way = match reason {
-        Reason::AtMaximum => {
+        Cause::AtMaximum => {
             let groups = scale_up::full_groups(snap, pod);
             let larger = groups.first().and_then(|g| g.scaling_config.max_size).map(|n| n + 1);
             let place = Place::of(snap);
@@ -204,15 +204,15 @@ fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
                 region: place.region,
             }
         }
-        Reason::Backoff => {
+        Cause::Backoff => {
             let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
             Way::Backoff { autoscaler: owner.kubectl_name(), autoscaler_namespace: namespace }
         }
-        Reason::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },
-        Reason::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
-        Reason::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },
-        Reason::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
-        Reason::NoPool => {
+        Cause::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },
+        Cause::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
+        Cause::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },
+        Cause::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
+        Cause::NoPool => {
             let nodes = snap.nodes.items().unwrap_or_default();
             let of_cluster = snap.eks_cluster().is_ok_and(|c| c.is_auto_mode());
             Way::NoPool { auto: of_cluster || nodes.iter().any(crate::snapshot::kubernetes::Node::is_auto_mode) }

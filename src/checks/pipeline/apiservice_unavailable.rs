@@ -7,9 +7,9 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::aws::secret_makers::not_ready;
-use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
+use crate::domain::kubernetes::api_services::{self, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints::Cause;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{has_rollout, workload};
@@ -156,19 +156,22 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
     let release = releases::of(snap, &silent.api.metadata, namespace);
     let is_gone = release.as_ref().is_some_and(Release::is_gone);
     let why = match &silent.fault {
-        Fault::NoService => format!("Service {namespace}/{service} does not exist"),
-        Fault::NoEndpoints(Some(Reason::ScaledToZero(workload))) => {
+        api_services::Cause::NoService => format!("Service {namespace}/{service} does not exist"),
+        api_services::Cause::NoEndpoints(Some(Cause::ScaledToZero(workload))) => {
             format!("{} {namespace}/{}, which serves it, is scaled to 0", workload.kind, workload.metadata.name)
         }
-        Fault::NoEndpoints(_) => format!("Service {namespace}/{service} has no ready endpoint"),
-        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+        api_services::Cause::NoEndpoints(_) => format!("Service {namespace}/{service} has no ready endpoint"),
+        api_services::Cause::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => overlay.why(&format!("{namespace}/{service}")),
             None => format!("the control plane gets no answer from the pods of Service {namespace}/{service}"),
         },
         _ => silent.condition.message.clone().unwrap_or_default(),
     };
-    let verb =
-        if matches!(silent.fault, Fault::Status) { "answers the API server with an error" } else { "does not answer" };
+    let verb = if matches!(silent.fault, api_services::Cause::Status) {
+        "answers the API server with an error"
+    } else {
+        "does not answer"
+    };
     let waiting = waiting(snap, silent);
     let wanting = wanting(snap, silent);
     let blocks = effect(&waiting, &wanting);
@@ -262,7 +265,8 @@ fn look(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
     let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
     let workload = service.and_then(|s| workload_behind(snap, s)).unwrap_or_default();
     let says = said(silent).trim_end_matches('.');
-    let refuses = matches!(silent.fault, Fault::Status) && [": 401", ": 403"].iter().any(|code| says.ends_with(code));
+    let refuses = matches!(silent.fault, api_services::Cause::Status)
+        && [": 401", ": 403"].iter().any(|code| says.ends_with(code));
     Way::Look { api, workload, refuses }
 }
 
@@ -270,33 +274,33 @@ fn look(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
 fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wanting: &[&Autoscaler]) -> Way {
     let wanted: Vec<String> = wanting.iter().map(|h| autoscaling::named(h)).collect();
     let api = silent.api.metadata.name.clone();
-    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
+    let is_left = matches!(silent.fault, api_services::Cause::NoService | api_services::Cause::NoEndpoints(_))
         && api_services::left_behind(snap, silent.service);
     if is_left || release.is_some_and(Release::is_gone) {
         let home = release.and_then(|r| r.namespace.as_ref()).unwrap_or(&silent.service.namespace);
         let release = release.map(|r| r.name.clone()).unwrap_or_default();
         return Way::Leftover { api, release, release_namespace: home.clone(), wanted };
     }
-    let owner = |reason: &Reason| reason.owners(snap).first().map(|o| o.kubectl_name()).unwrap_or_default();
+    let owner = |reason: &Cause| reason.owners(snap).first().map(|o| o.kubectl_name()).unwrap_or_default();
     let service = silent.service.name.clone();
     match &silent.fault {
         // Where nothing makes its pods, there is nothing to look at.
-        Fault::NoService | Fault::NoEndpoints(Some(Reason::NoWorkload)) => {
+        api_services::Cause::NoService | api_services::Cause::NoEndpoints(Some(Cause::NoWorkload)) => {
             Way::NoService { api, managed_by: managed_by(&silent.api.metadata), wanted }
         }
-        Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => {
+        api_services::Cause::NoEndpoints(Some(reason @ Cause::ScaledToZero(_))) => {
             Way::ScaledToZero { api, workload: owner(reason), wanted }
         }
-        Fault::NoEndpoints(Some(reason)) => Way::NotReady {
+        api_services::Cause::NoEndpoints(Some(reason)) => Way::NotReady {
             service,
             workload: owner(reason),
             pod: reason.pods().first().map(|p| p.metadata.name.clone()).unwrap_or_default(),
         },
         _ if said(silent).contains("x509:") => certificate(snap, silent, api),
-        Fault::NoEndpoints(None) | Fault::Refused => {
+        api_services::Cause::NoEndpoints(None) | api_services::Cause::Refused => {
             Way::NotReady { service, workload: String::new(), pod: String::new() }
         }
-        Fault::Timeout => {
+        api_services::Cause::Timeout => {
             HostNetwork::behind(snap, silent.service).map_or_else(|| look(snap, silent, api), Way::Overlay)
         }
         _ => look(snap, silent, api),

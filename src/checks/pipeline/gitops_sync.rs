@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::gitops::{self, Failing, Fault};
+use crate::domain::kubernetes::gitops::{self, Cause, Failing};
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
@@ -135,25 +135,25 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
     let text = redact(&failing.text.split_whitespace().collect::<Vec<_>>().join(" "));
     let why = match failing.fault {
-        Fault::TooLong => {
+        Cause::TooLong => {
             "client-side apply keeps a copy of the object in an annotation, and this object is too large for that"
         }
-        Fault::Immutable => "a field that cannot be changed is changed",
-        Fault::NoKind => "a kind is not there yet",
-        Fault::Hook => "a job of a hook failed",
-        Fault::Source => "its manifests cannot be made",
-        Fault::Conflict => "another field manager holds a field",
-        Fault::Refused => "an object is refused",
-        Fault::Project => "its project does not admit it",
-        Fault::NoField => "the cluster does not know a field of it",
-        Fault::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
-        Fault::Live => "Argo CD cannot read what is in the cluster",
-        Fault::HookWaits => "the sync waits for a hook that does not end",
-        Fault::Unhealthy => "the sync waits for an object that Argo CD does not take for healthy",
-        Fault::Fight => "something changes it back",
-        Fault::Shared => "two applications have the same object, and each writes over the other's",
-        Fault::Stalled => "Flux has used up its tries and makes no more, although all that runs there is ready",
-        Fault::Other => "it fails",
+        Cause::Immutable => "a field that cannot be changed is changed",
+        Cause::NoKind => "a kind is not there yet",
+        Cause::Hook => "a job of a hook failed",
+        Cause::Source => "its manifests cannot be made",
+        Cause::Conflict => "another field manager holds a field",
+        Cause::Refused => "an object is refused",
+        Cause::Project => "its project does not admit it",
+        Cause::NoField => "the cluster does not know a field of it",
+        Cause::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
+        Cause::Live => "Argo CD cannot read what is in the cluster",
+        Cause::HookWaits => "the sync waits for a hook that does not end",
+        Cause::Unhealthy => "the sync waits for an object that Argo CD does not take for healthy",
+        Cause::Fight => "something changes it back",
+        Cause::Shared => "two applications have the same object, and each writes over the other's",
+        Cause::Stalled => "Flux has used up its tries and makes no more, although all that runs there is ready",
+        Cause::Other => "it fails",
     };
     let message = format!(
         "{} {namespace}/{name} does not bring namespace {} up to date, and what is changed in its repository does not arrive: {why}: {}",
@@ -179,7 +179,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     }
     // A webhook that cannot be called, or a conversion, says more.
     made = webhooks::blamed(snap, &failing.text).into_iter().fold(made, Finding::depends_on);
-    if failing.fault == Fault::Live
+    if failing.fault == Cause::Live
         && let Some(crd) = unread(&failing.text)
     {
         made = made.depends_on(ResourceRef::crd(&crd));
@@ -188,7 +188,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         let of = ResourceRef::kubernetes(&refused.group, &refused.kind, &refused.namespace, &refused.name);
         made = made.depends_on(of);
         // What the operator makes of it is what is not ready.
-        if crd_of(&refused.kind).is_some() && failing.fault == Fault::Unhealthy {
+        if crd_of(&refused.kind).is_some() && failing.fault == Cause::Unhealthy {
             let set = format!("{}-{}", refused.kind.to_ascii_lowercase(), refused.name);
             made = made.depends_on(ResourceRef::workload("StatefulSet", &refused.namespace, &set));
         }
@@ -199,7 +199,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
 fn fix(snap: &Snapshot, failing: &Failing<'_>, resource: String) -> Fix {
     let object = failing.object;
     let mut options = object.spec.sync_policy.sync_options.clone();
-    if failing.fault == Fault::TooLong && !options.iter().any(|o| o == SERVER_SIDE) {
+    if failing.fault == Cause::TooLong && !options.iter().any(|o| o == SERVER_SIDE) {
         options.push(SERVER_SIDE.to_owned());
     }
     Fix {
@@ -219,8 +219,8 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>, resource: String) -> Fix {
 fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
     let refused = failing.resource;
     match failing.fault {
-        Fault::TooLong => Way::TooLong { patch: json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string() },
-        Fault::Immutable => Way::Immutable {
+        Cause::TooLong => Way::TooLong { patch: json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string() },
+        Cause::Immutable => Way::Immutable {
             object: refused.map(|r| format!("{}/{}", r.kind.to_ascii_lowercase(), r.name)).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
             keeps_pods: refused.is_some_and(|r| r.kind == "StatefulSet"),
@@ -229,41 +229,41 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
             claim: refused.is_some_and(|r| r.kind == "PersistentVolumeClaim")
                 || failing.text.contains("PersistentVolumeClaim \""),
         },
-        Fault::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
-        Fault::Source => Way::Source,
-        Fault::Project => Way::Project { project: failing.object.spec.project.clone() },
-        Fault::Schema => {
+        Cause::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
+        Cause::Source => Way::Source,
+        Cause::Project => Way::Project { project: failing.object.spec.project.clone() },
+        Cause::Schema => {
             let field = failing.text.split(": field not declared in schema").next().unwrap_or_default();
             let operator = failing.text.contains("monitoring.coreos.com");
             Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned(), operator }
         }
-        Fault::NoField => {
+        Cause::NoField => {
             let (kind, field) = gitops::no_field(&failing.text).unwrap_or_default();
             Way::NoField { operator: crd_of(&kind).is_some(), kind, field }
         }
-        Fault::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
-        Fault::NoKind => Way::NoKind {
+        Cause::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
+        Cause::NoKind => Way::NoKind {
             kind: failing.text.split("kind \"").nth(1).and_then(|t| t.split('"').next()).unwrap_or_default().to_owned(),
             operator: failing.text.contains("monitoring.coreos.com"),
         },
-        Fault::HookWaits => {
+        Cause::HookWaits => {
             let job = refused.filter(|r| r.kind == "Job");
             let gone = job.is_some_and(|j| matches!(snap.jobs.find(&j.namespace, &j.name), Ok(None)));
             let job = job.map(|j| j.name.clone()).unwrap_or_default();
             Way::HookWaits { home: gitops::home(failing.object).to_owned(), job, gone }
         }
-        Fault::Unhealthy => Way::Unhealthy {
+        Cause::Unhealthy => Way::Unhealthy {
             object: refused.map(differing).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
             kind: refused.map(|r| r.kind.clone()).unwrap_or_default(),
             untold: refused.is_some_and(|r| is_untold(snap, r)),
         },
-        Fault::Fight => Way::Fight {
+        Cause::Fight => Way::Fight {
             object: refused.map(differing).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
         },
-        Fault::Shared => Way::Shared,
-        Fault::Stalled => Way::Stalled,
+        Cause::Shared => Way::Shared,
+        Cause::Stalled => Way::Stalled,
         _ => Way::Other,
     }
 }

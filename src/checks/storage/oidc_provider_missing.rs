@@ -8,7 +8,7 @@ use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::POD_IDENTITY_AGENT;
 use crate::domain::aws::ebs;
-use crate::domain::aws::oidc_provider::{self, AUDIENCE, Fault};
+use crate::domain::aws::oidc_provider::{self, AUDIENCE, Cause};
 use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::Cluster;
@@ -135,7 +135,7 @@ fn needs_driver(snap: &Snapshot) -> bool {
     !agent && !auto_mode && waiting && ebs::is_missing(snap).unwrap_or(false)
 }
 
-fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceAccount]) -> Finding {
+fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Cause, users: &[&ServiceAccount]) -> Finding {
     let place = Place::of(snap);
     let issuer = cluster.issuer_host_path();
     let arn = place.provider_arn(issuer);
@@ -153,16 +153,16 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
     let (name, region) = (cluster.name.clone(), place.region.clone());
     let waiting = Waiting::of(snap);
     let (fix, message) = match fault {
-        Fault::Absent => {
+        Cause::Absent => {
             let message = format!("the OIDC issuer of cluster {name} has no IAM OIDC provider: {who}");
             (Fix::Create { cluster: name, region, waiting }, message)
         }
-        Fault::OtherUrl => {
+        Cause::OtherUrl => {
             let message =
                 format!("the IAM OIDC provider is registered under another URL than the issuer {issuer}: {who}");
             (Fix::OtherUrl { cluster: name, region, waiting }, message)
         }
-        Fault::NoAudience(arn) => {
+        Cause::NoAudience(arn) => {
             let message = format!("the IAM OIDC provider of cluster {name} lacks the audience {AUDIENCE}: {who}");
             (Fix::Audience { provider_arn: arn.clone(), waiting }, message)
         }

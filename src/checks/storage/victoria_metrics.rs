@@ -15,7 +15,7 @@ use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::Address;
-use crate::domain::prometheus::victoria::{self, Failing, Trouble, Unscraped};
+use crate::domain::prometheus::victoria::{self, Failing, Unscraped};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::minute;
@@ -97,11 +97,11 @@ impl Check for VictoriaMetrics {
             return Ok(Diagnosis::NotApplicable("no VictoriaMetrics runs in the namespaces that were read".into()));
         }
         // Replicas say the same of queries; each has a disk of its own.
-        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, victoria::Cause), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in victoria::failing(snap)? {
             let pod = snap.pod_of_log(failing.log);
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
-            let of = if failing.trouble == Trouble::ReadOnly { failing.log.pod.clone() } else { owner };
+            let of = if failing.trouble == victoria::Cause::ReadOnly { failing.log.pod.clone() } else { owner };
             groups.entry((format!("{}/{of}", failing.log.namespace), failing.trouble)).or_default().push(failing);
         }
         let findings = groups.values().filter_map(|all| Some(finding(snap, all.iter().max_by_key(|f| f.last)?, all)));
@@ -220,20 +220,20 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
     let owner = snap.owner_of_log(log);
     let times: usize = all.iter().map(|f| f.times).sum();
     let (what, severity) = match failing.trouble {
-        Trouble::ReadOnly => {
+        victoria::Cause::ReadOnly => {
             let since = failing.last.map(|t| format!(" since {}", minute(t))).unwrap_or_default();
             let left = victoria::number(failing.line, "of free space: ");
             let left = left.map(|b| format!(" ({b} bytes are left)")).unwrap_or_default();
             (format!("pod {} takes no samples{since}: its disk is nearly full{left}", log.pod), Severity::Error)
         }
-        Trouble::Series => (
+        victoria::Cause::Series => (
             format!(
                 "queries are refused, for they select more series than one query may{} ({times} times within 15 minutes)",
                 limit(failing).map(|l| format!(" ({l})")).unwrap_or_default()
             ),
             Severity::Warning,
         ),
-        Trouble::Busy => (
+        victoria::Cause::Busy => (
             format!(
                 "queries wait for others until they are given up ({times} times within 15 minutes): more come than it can answer"
             ),
@@ -245,7 +245,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>, all: &[Failing<'_>]) -> Findi
         .key(format!("{}/{} {:?}", log.namespace, log.pod, failing.trouble))
         .evidence(line_evidence(log, &redact(advice_apart(failing.line))));
     // Who writes to a storage that takes nothing is refused; a refused query breaks nothing.
-    let made = if failing.trouble == Trouble::ReadOnly { made } else { made.breaks_nothing() };
+    let made = if failing.trouble == victoria::Cause::ReadOnly { made } else { made.breaks_nothing() };
     made.fix(Fix {
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
@@ -264,7 +264,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, pod: Option<&Pod>) -> Way {
     let said = failing.line.rsplit('\t').next().unwrap_or(failing.line);
     let detail = redact(advice_apart(said));
     match failing.trouble {
-        Trouble::ReadOnly => {
+        victoria::Cause::ReadOnly => {
             let folder = victoria::folder(failing.line).unwrap_or("<storage-folder>").to_owned();
             let container = container(pod, failing);
             let origin = pod.zip(container).map(|(p, c)| mounts::origin(snap, p, c, &folder));
@@ -276,11 +276,11 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, pod: Option<&Pod>) -> Way {
                 folder,
             }
         }
-        Trouble::Series => {
+        victoria::Cause::Series => {
             let raised = limit(failing).map_or_else(|| "<limit>".to_owned(), |l| (l * 2).to_string());
             Way::Series { detail, limit: raised }
         }
-        Trouble::Busy => Way::Busy { detail },
+        victoria::Cause::Busy => Way::Busy { detail },
     }
 }
 

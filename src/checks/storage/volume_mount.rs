@@ -10,7 +10,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
 use crate::domain::aws::denied::Denied;
-use crate::domain::kubernetes::mount_error::{self, Fault, Refused};
+use crate::domain::kubernetes::mount_error::{self, Cause, Refused};
 use crate::domain::kubernetes::owner::{Target, in_scope};
 use crate::domain::kubernetes::system;
 use crate::domain::text::shorten::shorten;
@@ -97,7 +97,7 @@ impl Check for VolumeMount {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
-        let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Waits<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, Cause), Vec<Waits<'_>>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| in_scope(snap, p, &[])) {
             if let Some(waits) = waits(snap, pod) {
                 groups.entry((snap.owner_ref(pod), waits.refused.fault.clone())).or_default().push(waits);
@@ -132,31 +132,31 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[Waits<'_>]) -> Finding {
     let node = first.pod.spec.node_name.as_deref().unwrap_or_default();
     let volume = first.refused.volume;
     let why = match &first.refused.fault {
-        Fault::NoClass(namespace, name) => {
+        Cause::NoClass(namespace, name) => {
             format!("SecretProviderClass {namespace}/{name}, which volume {volume} names, does not exist")
         }
-        Fault::NoProvider(provider) => {
+        Cause::NoProvider(provider) => {
             format!("the provider {provider} of the Secrets Store does not run on node {node} (volume {volume})")
         }
-        Fault::NoRole => format!(
+        Cause::NoRole => format!(
             "its ServiceAccount {} has no IAM role with which the Secrets Store could fetch volume {volume}",
             first.pod.spec.account()
         ),
-        Fault::NoDriver(driver) => format!("CSI driver {driver} does not run on node {node} (volume {volume})"),
-        Fault::HostPath(path) => {
+        Cause::NoDriver(driver) => format!("CSI driver {driver} does not run on node {node} (volume {volume})"),
+        Cause::HostPath(path) => {
             format!(
                 "{path} on node {node} is not what its volume {volume} asks for: {}",
                 shorten(first.refused.text, QUOTED)
             )
         }
-        Fault::NotFetched => {
+        Cause::NotFetched => {
             format!("the Secrets Store does not get volume {volume}: {}", shorten(first.refused.text, QUOTED))
         }
-        Fault::Other => format!("its volume {volume} is not set up: {}", shorten(first.refused.text, QUOTED)),
+        Cause::Other => format!("its volume {volume} is not set up: {}", shorten(first.refused.text, QUOTED)),
     };
     let message = format!("the pods of {owner} do not start: {why}");
     let subject = match &first.refused.fault {
-        Fault::NoClass(namespace, name) => {
+        Cause::NoClass(namespace, name) => {
             ResourceRef::kubernetes("secrets-store.csi.x-k8s.io", "SecretProviderClass", namespace, name)
         }
         _ => owner.clone(),
@@ -168,7 +168,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[Waits<'_>]) -> Finding {
         .depends_on(ResourceRef::node(node))
         .evidence(event_evidence(first.event))
         .fix(fix(snap, first));
-    if matches!(first.refused.fault, Fault::NoDriver(_)) {
+    if matches!(first.refused.fault, Cause::NoDriver(_)) {
         made = made.depends_on(csi_node::reference(node));
     }
     for waits in all {
@@ -195,18 +195,18 @@ fn way(waits: &Waits<'_>) -> Way {
     let node_field = format!("spec.nodeName={node}");
     let account = waits.pod.spec.account().to_owned();
     match waits.refused.fault.clone() {
-        Fault::NoClass(class_namespace, class) => Way::NoClass { class, class_namespace },
-        Fault::NoProvider(provider) => Way::NoProvider { provider, node_field },
-        Fault::NoRole => Way::NoRole { account },
-        Fault::NotFetched => {
+        Cause::NoClass(class_namespace, class) => Way::NoClass { class, class_namespace },
+        Cause::NoProvider(provider) => Way::NoProvider { provider, node_field },
+        Cause::NoRole => Way::NoRole { account },
+        Cause::NotFetched => {
             let denied = Denied::read(&waits.event.message);
             let role = denied.as_ref().and_then(Denied::role).unwrap_or_default().to_owned();
             let action = denied.and_then(|d| d.action).unwrap_or_default();
             Way::NotFetched { account, action, role }
         }
-        Fault::NoDriver(driver) => Way::NoDriver { driver, node_field },
-        Fault::HostPath(path) => Way::HostPath { path, node },
-        Fault::Other => Way::Other { node_field },
+        Cause::NoDriver(driver) => Way::NoDriver { driver, node_field },
+        Cause::HostPath(path) => Way::HostPath { path, node },
+        Cause::Other => Way::Other { node_field },
     }
 }
 

@@ -92,7 +92,7 @@ enum Way {
 
 /// What keeps a pod and its volumes apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Conflict {
+enum Cause {
     /// No node lies in the volume's zone.
     NoNode,
     /// The volume is a disk of one node, and the node is gone.
@@ -109,7 +109,7 @@ impl Check for VolumeZoneConflict {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(ResourceRef, Conflict, String), Vec<&Pod>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, Cause, String), Vec<&Pod>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p) && unscheduled(snap, p).is_some()) {
             let volumes = bound_volumes(snap, pod)?;
             if let Some((conflict, culprits)) = conflict(snap.nodes()?, pod, &volumes) {
@@ -128,25 +128,25 @@ impl Check for VolumeZoneConflict {
 
 /// Which volumes keep a pod from every node, and how. Nodes that are full, cordoned or tainted are there: room is
 /// another matter.
-fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option<(Conflict, Vec<&'b Bound<'a>>)> {
+fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option<(Cause, Vec<&'b Bound<'a>>)> {
     // A cluster without a node has no zone to speak of.
     if volumes.is_empty() || !all.iter().any(|n| !n.is_fargate()) {
         return None;
     }
     let stranded: Vec<&Bound<'_>> = volumes.iter().filter(|b| !all.iter().any(|n| reaches(b.volume, n))).collect();
     if let Some(first) = stranded.first() {
-        let conflict = if is_local(first.volume) { Conflict::NodeGone } else { Conflict::NoNode };
+        let conflict = if is_local(first.volume) { Cause::NodeGone } else { Cause::NoNode };
         return Some((conflict, stranded));
     }
     let common: Vec<&Node> = all.iter().filter(|n| volumes.iter().all(|b| reaches(b.volume, n))).collect();
     let every = || volumes.iter().collect();
     if common.is_empty() {
-        return Some((Conflict::Split, every()));
+        return Some((Cause::Split, every()));
     }
     // Where no node at all is what the pod asks for, its volume is not what is in the way.
     let is_meant = |n: &&Node| scheduling::chosen_by(pod, n);
     let elsewhere = all.iter().filter(|n| !n.is_fargate()).any(|n| is_meant(&n));
-    (elsewhere && !common.iter().any(is_meant)).then(|| (Conflict::Selector, every()))
+    (elsewhere && !common.iter().any(is_meant)).then(|| (Cause::Selector, every()))
 }
 
 /// The size of a group with one more node.
@@ -169,13 +169,7 @@ struct Case<'a> {
     place: &'a str,
 }
 
-fn finding(
-    snap: &Snapshot,
-    owner: ResourceRef,
-    conflict: Conflict,
-    place: &str,
-    pods: &[&Pod],
-) -> Result<Finding, Gap> {
+fn finding(snap: &Snapshot, owner: ResourceRef, conflict: Cause, place: &str, pods: &[&Pod]) -> Result<Finding, Gap> {
     let pod = pods[0];
     let case = Case { snap, pod, volumes: bound_volumes(snap, pod)?, place };
     let culprit = case.culprit();
@@ -237,16 +231,16 @@ impl<'a> Case<'a> {
         scheduling::zones(self.nodes().filter(fits)).into_iter().collect()
     }
 
-    fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> String {
+    fn explain(&self, conflict: Cause, culprit: &Bound<'_>) -> String {
         let name = format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name);
         let volume = format!("its volume {} (claim {})", culprit.volume.metadata.name, culprit.claim);
         let zones = scheduling::zones(self.nodes()).into_iter().collect::<Vec<_>>().join(", ");
         let zones = if zones.is_empty() { "carry no zone label".to_owned() } else { format!("are in {zones}") };
         let place = self.place;
         let what = match conflict {
-            Conflict::NoNode => format!("{volume} is in {place}, and the cluster's nodes {zones}"),
-            Conflict::NodeGone => format!("{volume} is a disk of node {place}, which is not there"),
-            Conflict::Split => {
+            Cause::NoNode => format!("{volume} is in {place}, and the cluster's nodes {zones}"),
+            Cause::NodeGone => format!("{volume} is a disk of node {place}, which is not there"),
+            Cause::Split => {
                 let all: Vec<String> = self
                     .volumes
                     .iter()
@@ -254,24 +248,24 @@ impl<'a> Case<'a> {
                     .collect();
                 format!("its volumes are in different zones ({})", all.join("; "))
             }
-            Conflict::Selector => {
+            Cause::Selector => {
                 format!("{volume} is in {place}, where no node has what its node selector or affinity asks for")
             }
         };
         format!("pod {name} cannot be scheduled: {what}")
     }
 
-    fn way(&self, conflict: Conflict, culprit: &Bound<'_>, owner: &ResourceRef) -> Way {
+    fn way(&self, conflict: Cause, culprit: &Bound<'_>, owner: &ResourceRef) -> Way {
         let pod = self.pod.metadata.name.clone();
         let place = self.place.to_owned();
         let namespace = &self.pod.metadata.namespace;
         let lost = || LostVolume::of(self.snap, namespace, culprit.claim, Some(culprit.volume));
         match conflict {
-            Conflict::NoNode if culprit.volume.ebs_id().is_some() => self.zone(pod, culprit, lost()),
-            Conflict::NoNode => Way::ZoneOther { volume: culprit.volume.metadata.name.clone() },
-            Conflict::NodeGone => Way::NodeGone { pod, place, lost: lost() },
-            Conflict::Split => Way::Split,
-            Conflict::Selector => self.selector(pod, culprit, owner),
+            Cause::NoNode if culprit.volume.ebs_id().is_some() => self.zone(pod, culprit, lost()),
+            Cause::NoNode => Way::ZoneOther { volume: culprit.volume.metadata.name.clone() },
+            Cause::NodeGone => Way::NodeGone { pod, place, lost: lost() },
+            Cause::Split => Way::Split,
+            Cause::Selector => self.selector(pod, culprit, owner),
         }
     }
 
@@ -355,7 +349,7 @@ impl<'a> Case<'a> {
             .min_by_key(|g| g.subnets.iter().filter_map(zone_of).collect::<BTreeSet<_>>().len())
     }
 
-    fn evidence(&self, conflict: Conflict) -> Vec<Evidence> {
+    fn evidence(&self, conflict: Cause) -> Vec<Evidence> {
         let mut all = Vec::new();
         for bound in &self.volumes {
             let name = &bound.volume.metadata.name;
@@ -387,7 +381,7 @@ impl<'a> Case<'a> {
             nodes.join("\n"),
             "kubectl get nodes -L topology.kubernetes.io/zone",
         ));
-        if conflict == Conflict::Selector {
+        if conflict == Cause::Selector {
             let selector: Vec<String> = self.pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
             let text = if selector.is_empty() { "required node affinity".into() } else { selector.join(", ") };
             all.push(
@@ -434,7 +428,7 @@ mod tests {
         .expect("a volume")
     }
 
-    fn found(nodes: &[Node], pod: &Pod, volumes: &[PersistentVolume]) -> Option<Conflict> {
+    fn found(nodes: &[Node], pod: &Pod, volumes: &[PersistentVolume]) -> Option<Cause> {
         let bound: Vec<Bound<'_>> = volumes.iter().map(|volume| Bound { claim: "data", volume }).collect();
         conflict(nodes, pod, &bound).map(|(c, _)| c)
     }
@@ -454,12 +448,12 @@ mod tests {
         let nodes = [node("a", "z1", json!({"pool": "x"})), node("b", "z2", json!({"pool": "y"}))];
         let zone = "topology.ebs.csi.aws.com/zone";
         let pod = Pod::default();
-        assert_eq!(found(&nodes, &pod, &[volume(zone, "z3")]), Some(Conflict::NoNode));
-        assert_eq!(found(&nodes, &pod, &[volume(zone, "z1"), volume(zone, "z2")]), Some(Conflict::Split));
-        assert_eq!(found(&nodes, &pod, &[volume("kubernetes.io/hostname", "c")]), Some(Conflict::NodeGone));
+        assert_eq!(found(&nodes, &pod, &[volume(zone, "z3")]), Some(Cause::NoNode));
+        assert_eq!(found(&nodes, &pod, &[volume(zone, "z1"), volume(zone, "z2")]), Some(Cause::Split));
+        assert_eq!(found(&nodes, &pod, &[volume("kubernetes.io/hostname", "c")]), Some(Cause::NodeGone));
         let mut picky = Pod::default();
         picky.spec.node_selector.insert("pool".into(), "y".into());
-        assert_eq!(found(&nodes, &picky, &[volume(zone, "z1")]), Some(Conflict::Selector));
+        assert_eq!(found(&nodes, &picky, &[volume(zone, "z1")]), Some(Cause::Selector));
         assert_eq!(found(&nodes, &picky, &[volume(zone, "z2")]), None);
     }
 }

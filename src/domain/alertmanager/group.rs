@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::alertmanager::log::Failure;
-use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::alertmanager::notify_error::Cause;
 
 /// Failures of one integration for one reason.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
-    pub(crate) reason: Reason,
+    pub(crate) reason: Cause,
     /// Notifications given up.
     pub(crate) lost: usize,
     /// When the last line was written.
@@ -23,9 +23,9 @@ pub(crate) struct Group {
 
 /// Failures by receiver, integration and reason.
 pub(crate) fn groups(failures: Vec<Failure>) -> Vec<Group> {
-    let mut by_key: BTreeMap<(String, String, usize, Reason), Group> = BTreeMap::new();
+    let mut by_key: BTreeMap<(String, String, usize, Cause), Group> = BTreeMap::new();
     for failure in failures {
-        let reason = Reason::classify(&failure.cause, &failure.integration);
+        let reason = Cause::classify(&failure.cause, &failure.integration);
         let key = (failure.receiver.clone(), failure.integration.clone(), failure.index, reason);
         let group = by_key.entry(key).or_insert_with(|| Group {
             reason,
@@ -46,16 +46,15 @@ pub(crate) fn groups(failures: Vec<Failure>) -> Vec<Group> {
 }
 
 /// A notification that is given up after retries often ends in a bare "context deadline exceeded"; why is in its retries.
-fn fold_deadlines(mut by_key: BTreeMap<(String, String, usize, Reason), Group>) -> Vec<Group> {
+fn fold_deadlines(mut by_key: BTreeMap<(String, String, usize, Cause), Group>) -> Vec<Group> {
     let bare: Vec<_> = by_key
         .iter()
-        .filter(|((.., reason), g)| *reason == Reason::Timeout && !g.sample.cause.contains("dial tcp"))
+        .filter(|((.., reason), g)| *reason == Cause::Timeout && !g.sample.cause.contains("dial tcp"))
         .map(|(key, _)| key.clone())
         .collect();
     for key in bare {
-        let same = |k: &&(String, String, usize, Reason)| {
-            (&k.0, &k.1, k.2) == (&key.0, &key.1, key.2) && k.3 != Reason::Timeout
-        };
+        let same =
+            |k: &&(String, String, usize, Cause)| (&k.0, &k.1, k.2) == (&key.0, &key.1, key.2) && k.3 != Cause::Timeout;
         let Some(other) = by_key.keys().find(same).cloned() else { continue };
         if let Some(deadline) = by_key.remove(&key)
             && let Some(group) = by_key.get_mut(&other)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// The family of a failed notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// No answer: `context deadline exceeded`, `i/o timeout`.
     Timeout,
     /// The name does not exist.
@@ -90,7 +90,7 @@ const SLACK_POLICY: &[&str] = &[
 const SLACK_PAYLOAD: &[&str] =
     &["invalid_payload", "no_text", "invalid_blocks", "invalid_attachments", "too_many_attachments", "msg_too_long"];
 
-impl Reason {
+impl Cause {
     /// Reads the cause of a failure of an integration.
     pub(crate) fn classify(cause: &str, integration: &str) -> Self {
         let has = |part: &str| cause.contains(part);
@@ -374,131 +374,131 @@ mod tests {
     #[test]
     fn tells_the_families_in_the_wording_of_every_version() {
         let cases = [
-            ("slack", r#"Post "<redacted>": context deadline exceeded"#, Reason::Timeout),
-            ("slack", "context deadline exceeded", Reason::Timeout),
+            ("slack", r#"Post "<redacted>": context deadline exceeded"#, Cause::Timeout),
+            ("slack", "context deadline exceeded", Cause::Timeout),
             (
                 "slack",
                 r#"Post "https://hooks.slack.com/services/R": dial tcp 3.68.175.98:443: i/o timeout"#,
-                Reason::Timeout,
+                Cause::Timeout,
             ),
             (
                 "slack",
                 r#"Post "<redacted>": dial tcp: lookup hooks.slack.com on 172.20.0.10:53: no such host"#,
-                Reason::NoSuchHost,
+                Cause::NoSuchHost,
             ),
             (
                 "slack",
                 r#"Post "<redacted>": dial tcp: lookup hooks.slack.com on 172.20.0.10:53: server misbehaving"#,
-                Reason::Dns,
+                Cause::Dns,
             ),
             (
                 "slack",
                 "dial tcp: lookup hooks.slack.com on 172.20.0.10:53: read udp 10.0.1.9:4->172.20.0.10:53: i/o timeout",
-                Reason::Dns,
+                Cause::Dns,
             ),
-            ("slack", r#"Post "<redacted>": dial tcp 10.0.1.30:443: connect: connection refused"#, Reason::Refused),
-            ("webhook", "unexpected status code 400: http://jiralert:9097/alerts: only GET allowed", Reason::NotFound),
+            ("slack", r#"Post "<redacted>": dial tcp 10.0.1.30:443: connect: connection refused"#, Cause::Refused),
+            ("webhook", "unexpected status code 400: http://jiralert:9097/alerts: only GET allowed", Cause::NotFound),
             (
                 "pagerduty",
                 r#"unexpected status code 400: {"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#,
-                Reason::Auth,
+                Cause::Auth,
             ),
             (
                 "pagerduty",
                 "unexpected status code 400: Event object is invalid: Service key is the wrong length (should be 32 characters),Service key can't contain line feeds",
-                Reason::Auth,
+                Cause::Auth,
             ),
             (
                 "pagerduty",
                 "unexpected status code 400: Event object is invalid: Service key can't be blank",
-                Reason::Payload,
+                Cause::Payload,
             ),
-            ("slack", r##"channel "#a": unexpected status code 404: no_service"##, Reason::Auth),
-            ("slack", r##"channel "#a": unexpected status code 404: no_team"##, Reason::Auth),
-            ("slack", r##"channel "#monitoring": unexpected status code 403: invalid_token"##, Reason::Auth),
-            ("slack", r##"channel "#a": unexpected status code 400: invalid_payload"##, Reason::Payload),
-            ("slack", r##"channel "#a": unexpected status code 400: channel_not_found"##, Reason::Channel),
-            ("slack", r##"channel "#a": unexpected status code 410: channel_is_archived"##, Reason::Channel),
-            ("slack", r##"channel "#a": error response from Slack: channel_not_found"##, Reason::Channel),
-            ("slack", r##"channel "#a": unexpected status code 429: rate_limited"##, Reason::RateLimit),
+            ("slack", r##"channel "#a": unexpected status code 404: no_service"##, Cause::Auth),
+            ("slack", r##"channel "#a": unexpected status code 404: no_team"##, Cause::Auth),
+            ("slack", r##"channel "#monitoring": unexpected status code 403: invalid_token"##, Cause::Auth),
+            ("slack", r##"channel "#a": unexpected status code 400: invalid_payload"##, Cause::Payload),
+            ("slack", r##"channel "#a": unexpected status code 400: channel_not_found"##, Cause::Channel),
+            ("slack", r##"channel "#a": unexpected status code 410: channel_is_archived"##, Cause::Channel),
+            ("slack", r##"channel "#a": error response from Slack: channel_not_found"##, Cause::Channel),
+            ("slack", r##"channel "#a": unexpected status code 429: rate_limited"##, Cause::RateLimit),
             (
                 "slack",
                 r##"channel "#a": unexpected status code 503: <html><body>503 Service Unavailable</body></html>"##,
-                Reason::Server,
+                Cause::Server,
             ),
-            ("slack", r#"Post "<redacted>": tls: first record does not look like a TLS handshake"#, Reason::PlainHttp),
-            ("slack", r#"Post "<redacted>": x509: certificate signed by unknown authority"#, Reason::Certificate),
-            ("slack", r#"Post "<redacted>": proxyconnect tcp: dial tcp 10.0.0.9:3128: i/o timeout"#, Reason::Proxy),
+            ("slack", r#"Post "<redacted>": tls: first record does not look like a TLS handshake"#, Cause::PlainHttp),
+            ("slack", r#"Post "<redacted>": x509: certificate signed by unknown authority"#, Cause::Certificate),
+            ("slack", r#"Post "<redacted>": proxyconnect tcp: dial tcp 10.0.0.9:3128: i/o timeout"#, Cause::Proxy),
             (
                 "slack",
                 r#"template: :1:12: executing "" at <{{template "slack.flash.text" .}}>: template "slack.flash.text" not defined"#,
-                Reason::Template,
+                Cause::Template,
             ),
-            ("slack", "open /etc/alertmanager/secrets/slack-webhook/url: no such file or directory", Reason::File),
+            ("slack", "open /etc/alertmanager/secrets/slack-webhook/url: no such file or directory", Cause::File),
             (
                 "webhook",
                 "unexpected status code 404: http://hook.ops.svc.cluster.local:5001/alert: 404 page not found\n",
-                Reason::NotFound,
+                Cause::NotFound,
             ),
-            ("webhook", "unexpected status code 500: java.lang.NullPointerException\n", Reason::Server),
-            ("webhook", "unexpected status code 302: http://x", Reason::Redirect),
-            ("pagerduty", "unexpected status code 400: Event object is invalid: Invalid routing key", Reason::Auth),
-            ("opsgenie", "unexpected status code 422: {\"message\":\"Key format is not valid!\"}", Reason::Auth),
-            ("telegram", "telegram: Bad Request: chat not found (400)", Reason::Channel),
-            ("telegram", "telegram: Unauthorized (401)", Reason::Auth),
-            ("telegram", "telegram: Bad Request: can't parse entities: x (400)", Reason::Payload),
-            ("telegram", "Post \"https://api.telegram.org/\": context deadline exceeded", Reason::Timeout),
-            ("email", "send STARTTLS command: x509: certificate signed by unknown authority", Reason::Certificate),
-            ("email", "*smtp.plainAuth auth: wrong host name", Reason::Unsent),
-            ("email", "*smtp.plainAuth auth: unencrypted connection", Reason::Unsent),
-            ("email", "530 5.7.0 Must issue a STARTTLS command first", Reason::StartTls),
-            ("email", "*email.loginAuth auth: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", Reason::Auth),
+            ("webhook", "unexpected status code 500: java.lang.NullPointerException\n", Cause::Server),
+            ("webhook", "unexpected status code 302: http://x", Cause::Redirect),
+            ("pagerduty", "unexpected status code 400: Event object is invalid: Invalid routing key", Cause::Auth),
+            ("opsgenie", "unexpected status code 422: {\"message\":\"Key format is not valid!\"}", Cause::Auth),
+            ("telegram", "telegram: Bad Request: chat not found (400)", Cause::Channel),
+            ("telegram", "telegram: Unauthorized (401)", Cause::Auth),
+            ("telegram", "telegram: Bad Request: can't parse entities: x (400)", Cause::Payload),
+            ("telegram", "Post \"https://api.telegram.org/\": context deadline exceeded", Cause::Timeout),
+            ("email", "send STARTTLS command: x509: certificate signed by unknown authority", Cause::Certificate),
+            ("email", "*smtp.plainAuth auth: wrong host name", Cause::Unsent),
+            ("email", "*smtp.plainAuth auth: unencrypted connection", Cause::Unsent),
+            ("email", "530 5.7.0 Must issue a STARTTLS command first", Cause::StartTls),
+            ("email", "*email.loginAuth auth: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", Cause::Auth),
             (
                 "email",
                 "establish connection to server: dial tcp 10.0.1.30:587: connect: connection refused",
-                Reason::Refused,
+                Cause::Refused,
             ),
             (
                 "email",
                 r#"'require_tls' is true (default) but "smtp:25" does not advertise the STARTTLS extension"#,
-                Reason::StartTls,
+                Cause::StartTls,
             ),
-            ("sns", "NoCredentialProviders: no valid providers in chain. Deprecated.", Reason::AwsCredentials),
+            ("sns", "NoCredentialProviders: no valid providers in chain. Deprecated.", Cause::AwsCredentials),
             (
                 "sns",
                 "operation error SNS: Publish, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
-                Reason::AwsCredentials,
+                Cause::AwsCredentials,
             ),
             (
                 "sns",
                 "AuthorizationError: User: arn:aws:sts::111122223333:assumed-role/am/1 is not authorized to perform: SNS:Publish on resource: arn:aws:sns:eu-west-1:111122223333:alerts\n\tstatus code: 403, request id: x",
-                Reason::AwsDenied,
+                Cause::AwsDenied,
             ),
             (
                 "sns",
                 "operation error SNS: Publish, https response error StatusCode: 404, RequestID: x, NotFound: Topic does not exist",
-                Reason::NotFound,
+                Cause::NotFound,
             ),
-            ("slack", r##"channel "#a": unexpected status code 403: action_prohibited"##, Reason::Policy),
-            ("slack", r##"channel "#a": unexpected status code 404: no_active_hooks"##, Reason::Auth),
-            ("msteams", "unexpected status code 410: https://x.webhook.office.com/webhookb2/x: Gone", Reason::Retired),
-            ("msteams", "unexpected status code 429: x", Reason::RateLimit),
+            ("slack", r##"channel "#a": unexpected status code 403: action_prohibited"##, Cause::Policy),
+            ("slack", r##"channel "#a": unexpected status code 404: no_active_hooks"##, Cause::Auth),
+            ("msteams", "unexpected status code 410: https://x.webhook.office.com/webhookb2/x: Gone", Cause::Retired),
+            ("msteams", "unexpected status code 429: x", Cause::RateLimit),
             (
                 "msteams",
                 r#"unexpected status code 400: https://prod-12.koreacentral.logic.azure.com:443/workflows/x: {"error":{"code":"TriggerInputSchemaMismatch"}}"#,
-                Reason::OldCard,
+                Cause::OldCard,
             ),
-            ("msteams", "unexpected status code 401: https://prod-12.koreacentral.logic.azure.com:443/x", Reason::Auth),
+            ("msteams", "unexpected status code 401: https://prod-12.koreacentral.logic.azure.com:443/x", Cause::Auth),
             (
                 "msteamsv2",
                 r#"Post "<redacted>": parse "https://prod-12.westeurope.logic.azure.com:443/x\n": net/url: invalid control character in URL"#,
-                Reason::Url,
+                Cause::Url,
             ),
-            ("webhook", r#"Post "<redacted>": unsupported protocol scheme """#, Reason::Url),
-            ("webhook", "something new", Reason::Other),
+            ("webhook", r#"Post "<redacted>": unsupported protocol scheme """#, Cause::Url),
+            ("webhook", "something new", Cause::Other),
         ];
         for (integration, cause, reason) in cases {
-            assert_eq!(Reason::classify(cause, integration), reason, "{cause}");
+            assert_eq!(Cause::classify(cause, integration), reason, "{cause}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::snapshot::aws::{Cluster, HealthIssue, Subnet};
 
 /// What is wrong with a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The KMS key of its Secrets is disabled, or marked for deletion: it can be switched on again.
     KeyOff { deletion: bool },
     /// The key is gone, or the cluster's grant for it: nobody can bring that back.
@@ -21,7 +21,7 @@ pub(crate) enum Fault {
     Other,
 }
 
-impl Fault {
+impl Cause {
     /// Reads the code of an issue.
     pub(crate) fn of(issue: &HealthIssue) -> Self {
         match issue.code.as_str() {

@@ -4,7 +4,7 @@ use crate::snapshot::kubernetes::Event;
 
 /// Why it gives up a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// The pods fit onto other or cheaper nodes.
     Underutilized,
     /// Nothing but DaemonSets runs there.
@@ -16,17 +16,17 @@ pub(crate) enum Reason {
 }
 
 /// Why Karpenter evicted a pod; `None` of other events, and of evictions that nobody chose: the end of a spot instance.
-pub(crate) fn reason(event: &Event) -> Option<Reason> {
+pub(crate) fn reason(event: &Event) -> Option<Cause> {
     if event.reason != "Evicted" || event.involved_object.kind != "Pod" {
         return None;
     }
     // Evictions of the kubelet are Warnings with words of their own.
     let why = event.message.strip_prefix("Evicted pod")?.trim_start_matches(':').trim();
     match why {
-        "Underutilized" => Some(Reason::Underutilized),
-        "Empty" => Some(Reason::Empty),
-        "Drifted" => Some(Reason::Drifted),
-        "" => Some(Reason::Other),
+        "Underutilized" => Some(Cause::Underutilized),
+        "Empty" => Some(Cause::Empty),
+        "Drifted" => Some(Cause::Drifted),
+        "" => Some(Cause::Other),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use crate::text::pattern::pattern;
 
 /// What a log says of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// No source of credentials answered.
     None,
     /// STS does not let the ServiceAccount have its role.
@@ -38,7 +38,7 @@ pub(crate) enum Fault {
     Denied(Denied),
 }
 
-impl Fault {
+impl Cause {
     /// Reads a line; `None` where it is not about credentials.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
@@ -113,7 +113,7 @@ fn unreadable(line: &str) -> Option<String> {
 /// Where a token was sent in exchange for credentials, and did not get there, or to somebody who is not STS. An SDK that is
 /// given an address for one service (`endpoint` of S3) may ask for its credentials there too. What the program wanted them
 /// for stands before it, with an address of its own.
-fn asked_at(line: &str) -> Option<Fault> {
+fn asked_at(line: &str) -> Option<Cause> {
     let post = pattern!(r#"Post \\*"?https?://([^/\s"\\]+)"#);
     let (_, exchange) = line.rsplit_once("WebIdentity")?;
     let has = |parts: &[&str]| parts.iter().any(|p| exchange.contains(p));
@@ -122,7 +122,7 @@ fn asked_at(line: &str) -> Option<Fault> {
     let host = post.captures_iter(exchange).last().map(|c| c[1].to_owned());
     let of_sts = |host: &str| host.split('.').any(|part| part == "sts" || part == "sts-fips");
     match host {
-        Some(host) if !of_sts(&host) => Some(Fault::Endpoint(Some(host))),
+        Some(host) if !of_sts(&host) => Some(Cause::Endpoint(Some(host))),
         Some(host) => {
             let lost = [
                 "dial tcp",
@@ -133,13 +133,13 @@ fn asked_at(line: &str) -> Option<Fault> {
                 "no route to host",
                 "x509:",
             ];
-            has(&lost).then_some(Fault::Sts(host))
+            has(&lost).then_some(Cause::Sts(host))
         }
-        None => strange.then_some(Fault::Endpoint(None)),
+        None => strange.then_some(Cause::Endpoint(None)),
     }
 }
 
-impl Fault {
+impl Cause {
     /// Reads an event of the VPC CNI: `Unauthorized operation: failed to call ec2:CreateNetworkInterface due to missing
     /// permissions.`
     pub(crate) fn of_event(reason: &str, message: &str) -> Option<Self> {
@@ -279,56 +279,56 @@ mod tests {
     #[test]
     fn what_logs_say() {
         for (line, wanted) in [
-            ("NoCredentialProviders: no valid providers in chain. Deprecated.", Some(Fault::None)),
+            ("NoCredentialProviders: no valid providers in chain. Deprecated.", Some(Cause::None)),
             (
                 "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 403, api error AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
-                Some(Fault::NotTrusted),
+                Some(Cause::NotTrusted),
             ),
             (
                 "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks",
-                Some(Fault::NoProvider(None)),
+                Some(Cause::NoProvider(None)),
             ),
             (
                 "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/0A",
-                Some(Fault::NoProvider(Some("oidc.eks.eu-west-1.amazonaws.com/id/0A".into()))),
+                Some(Cause::NoProvider(Some("oidc.eks.eu-west-1.amazonaws.com/id/0A".into()))),
             ),
-            ("InvalidIdentityToken: Incorrect token audience", Some(Fault::Audience)),
+            ("InvalidIdentityToken: Incorrect token audience", Some(Cause::Audience)),
             (
                 "failed to fetch credentials from http://169.254.170.23/v1/credentials: connect: connection refused",
-                Some(Fault::Agent),
+                Some(Cause::Agent),
             ),
             (
                 "Ignoring, HTTP credential provider invalid endpoint host, \"169.254.170.23\", only loopback hosts are allowed. <nil>",
-                Some(Fault::Sdk),
+                Some(Cause::Sdk),
             ),
             (
                 "InvalidIdentityToken: OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
-                Some(Fault::Thumbprint),
+                Some(Cause::Thumbprint),
             ),
             (
                 "WebIdentityErr: unable to read file\\ncaused by: open /var/run/secrets/eks.amazonaws.com/serviceaccount/token: permission denied",
-                Some(Fault::Unreadable("/var/run/secrets/eks.amazonaws.com/serviceaccount/token".into())),
+                Some(Cause::Unreadable("/var/run/secrets/eks.amazonaws.com/serviceaccount/token".into())),
             ),
             ("open /var/run/secrets/kubernetes.io/serviceaccount/token: permission denied", None),
             (
                 "WebIdentityErr: failed to retrieve credentials\\ncaused by: SerializationError: failed to unmarshal error message\\n\\tstatus code: 405, request id: ",
-                Some(Fault::Endpoint(None)),
+                Some(Cause::Endpoint(None)),
             ),
             (
                 "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \\\"https://logs-chunks/\\\": dial tcp: lookup logs-chunks on 172.20.0.10:53: no such host",
-                Some(Fault::Endpoint(Some("logs-chunks".into()))),
+                Some(Cause::Endpoint(Some("logs-chunks".into()))),
             ),
             (
                 "operation error STS: AssumeRoleWithWebIdentity, exceeded maximum number of attempts, 3, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
-                Some(Fault::Sts("sts.eu-west-1.amazonaws.com".into())),
+                Some(Cause::Sts("sts.eu-west-1.amazonaws.com".into())),
             ),
             (
                 "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \\\"https://vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com/\\\": x509: certificate signed by unknown authority",
-                Some(Fault::Sts("vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com".into())),
+                Some(Cause::Sts("vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com".into())),
             ),
             (
                 "Post \"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/query\": operation error STS: AssumeRoleWithWebIdentity, exceeded maximum number of attempts, 3, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
-                Some(Fault::Sts("sts.eu-west-1.amazonaws.com".into())),
+                Some(Cause::Sts("sts.eu-west-1.amazonaws.com".into())),
             ),
             (
                 "Post \"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/query\": operation error STS: AssumeRoleWithWebIdentity, context canceled",
@@ -336,14 +336,14 @@ mod tests {
             ),
             ("level=info msg=\"all is well\"", None),
         ] {
-            assert_eq!(Fault::read(line), wanted, "{line}");
+            assert_eq!(Cause::read(line), wanted, "{line}");
         }
         let cni = "Unauthorized operation: failed to call ec2:CreateNetworkInterface due to missing permissions. Please refer https://github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/iam-policy.md to attach relevant policy to IAM role";
-        let Some(Fault::Denied(found)) = Fault::of_event("MissingIAMPermissions", cni) else { panic!("is denied") };
+        let Some(Cause::Denied(found)) = Cause::of_event("MissingIAMPermissions", cni) else { panic!("is denied") };
         assert_eq!((found.role(), found.action.as_deref()), (None, Some("ec2:CreateNetworkInterface")));
-        assert_eq!(Fault::of_event("Unhealthy", cni), None);
+        assert_eq!(Cause::of_event("Unhealthy", cni), None);
         let denied = "AccessDeniedException: User: arn:aws:sts::1:assumed-role/node/i-1 is not authorized to perform: logs:PutLogEvents on resource: arn:aws:logs:eu-west-1:1:log-group:x";
-        let Some(Fault::Denied(found)) = Fault::read(denied) else { panic!("is denied") };
+        let Some(Cause::Denied(found)) = Cause::read(denied) else { panic!("is denied") };
         assert_eq!((found.role(), found.action.as_deref()), (Some("node"), Some("logs:PutLogEvents")));
     }
 }

@@ -5,7 +5,7 @@ pub(crate) const DRIVER: &str = "efs.csi.aws.com";
 
 /// Why a file system is not mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// Its name does not resolve: no mount target in the zone, no DNS in the VPC, or a wrong id.
     Name,
     /// Its mount target does not answer on 2049.
@@ -18,7 +18,7 @@ pub(crate) enum Fault {
     Driver,
 }
 
-impl Fault {
+impl Cause {
     /// Reads the kubelet's message with the driver's in it; `None` where it is not told.
     pub(crate) fn classify(message: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
@@ -138,19 +138,19 @@ mod tests {
         for (text, wanted) in [
             (
                 "Output: Failed to resolve \"fs-0a1.efs.us-east-1.amazonaws.com\" - check that your file system ID is correct",
-                Some(Fault::Name),
+                Some(Cause::Name),
             ),
-            ("mount.nfs4: Connection timed out", Some(Fault::Timeout)),
-            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", Some(Fault::Timeout)),
-            ("mount.nfs4: access denied by server while mounting 127.0.0.1:/", Some(Fault::Denied)),
+            ("mount.nfs4: Connection timed out", Some(Cause::Timeout)),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", Some(Cause::Timeout)),
+            ("mount.nfs4: access denied by server while mounting 127.0.0.1:/", Some(Cause::Denied)),
             (
                 "mount.nfs4: mounting 127.0.0.1:/grafana failed, reason given by server: No such file or directory",
-                Some(Fault::Path),
+                Some(Cause::Path),
             ),
-            ("driver name efs.csi.aws.com not found in the list of registered CSI drivers", Some(Fault::Driver)),
+            ("driver name efs.csi.aws.com not found in the list of registered CSI drivers", Some(Cause::Driver)),
             ("configmap \"x\" not found", None),
         ] {
-            assert_eq!(Fault::classify(text), wanted, "{text}");
+            assert_eq!(Cause::classify(text), wanted, "{text}");
         }
         assert_eq!(file_system("fs-0a1::fsap-0b2"), "fs-0a1");
     }

@@ -63,7 +63,7 @@ pub(crate) fn required(snap: &Snapshot) -> Vec<Need> {
 
 /// What is wrong with the endpoint of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault<'a> {
+pub(crate) enum Cause<'a> {
     /// There is none.
     Missing,
     /// It is not `available`.
@@ -78,7 +78,7 @@ pub(crate) enum Fault<'a> {
     Closed { id: &'a str, group: &'a str, source: &'a str },
 }
 
-impl<'a> Fault<'a> {
+impl<'a> Cause<'a> {
     /// The endpoint, where there is one.
     pub(crate) fn id(&self) -> Option<&'a str> {
         match self {
@@ -99,12 +99,12 @@ pub(crate) fn fault<'a>(
     service: &str,
     nodes: &[Interface<'a>],
     tables: &BTreeSet<&'a str>,
-) -> Option<Fault<'a>> {
+) -> Option<Cause<'a>> {
     let of_service: Vec<&VpcEndpoint> = endpoints.iter().filter(|e| is_of(e, service)).collect();
-    let faults: Vec<Option<Fault<'a>>> =
+    let faults: Vec<Option<Cause<'a>>> =
         of_service.iter().map(|e| of_endpoint(snap, e, nodes, tables).or_else(|| shut_bucket(e, service))).collect();
     match faults.iter().any(Option::is_none) {
-        _ if of_service.is_empty() => Some(Fault::Missing),
+        _ if of_service.is_empty() => Some(Cause::Missing),
         // One that works is enough.
         true => None,
         false => faults.into_iter().flatten().next(),
@@ -125,7 +125,7 @@ pub(crate) fn is_of(endpoint: &VpcEndpoint, service: &str) -> bool {
 }
 
 /// The policy of an endpoint of S3, where it does not let layers of ECR's images through.
-fn shut_bucket<'a>(endpoint: &'a VpcEndpoint, service: &str) -> Option<Fault<'a>> {
+fn shut_bucket<'a>(endpoint: &'a VpcEndpoint, service: &str) -> Option<Cause<'a>> {
     if service != "s3" {
         return None;
     }
@@ -135,7 +135,7 @@ fn shut_bucket<'a>(endpoint: &'a VpcEndpoint, service: &str) -> Option<Fault<'a>
     let object = format!("arn:aws:s3:::{bucket}/x");
     let china = region.starts_with("cn-");
     let open = china || trust::allows_on(&policy, "s3:GetObject", &object);
-    (!open).then_some(Fault::Policy { id: &endpoint.vpc_endpoint_id, bucket })
+    (!open).then_some(Cause::Policy { id: &endpoint.vpc_endpoint_id, bucket })
 }
 
 fn of_endpoint<'a>(
@@ -143,19 +143,19 @@ fn of_endpoint<'a>(
     endpoint: &'a VpcEndpoint,
     nodes: &[Interface<'a>],
     tables: &BTreeSet<&'a str>,
-) -> Option<Fault<'a>> {
+) -> Option<Cause<'a>> {
     let id = endpoint.vpc_endpoint_id.as_str();
     if !endpoint.state.eq_ignore_ascii_case("available") {
-        return Some(Fault::State { id, state: &endpoint.state });
+        return Some(Cause::State { id, state: &endpoint.state });
     }
     if endpoint.vpc_endpoint_type == "Gateway" {
         let lacking: Vec<&str> =
             tables.iter().filter(|t| !endpoint.route_table_ids.iter().any(|r| r == *t)).copied().collect();
-        return (!lacking.is_empty()).then_some(Fault::NotInTables { id, tables: lacking });
+        return (!lacking.is_empty()).then_some(Cause::NotInTables { id, tables: lacking });
     }
     // The gateway endpoint of S3 needs no private DNS, and an interface endpoint of it mostly has none.
     if endpoint.private_dns_enabled == Some(false) {
-        return Some(Fault::NoPrivateDns { id });
+        return Some(Cause::NoPrivateDns { id });
     }
     let firewall = Firewall::of(snap).ok()?;
     let subnets = snap.subnets.iter().flatten().filter(|s| endpoint.subnet_ids.contains(&s.subnet_id));
@@ -173,7 +173,7 @@ fn of_endpoint<'a>(
     }
     nodes.iter().find_map(|node| match firewall.verdict(node, &own, Protocol::Tcp, 443) {
         Verdict::Blocked(all) => all.into_iter().find_map(|b| match b {
-            Barrier::Ingress { group, source } => Some(Fault::Closed { id, group, source }),
+            Barrier::Ingress { group, source } => Some(Cause::Closed { id, group, source }),
             _ => None,
         }),
         _ => None,

@@ -10,7 +10,7 @@ use crate::snapshot::kubernetes::{Node, Pod};
 
 /// What a health issue of a node group is about. Source: `Issue.code` of the EKS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// A public subnet gives its instances no public address, or subnets are not what EKS wants.
     SubnetConfiguration,
     /// A subnet does not exist any more.
@@ -63,31 +63,31 @@ pub(crate) enum Launch {
 }
 
 /// What an issue is about.
-pub(crate) fn fault(issue: &HealthIssue) -> Fault {
+pub(crate) fn fault(issue: &HealthIssue) -> Cause {
     match issue.code.as_str() {
         "Ec2SubnetInvalidConfiguration" | "Ec2SubnetMissingIpv6Assignment" | "Ec2SubnetListTooLong" => {
-            Fault::SubnetConfiguration
+            Cause::SubnetConfiguration
         }
-        "Ec2SubnetNotFound" => Fault::SubnetMissing,
-        "InsufficientFreeAddresses" => Fault::Addresses,
-        "NodeCreationFailure" => Fault::Join,
-        "InstanceLimitExceeded" => Fault::Launch(Launch::Quota),
+        "Ec2SubnetNotFound" => Cause::SubnetMissing,
+        "InsufficientFreeAddresses" => Cause::Addresses,
+        "NodeCreationFailure" => Cause::Join,
+        "InstanceLimitExceeded" => Cause::Launch(Launch::Quota),
         "AsgInstanceLaunchFailures" | "Ec2InstanceTypeDoesNotExist" | "LimitExceeded" => launch(&issue.message),
-        "IamInstanceProfileNotFound" | "IamNodeRoleNotFound" => Fault::Role,
-        "AccessDenied" | "NodeTerminationFailure" => Fault::Access,
+        "IamInstanceProfileNotFound" | "IamNodeRoleNotFound" => Cause::Role,
+        "AccessDenied" | "NodeTerminationFailure" => Cause::Access,
         "Ec2LaunchTemplateNotFound"
         | "Ec2LaunchTemplateVersionMismatch"
         | "Ec2LaunchTemplateDeletionFailure"
         | "Ec2LaunchTemplateInvalidConfiguration"
-        | "Ec2LaunchTemplateMaxLimitExceeded" => Fault::LaunchTemplate,
-        "SourceEc2LaunchTemplateNotFound" => Fault::LaunchTemplate,
-        "Ec2SecurityGroupNotFound" | "Ec2SecurityGroupDeletionFailure" => Fault::SecurityGroup,
-        code if code.starts_with("AutoScalingGroup") => Fault::AutoScalingGroup,
-        "AmiIdNotFound" => Fault::Image,
-        "ClusterUnreachable" => Fault::Cluster,
-        "InternalFailure" => Fault::Internal,
-        _ if issue.message.contains("failed to join the kubernetes cluster") => Fault::Join,
-        _ => Fault::Other,
+        | "Ec2LaunchTemplateMaxLimitExceeded" => Cause::LaunchTemplate,
+        "SourceEc2LaunchTemplateNotFound" => Cause::LaunchTemplate,
+        "Ec2SecurityGroupNotFound" | "Ec2SecurityGroupDeletionFailure" => Cause::SecurityGroup,
+        code if code.starts_with("AutoScalingGroup") => Cause::AutoScalingGroup,
+        "AmiIdNotFound" => Cause::Image,
+        "ClusterUnreachable" => Cause::Cluster,
+        "InternalFailure" => Cause::Internal,
+        _ if issue.message.contains("failed to join the kubernetes cluster") => Cause::Join,
+        _ => Cause::Other,
     }
 }
 
@@ -96,27 +96,27 @@ pub(crate) fn is_small_disk(message: &str) -> bool {
     message.contains("InvalidBlockDeviceMapping") && message.contains("smaller than snapshot")
 }
 
-fn launch(message: &str) -> Fault {
+fn launch(message: &str) -> Cause {
     let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
     if has(&["InsufficientFreeAddressesInSubnet", "not enough free addresses", "insufficient free addresses"]) {
-        return Fault::Addresses;
+        return Cause::Addresses;
     }
     if has(&["subnet ID", "InvalidSubnet"]) && has(&["does not exist", "NotFound"]) {
-        return Fault::SubnetMissing;
+        return Cause::SubnetMissing;
     }
     if has(&["InvalidIamInstanceProfileName", "Invalid IAM Instance Profile"]) {
-        return Fault::Role;
+        return Cause::Role;
     }
     if has(&["security group", "InvalidGroup.NotFound"]) && has(&["does not exist", "NotFound"]) {
-        return Fault::SecurityGroup;
+        return Cause::SecurityGroup;
     }
     if has(&["InvalidAMIID", "image id"]) && has(&["does not exist", "NotFound"]) {
-        return Fault::Image;
+        return Cause::Image;
     }
     if has(&["LaunchTemplate", "launch template"]) && has(&["does not exist", "NotFound"]) {
-        return Fault::LaunchTemplate;
+        return Cause::LaunchTemplate;
     }
-    Fault::Launch(if has(&["LimitExceeded", "CountExceeded", "more vCPU capacity", "quota", "Quota"]) {
+    Cause::Launch(if has(&["LimitExceeded", "CountExceeded", "more vCPU capacity", "quota", "Quota"]) {
         Launch::Quota
     } else if has(&[
         "InsufficientInstanceCapacity",
@@ -257,55 +257,55 @@ mod tests {
             (
                 "Ec2SubnetInvalidConfiguration",
                 "One or more Amazon EC2 Subnets of [subnet-1] for node group ng does not automatically assign public IP addresses",
-                Fault::SubnetConfiguration,
+                Cause::SubnetConfiguration,
             ),
-            ("Ec2SubnetNotFound", "", Fault::SubnetMissing),
-            ("NodeCreationFailure", "Instances failed to join the kubernetes cluster", Fault::Join),
-            ("IamNodeRoleNotFound", "", Fault::Role),
-            ("IamInstanceProfileNotFound", "", Fault::Role),
-            ("AccessDenied", "", Fault::Access),
-            ("InsufficientFreeAddresses", "", Fault::Addresses),
-            ("InstanceLimitExceeded", "", Fault::Launch(Launch::Quota)),
-            ("Ec2LaunchTemplateVersionMismatch", "", Fault::LaunchTemplate),
-            ("Ec2SecurityGroupNotFound", "", Fault::SecurityGroup),
-            ("AutoScalingGroupInvalidConfiguration", "", Fault::AutoScalingGroup),
-            ("ClusterUnreachable", "", Fault::Cluster),
+            ("Ec2SubnetNotFound", "", Cause::SubnetMissing),
+            ("NodeCreationFailure", "Instances failed to join the kubernetes cluster", Cause::Join),
+            ("IamNodeRoleNotFound", "", Cause::Role),
+            ("IamInstanceProfileNotFound", "", Cause::Role),
+            ("AccessDenied", "", Cause::Access),
+            ("InsufficientFreeAddresses", "", Cause::Addresses),
+            ("InstanceLimitExceeded", "", Cause::Launch(Launch::Quota)),
+            ("Ec2LaunchTemplateVersionMismatch", "", Cause::LaunchTemplate),
+            ("Ec2SecurityGroupNotFound", "", Cause::SecurityGroup),
+            ("AutoScalingGroupInvalidConfiguration", "", Cause::AutoScalingGroup),
+            ("ClusterUnreachable", "", Cause::Cluster),
             (
                 "AsgInstanceLaunchFailures",
                 "Could not launch On-Demand Instances. VcpuLimitExceeded - You have requested more vCPU capacity than your current vCPU limit of 32 allows",
-                Fault::Launch(Launch::Quota),
+                Cause::Launch(Launch::Quota),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration.",
-                Fault::Launch(Launch::Capacity),
+                Cause::Launch(Launch::Capacity),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "We currently do not have sufficient m5.large capacity in the Availability Zone you requested",
-                Fault::Launch(Launch::Capacity),
+                Cause::Launch(Launch::Capacity),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "Could not launch On-Demand Instances. Unsupported - Your requested instance type (t3.small) is not supported in your requested Availability Zone (us-east-1e).",
-                Fault::Launch(Launch::Unsupported),
+                Cause::Launch(Launch::Unsupported),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch",
-                Fault::Launch(Launch::Key),
+                Cause::Launch(Launch::Key),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "Could not launch On-Demand Instances. InvalidBlockDeviceMapping - Volume of size 10GB is smaller than snapshot 'snap-0e7a6f5d4c3b2a190', expect size >= 20GB. Launching EC2 instance failed.",
-                Fault::Launch(Launch::Disk),
+                Cause::Launch(Launch::Disk),
             ),
             (
                 "AsgInstanceLaunchFailures",
                 "There are not enough free addresses in subnet 'subnet-1' to satisfy the requested number of instances. InsufficientFreeAddressesInSubnet",
-                Fault::Addresses,
+                Cause::Addresses,
             ),
-            ("Something", "", Fault::Other),
+            ("Something", "", Cause::Other),
         ] {
             assert_eq!(fault(&issue(code, message)), expected, "{code} {message}");
         }

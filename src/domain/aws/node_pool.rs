@@ -22,7 +22,7 @@ const LOOKED_THROUGH: i64 = 600;
 
 /// What keeps nodes from coming.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The node class finds no subnets, security groups or images, or its role cannot be used.
     Class { what: Unfound },
     /// The controller may not do what the class asks for: it tried without doing it.
@@ -76,7 +76,7 @@ pub(crate) enum Launch {
 /// A fault with the object that says so.
 #[derive(Debug)]
 pub(crate) struct Stuck<'a> {
-    pub(crate) fault: Fault,
+    pub(crate) fault: Cause,
     /// The class, pool or claim whose condition it is.
     pub(crate) object: &'a NodeMaker,
     pub(crate) condition: Cow<'a, Condition>,
@@ -178,15 +178,15 @@ fn of_class<'a>(snap: &'a Snapshot, all: &'a [NodeMaker], class: &'a NodeMaker) 
     let message = condition.message.as_deref().unwrap_or_default();
     let told = hangs.then(|| controller_error(snap, class)).flatten().map(|(_, _, error)| Launch::read(&error));
     let fault = match condition.kind.as_str() {
-        _ if hangs && told == Some(Launch::Disk) => Fault::Launch { why: Launch::Disk },
-        _ if hangs => Fault::ClassOther,
-        "SubnetsReady" => Fault::Class { what: Unfound::Subnets },
-        "SecurityGroupsReady" => Fault::Class { what: Unfound::SecurityGroups },
-        "AMIsReady" => Fault::Class { what: Unfound::Images },
-        "InstanceProfileReady" => Fault::Class { what: Unfound::InstanceProfile },
+        _ if hangs && told == Some(Launch::Disk) => Cause::Launch { why: Launch::Disk },
+        _ if hangs => Cause::ClassOther,
+        "SubnetsReady" => Cause::Class { what: Unfound::Subnets },
+        "SecurityGroupsReady" => Cause::Class { what: Unfound::SecurityGroups },
+        "AMIsReady" => Cause::Class { what: Unfound::Images },
+        "InstanceProfileReady" => Cause::Class { what: Unfound::InstanceProfile },
         _ => match message.split_once("authorized to call ") {
-            Some((_, action)) => Fault::Unauthorized { action: action.trim().to_owned() },
-            None => Fault::ClassOther,
+            Some((_, action)) => Cause::Unauthorized { action: action.trim().to_owned() },
+            None => Cause::ClassOther,
         },
     };
     let uses = |p: &&NodeMaker| {
@@ -206,7 +206,7 @@ fn of_pool(pool: &NodeMaker) -> Option<Stuck<'_>> {
     let name = pool.metadata.name.as_str();
     if let Some(condition) = pool.condition("ValidationSucceeded").filter(is_false) {
         let condition = Cow::Borrowed(condition);
-        return Some(Stuck { fault: Fault::Pool, object: pool, condition, event: None, pools: vec![name] });
+        return Some(Stuck { fault: Cause::Pool, object: pool, condition, event: None, pools: vec![name] });
     }
     let condition = pool.condition("NodeClassReady").filter(is_false)?;
     // A class that is there says more itself.
@@ -215,7 +215,7 @@ fn of_pool(pool: &NodeMaker) -> Option<Stuck<'_>> {
     }
     let named = pool.spec.template.spec.node_class_ref.as_ref().map(|r| r.name.clone()).unwrap_or_default();
     let condition = Cow::Borrowed(condition);
-    Some(Stuck { fault: Fault::NoClass { name: named }, object: pool, condition, event: None, pools: vec![name] })
+    Some(Stuck { fault: Cause::NoClass { name: named }, object: pool, condition, event: None, pools: vec![name] })
 }
 
 fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
@@ -228,7 +228,7 @@ fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
         let said = condition.reason.as_deref() == Some("LaunchFailed");
         let why = Launch::read(condition.message.as_deref().unwrap_or_default());
         return (said && age >= LAUNCHES).then_some(Stuck {
-            fault: Fault::Launch { why },
+            fault: Cause::Launch { why },
             object: claim,
             condition: Cow::Borrowed(condition),
             event: None,
@@ -239,7 +239,7 @@ fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
     let since = launched.last_transition_time.map_or(age, |t| snap.seconds_since(t));
     let condition = claim.condition("Registered").filter(|c| c.status != "True")?;
     let condition = Cow::Borrowed(condition);
-    (since >= JOINS).then_some(Stuck { fault: Fault::Joins, object: claim, condition, event: None, pools })
+    (since >= JOINS).then_some(Stuck { fault: Cause::Joins, object: claim, condition, event: None, pools })
 }
 
 impl Launch {

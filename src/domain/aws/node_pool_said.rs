@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::domain::aws::node_pool::{Fault, Launch, Stuck, asked_of, pool_reference};
+use crate::domain::aws::node_pool::{Cause, Launch, Stuck, asked_of, pool_reference};
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -86,7 +86,7 @@ fn of_event<'a>(pool: &'a NodeMaker, event: &'a Event) -> Stuck<'a> {
         ..Condition::default()
     };
     Stuck {
-        fault: Fault::Launch { why: Launch::read(&event.message) },
+        fault: Cause::Launch { why: Launch::read(&event.message) },
         object: pool,
         condition: Cow::Owned(condition),
         event: Some(event),

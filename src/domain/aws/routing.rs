@@ -41,7 +41,7 @@ impl Family {
 
 /// What keeps a subnet's traffic from the internet. Ids are those of AWS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The table has no default route.
     NoRoute,
     /// The default route's target is gone (transit gateway, network interface, instance …).
@@ -110,18 +110,18 @@ impl<'a> Network<'a> {
     }
 
     /// The way of `table`'s subnets to the internet.
-    pub(crate) fn way(&self, table: &'a RouteTable, family: Family) -> Result<Way<'a>, Fault> {
+    pub(crate) fn way(&self, table: &'a RouteTable, family: Family) -> Result<Way<'a>, Cause> {
         let mut first = None;
         for part in family.parts() {
             let route = part.iter().find_map(|d| table.routes.iter().find(|r| family.destination(r) == Some(*d)));
             let way = match route {
                 Some(route) => self.follow(table, route)?,
                 None if has_opaque_route(table) => Way::Beyond,
-                None => return Err(Fault::NoRoute),
+                None => return Err(Cause::NoRoute),
             };
             first.get_or_insert(way);
         }
-        first.ok_or(Fault::NoRoute)
+        first.ok_or(Cause::NoRoute)
     }
 
     /// The destination of the default route as the table has it, for commands that replace it.
@@ -130,7 +130,7 @@ impl<'a> Network<'a> {
         family.parts().iter().flat_map(|p| p.iter()).find(has).copied().unwrap_or(family.anywhere())
     }
 
-    fn follow(&self, table: &'a RouteTable, route: &'a Route) -> Result<Way<'a>, Fault> {
+    fn follow(&self, table: &'a RouteTable, route: &'a Route) -> Result<Way<'a>, Cause> {
         let dead = route.state == "blackhole";
         if let Some(nat) = route.nat_gateway_id.as_deref() {
             return self.through_nat(table, nat, dead);
@@ -138,17 +138,17 @@ impl<'a> Network<'a> {
         if let Some(gateway) = route.gateway_id.as_deref().filter(|g| g.starts_with("igw-")) {
             return match !dead && (self.is_attached(gateway) || self.is_foreign(table)) {
                 true => Ok(Way::Internet(gateway)),
-                false => Err(Fault::GatewayGone { gateway: gateway.to_owned(), table: table.route_table_id.clone() }),
+                false => Err(Cause::GatewayGone { gateway: gateway.to_owned(), table: table.route_table_id.clone() }),
             };
         }
         if dead {
-            return Err(Fault::Blackhole { target: target(route).to_owned() });
+            return Err(Cause::Blackhole { target: target(route).to_owned() });
         }
         Ok(Way::Beyond)
     }
 
-    fn through_nat(&self, table: &'a RouteTable, id: &str, dead: bool) -> Result<Way<'a>, Fault> {
-        let gone = |state: &str| Fault::NatGone { nat: id.to_owned(), state: state.to_owned() };
+    fn through_nat(&self, table: &'a RouteTable, id: &str, dead: bool) -> Result<Way<'a>, Cause> {
+        let gone = |state: &str| Cause::NatGone { nat: id.to_owned(), state: state.to_owned() };
         let Some(nat) = self.nats.iter().find(|n| n.nat_gateway_id == id) else {
             // Who only shares the VPC's subnets does not see its owner's NAT gateways.
             return if self.is_foreign(table) && !dead { Ok(Way::Beyond) } else { Err(gone("not found")) };
@@ -156,13 +156,13 @@ impl<'a> Network<'a> {
         match nat.state.as_str() {
             "available" if dead => Err(gone("blackhole")),
             "available" => self.behind(nat),
-            "pending" => Err(Fault::NatPending { nat: id.to_owned() }),
+            "pending" => Err(Cause::NatPending { nat: id.to_owned() }),
             other => Err(gone(other)),
         }
     }
 
     /// Whether an available NAT gateway leads anywhere itself.
-    fn behind(&self, nat: &'a NatGateway) -> Result<Way<'a>, Fault> {
+    fn behind(&self, nat: &'a NatGateway) -> Result<Way<'a>, Cause> {
         let private = nat.connectivity_type.as_deref() == Some("private");
         // A regional NAT gateway has no subnet; AWS routes it.
         let Some(table) = self.table_of(&nat.subnet_id).filter(|_| !nat.subnet_id.is_empty()) else {
@@ -170,13 +170,13 @@ impl<'a> Network<'a> {
         };
         let route = table.routes.iter().find(|r| r.destination_cidr_block.as_deref() == Some("0.0.0.0/0"));
         let split = || table.routes.iter().any(|r| r.destination_cidr_block.as_deref() == Some("0.0.0.0/1"));
-        let stranded = |via: Option<&str>| Fault::NatStranded {
+        let stranded = |via: Option<&str>| Cause::NatStranded {
             nat: nat.nat_gateway_id.clone(),
             nat_subnet: nat.subnet_id.clone(),
             nat_table: table.route_table_id.clone(),
             via: via.map(str::to_owned),
         };
-        let private_fault = || Fault::NatPrivate { nat: nat.nat_gateway_id.clone() };
+        let private_fault = || Cause::NatPrivate { nat: nat.nat_gateway_id.clone() };
         let Some(route) = route else {
             return match (split() || has_opaque_route(table), private) {
                 (true, _) => Ok(Way::Beyond),

@@ -12,7 +12,7 @@ use crate::text::pattern::pattern;
 
 /// Why no node is added.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// The node groups that fit are as large as they may be.
     AtMaximum,
     /// The last attempt failed, and the autoscaler waits before the next.
@@ -29,7 +29,7 @@ pub(crate) enum Reason {
     NoPool,
 }
 
-impl Reason {
+impl Cause {
     /// Reads a message of an autoscaler; `None` where it is the scheduler's, or the pod's own requirements are the reason.
     pub(crate) fn read(message: &str) -> Option<Self> {
         if message.contains("didn't trigger scale-up") {
@@ -118,16 +118,16 @@ fn pool(message: &str) -> String {
 }
 
 /// What an autoscaler said last of a pod.
-pub(crate) fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Reason)> {
+pub(crate) fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Cause)> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT);
     let own = |e: &&&Event| {
         matches!(e.reason.as_str(), "NotTriggerScaleUp" | "TriggeredScaleUp" | "FailedScheduling" | "Nominated")
     };
     let spoken = events.iter().filter(own).find(|e| {
         // The scheduler's own events have the same reason.
-        e.reason != "FailedScheduling" || Reason::read(&e.message).is_some()
+        e.reason != "FailedScheduling" || Cause::read(&e.message).is_some()
     })?;
-    Some((*spoken, Reason::read(&spoken.message)?))
+    Some((*spoken, Cause::read(&spoken.message)?))
 }
 
 /// The node groups that would take the pod and are as large as they may be.
@@ -140,11 +140,11 @@ pub(crate) fn full_groups<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegrou
 }
 
 /// What adds no node: node groups, NodePools, or the autoscaler itself.
-pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Reason) -> Vec<ResourceRef> {
+pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Cause) -> Vec<ResourceRef> {
     if let Some(pool) = reason.pool() {
         return vec![ResourceRef::kubernetes("karpenter.sh", "NodePool", "", pool)];
     }
-    if *reason == Reason::NoPool {
+    if *reason == Cause::NoPool {
         let all = snap.node_makers.items().unwrap_or_default().iter().filter(|o| o.kind == "NodePool");
         let pools: Vec<ResourceRef> = all.map(|p| node_pool::pool_reference(&p.metadata.name)).collect();
         let controller = makers(snap).find(|p| p.metadata.name.starts_with("karpenter")).map(|p| snap.owner_ref(p));
@@ -153,7 +153,7 @@ pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Reason) -> Vec<Resou
         return if pools.is_empty() { nobody() } else { pools };
     }
     let groups: Vec<ResourceRef> = full_groups(snap, pod).into_iter().map(node_group::reference).collect();
-    if *reason == Reason::AtMaximum && !groups.is_empty() {
+    if *reason == Cause::AtMaximum && !groups.is_empty() {
         return groups;
     }
     vec![ClusterAutoscaler::of(snap).owner]
@@ -168,30 +168,30 @@ mod tests {
         for (text, wanted) in [
             (
                 "pod didn't trigger scale-up: 1 max node group size reached, 2 node(s) didn't match Pod's node affinity/selector",
-                Some(Reason::AtMaximum),
+                Some(Cause::AtMaximum),
             ),
-            ("pod didn't trigger scale-up: 1 in backoff after failed scale-up", Some(Reason::Backoff)),
+            ("pod didn't trigger scale-up: 1 in backoff after failed scale-up", Some(Cause::Backoff)),
             ("pod didn't trigger scale-up: 1 node(s) had volume node affinity conflict", None),
             (
                 "Failed to schedule pod, all available instance types exceed limits for nodepool: \"default\"",
-                Some(Reason::Limit("default".into())),
+                Some(Cause::Limit("default".into())),
             ),
             (
                 "Could not schedule pod, incompatible with nodepool \"default\", daemonset overhead={\"cpu\":\"675m\"}, incompatible requirements, label \"nodegroup\" does not have known values",
-                Some(Reason::Label("default".into(), "nodegroup".into())),
+                Some(Cause::Label("default".into(), "nodegroup".into())),
             ),
             (
                 "Failed to schedule pod, incompatible with nodepool \"gpu\", daemonset overhead={}, did not tolerate taint (taint=dedicated=gpu:NoSchedule)",
-                Some(Reason::Taint("gpu".into(), "dedicated=gpu:NoSchedule".into())),
+                Some(Cause::Taint("gpu".into(), "dedicated=gpu:NoSchedule".into())),
             ),
             (
                 "Failed to schedule pod, incompatible with nodepool \"default\", no instance type satisfied resources {\"cpu\":\"30\"}",
-                Some(Reason::NoInstanceType("default".into())),
+                Some(Cause::NoInstanceType("default".into())),
             ),
-            ("Failed to schedule pod, no nodepools found", Some(Reason::NoPool)),
+            ("Failed to schedule pod, no nodepools found", Some(Cause::NoPool)),
             ("0/3 nodes are available: 3 Insufficient memory.", None),
         ] {
-            assert_eq!(Reason::read(text), wanted, "{text}");
+            assert_eq!(Cause::read(text), wanted, "{text}");
         }
     }
 }

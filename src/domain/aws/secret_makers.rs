@@ -12,7 +12,7 @@ const PATIENCE: i64 = 300;
 
 /// Why a Secret is not made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// AWS refuses to give the value.
     Denied { action: String, role: Option<String> },
     /// The place has no such value.
@@ -43,7 +43,7 @@ pub(crate) struct Failing<'a> {
     pub(crate) event: Option<&'a Event>,
     /// The store that it takes the value from, where that is what fails.
     pub(crate) store: Option<&'a SecretMaker>,
-    pub(crate) fault: Fault,
+    pub(crate) fault: Cause,
 }
 
 /// The group of the kind of a maker.
@@ -131,34 +131,34 @@ pub(crate) fn store_of<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> Option<&'
     all.iter().find(|s| s.kind == kind && s.metadata.name == named.name && s.metadata.namespace == namespace)
 }
 
-fn fault(maker: &SecretMaker, said: &str, store: Option<&SecretMaker>) -> Fault {
+fn fault(maker: &SecretMaker, said: &str, store: Option<&SecretMaker>) -> Cause {
     let has = |parts: &[&str]| parts.iter().any(|p| said.contains(p));
     match maker.kind.as_str() {
-        "Certificate" => return Fault::Certificate,
-        "SealedSecret" if has(&["no key could decrypt"]) => return Fault::Sealed,
-        "SealedSecret" if has(&["already exists and is not managed"]) => return Fault::Taken,
-        "SealedSecret" => return Fault::Other,
+        "Certificate" => return Cause::Certificate,
+        "SealedSecret" if has(&["no key could decrypt"]) => return Cause::Sealed,
+        "SealedSecret" if has(&["already exists and is not managed"]) => return Cause::Taken,
+        "SealedSecret" => return Cause::Other,
         _ => {}
     }
     let named = &maker.spec.secret_store_ref.name;
     if let Some(denied) = Denied::read(said) {
         // A role that cannot be taken is a matter of who trusts it, and not of what it may.
         if said.contains("sts:AssumeRole") {
-            return Fault::Store { name: named.clone() };
+            return Cause::Store { name: named.clone() };
         }
         let action = denied.action.clone().unwrap_or_else(|| "secretsmanager:GetSecretValue".to_owned());
-        return Fault::Denied { action, role: denied.role().map(str::to_owned) };
+        return Cause::Denied { action, role: denied.role().map(str::to_owned) };
     }
     if has(&["SecretStore.external-secrets.io \"", "could not get SecretStore", "could not get ClusterSecretStore"])
         && has(&["not found"])
     {
-        return Fault::NoStore { name: named.clone() };
+        return Cause::NoStore { name: named.clone() };
     }
     if store.is_some_and(|s| not_ready(s).is_some()) || has(&["is not ready"]) {
-        return Fault::Store { name: named.clone() };
+        return Cause::Store { name: named.clone() };
     }
     if has(&["does not exist in secret", "property", "find secret data for key"]) {
-        return Fault::Property;
+        return Cause::Property;
     }
     if has(&[
         "ResourceNotFoundException",
@@ -166,12 +166,12 @@ fn fault(maker: &SecretMaker, said: &str, store: Option<&SecretMaker>) -> Fault 
         "ParameterNotFound",
         "Secret does not exist",
     ]) {
-        return Fault::Absent { key: key(said) };
+        return Cause::Absent { key: key(said) };
     }
     if has(&["already exists", "not owned by", "owned by another"]) {
-        return Fault::Taken;
+        return Cause::Taken;
     }
-    Fault::Other
+    Cause::Other
 }
 
 /// `(key: prod/grafana)` and older words for the same.
@@ -186,7 +186,7 @@ fn key(said: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn of(kind: &str, said: &str) -> Fault {
+    fn of(kind: &str, said: &str) -> Cause {
         let mut maker = SecretMaker { kind: kind.to_owned(), ..SecretMaker::default() };
         maker.spec.secret_store_ref.name = "aws".to_owned();
         fault(&maker, said, None)
@@ -197,20 +197,20 @@ mod tests {
         let denied = "error processing spec.data[0] (key: prod/grafana), err: operation error Secrets Manager: GetSecretValue, https response error StatusCode: 400, RequestID: 1, api error AccessDeniedException: User: arn:aws:sts::1:assumed-role/eso/1 is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/grafana because no identity-based policy allows the secretsmanager:GetSecretValue action";
         assert_eq!(
             of("ExternalSecret", denied),
-            Fault::Denied { action: "secretsmanager:GetSecretValue".into(), role: Some("eso".into()) }
+            Cause::Denied { action: "secretsmanager:GetSecretValue".into(), role: Some("eso".into()) }
         );
         let absent = "error processing spec.data[0] (key: prod/grafana), err: Secret does not exist";
-        assert_eq!(of("ExternalSecret", absent), Fault::Absent { key: Some("prod/grafana".into()) });
+        assert_eq!(of("ExternalSecret", absent), Cause::Absent { key: Some("prod/grafana".into()) });
         let store =
             "could not get ClusterSecretStore \"aws\", ClusterSecretStore.external-secrets.io \"aws\" not found";
-        assert_eq!(of("ExternalSecret", store), Fault::NoStore { name: "aws".into() });
+        assert_eq!(of("ExternalSecret", store), Cause::NoStore { name: "aws".into() });
         assert_eq!(
             of("ExternalSecret", "ClusterSecretStore \"aws\" is not ready"),
-            Fault::Store { name: "aws".into() }
+            Cause::Store { name: "aws".into() }
         );
         let trust = "could not get provider client: operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 403, RequestID: 1, api error AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
-        assert_eq!(of("ExternalSecret", trust), Fault::Store { name: "aws".into() });
-        assert_eq!(of("SealedSecret", "no key could decrypt secret (password)"), Fault::Sealed);
-        assert_eq!(of("Certificate", "Issuing certificate as Secret does not exist"), Fault::Certificate);
+        assert_eq!(of("ExternalSecret", trust), Cause::Store { name: "aws".into() });
+        assert_eq!(of("SealedSecret", "no key could decrypt secret (password)"), Cause::Sealed);
+        assert_eq!(of("Certificate", "Issuing certificate as Secret does not exist"), Cause::Certificate);
     }
 }

@@ -1,7 +1,7 @@
 //! A program that ends over what an API of AWS answers: what it names is not there, or a limit of the account is reached.
 
 use crate::domain::crash::{Class, Crash, Detail, is_consequence, last_loud_lines};
-use crate::domain::text::api_error::{ApiError, Kind};
+use crate::domain::text::api_error::{ApiError, Cause};
 
 /// Reads a whole log. What AWS denies, and credentials, are told of by the account that lacks them. What was answered on the way
 /// did not end it.
@@ -11,12 +11,12 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         let kind = error.kind();
         let advice = match kind {
             // What is not valid is told by its own words, and by what was changed.
-            Kind::Denied | Kind::Invalid | Kind::Other => return None,
-            Kind::Limit => "A limit of the account is reached: remove what is not needed of that kind, or have the quota raised (Service Quotas).",
-            Kind::Throttled => "AWS answers no more calls of this kind for a moment: it passes where fewer programs ask, and where they wait longer between two tries.",
-            Kind::Absent => "",
+            Cause::Denied | Cause::Invalid | Cause::Other => return None,
+            Cause::Limit => "A limit of the account is reached: remove what is not needed of that kind, or have the quota raised (Service Quotas).",
+            Cause::Throttled => "AWS answers no more calls of this kind for a moment: it passes where fewer programs ask, and where they wait longer between two tries.",
+            Cause::Absent => "",
         };
-        let thing = error.thing().filter(|_| kind == Kind::Absent);
+        let thing = error.thing().filter(|_| kind == Cause::Absent);
         let detail = thing.map_or(Detail::None, Detail::Absent);
         let crash = Crash::new(Class::Cloud, error.sentence()).detail(detail).advice(advice);
         Some(Crash { said: line.clone(), ..crash })

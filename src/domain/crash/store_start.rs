@@ -1,6 +1,6 @@
 //! Loki, Mimir and Tempo that do not get through their start: what a part of them says, and which part it is.
 
-use crate::domain::aws::credentials::Fault;
+use crate::domain::aws::credentials::Cause;
 use crate::domain::crash::{Class, Crash, Detail, common};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::object_store::StoreFailure;
@@ -120,7 +120,7 @@ fn folder(said: &Said<'_>) -> Option<Crash> {
 /// `unexpected error from ListObjects on tempo-traces: Access Denied`: the store answers, and refuses.
 fn store(said: &Said<'_>) -> Option<Crash> {
     // Why a pod gets no credentials is read of any program.
-    if Fault::read(&said.reason).is_some_and(|f| !matches!(f, Fault::Denied(_))) {
+    if Cause::read(&said.reason).is_some_and(|f| !matches!(f, Cause::Denied(_))) {
         return None;
     }
     let failure = StoreFailure::of(&said.reason).filter(|f| *f != StoreFailure::Unreachable)?;

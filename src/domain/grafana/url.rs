@@ -3,7 +3,7 @@
 use url::{Position, Url};
 
 use crate::domain::grafana::provisioned::{Datasource, Instance};
-use crate::domain::kubernetes::endpoints::{Reason, probe_port};
+use crate::domain::kubernetes::endpoints::{self, probe_port};
 use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::service_port::{self, is_headless};
@@ -81,7 +81,7 @@ impl Written {
 
 /// Why a URL does not lead anywhere.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault<'a> {
+pub(crate) enum Cause<'a> {
     /// There is no URL.
     NoUrl,
     /// Grafana's own container is asked.
@@ -95,13 +95,13 @@ pub(crate) enum Fault<'a> {
     /// Prometheus or Alertmanager serves another path prefix.
     Prefix(&'a Service, String),
     /// Nobody is ready behind the Service.
-    NoEndpoints(&'a Service, Option<Reason<'a>>),
+    NoEndpoints(&'a Service, Option<endpoints::Cause<'a>>),
 }
 
 /// A fault with the URL that is meant, where it is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Verdict<'a> {
-    pub(crate) fault: Fault<'a>,
+    pub(crate) fault: Cause<'a>,
     pub(crate) meant: Option<Written>,
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn judge<'a>(snap: &'a Snapshot, datasource: &Datasource<'a>) -> Resu
                 let path = component(snap, kind).map(|c| c.prefix.clone()).unwrap_or_default();
                 Written { path, ..written.at(service, port, own) }
             });
-            Verdict { fault: Fault::Loopback, meant }
+            Verdict { fault: Cause::Loopback, meant }
         };
         return Ok((!is_own).then(verdict));
     }
@@ -165,7 +165,7 @@ fn no_url<'a>(snap: &'a Snapshot, kind: &str, own: &str) -> Option<Verdict<'a>> 
         has_login: false,
     };
     let meant = usual(snap, kind, &blank).map(|(service, port)| blank.at(service, port, own));
-    Some(Verdict { fault: Fault::NoUrl, meant })
+    Some(Verdict { fault: Cause::NoUrl, meant })
 }
 
 /// A Service that only stands for another name: one of the cluster must exist, others are out of reach.
@@ -215,20 +215,20 @@ fn of_service<'a>(snap: &'a Snapshot, service: &'a Service, kind: &str, written:
     if !offers(service, &pods, written.port) {
         let meant =
             port_meant(snap, service, &pods, kind, written.port).map(|port| Written { port, ..written.clone() });
-        return Some(Verdict { fault: Fault::Port(service), meant });
+        return Some(Verdict { fault: Cause::Port(service), meant });
     }
     if let Some(reason) = without_endpoints(snap, service) {
-        return Some(Verdict { fault: Fault::NoEndpoints(service, reason), meant: None });
+        return Some(Verdict { fault: Cause::NoEndpoints(service, reason), meant: None });
     }
     let target = target_port(service, &pods, written.port);
     if let Some(served) = target.and_then(|t| served_scheme(&pods, t)).filter(|s| *s != written.scheme) {
         let meant = Some(Written { scheme: served.to_owned(), ..written.clone() });
-        return Some(Verdict { fault: Fault::Scheme(service), meant });
+        return Some(Verdict { fault: Cause::Scheme(service), meant });
     }
     let prefix = served_prefix(&pods, kind)?;
     (prefix != written.path).then(|| Verdict {
         meant: Some(Written { path: prefix.clone(), ..written.clone() }),
-        fault: Fault::Prefix(service, prefix),
+        fault: Cause::Prefix(service, prefix),
     })
 }
 
@@ -280,7 +280,7 @@ fn usual_port(kind: &str) -> Option<u16> {
 
 /// Why nobody is ready behind a Service: `Some(None)` where its endpoints are kept by hand. `None`: somebody is, or will
 /// be in a moment, or the endpoints were not read.
-fn without_endpoints<'a>(snap: &'a Snapshot, service: &'a Service) -> Option<Option<Reason<'a>>> {
+fn without_endpoints<'a>(snap: &'a Snapshot, service: &'a Service) -> Option<Option<endpoints::Cause<'a>>> {
     let (ready, _) = snap.endpoints_of(service)?;
     if ready > 0 || service.spec.publish_not_ready_addresses {
         return None;
@@ -291,7 +291,7 @@ fn without_endpoints<'a>(snap: &'a Snapshot, service: &'a Service) -> Option<Opt
     if !snap.pods.covers(&service.metadata.namespace) {
         return Some(None);
     }
-    let reason = Reason::of(snap, service)?;
+    let reason = endpoints::Cause::of(snap, service)?;
     let starting = |p: &&Pod| p.metadata.creation_timestamp.is_some() && snap.age_seconds(&p.metadata) < STARTING;
     let pods = reason.pods();
     (pods.is_empty() || !pods.iter().all(starting)).then_some(Some(reason))
@@ -350,7 +350,7 @@ fn usual<'a>(snap: &'a Snapshot, kind: &str, written: &Written) -> Option<(&'a S
 fn unknown_service<'a>(snap: &'a Snapshot, kind: &str, written: &Written, host: ServiceHost, own: &str) -> Verdict<'a> {
     let meant = named_alike(snap, kind, written, &host).or_else(|| usual(snap, kind, written));
     let meant = meant.map(|(service, port)| written.at(service, port, own));
-    Verdict { fault: Fault::UnknownService(host), meant }
+    Verdict { fault: Cause::UnknownService(host), meant }
 }
 
 /// A Service of nearly this name here, or of the same name elsewhere, that offers the port.

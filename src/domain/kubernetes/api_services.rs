@@ -1,7 +1,7 @@
 //! Aggregated APIs: what serves each, and why it does not answer.
 
 use crate::domain::kubernetes::arguments;
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -16,13 +16,13 @@ const MADE_TOGETHER: i64 = 60;
 
 /// Why an aggregated API does not answer.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault<'a> {
+pub(crate) enum Cause<'a> {
     /// Its Service does not exist.
     NoService,
     /// Its Service does not have the port.
     NoPort,
     /// Nobody is ready behind its Service; why, where the pods could be read.
-    NoEndpoints(Option<Reason<'a>>),
+    NoEndpoints(Option<endpoints::Cause<'a>>),
     /// The API server gets no answer in time.
     Timeout,
     /// The address refuses connections.
@@ -45,14 +45,14 @@ pub(crate) struct Unavailable<'a> {
     /// Its condition.
     pub(crate) condition: &'a Condition,
     /// Why.
-    pub(crate) fault: Fault<'a>,
+    pub(crate) fault: Cause<'a>,
 }
 
 impl Unavailable<'_> {
     /// What would explain it: the Service, its pods and their owner.
     pub(crate) fn depends_on(&self, snap: &Snapshot) -> Vec<ResourceRef> {
         let mut all = vec![ResourceRef::service(&self.service.namespace, &self.service.name)];
-        if let Fault::NoEndpoints(Some(reason)) = &self.fault {
+        if let Cause::NoEndpoints(Some(reason)) = &self.fault {
             all.extend(reason.pods().iter().map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
             all.extend(reason.owners(snap));
         }
@@ -95,31 +95,31 @@ fn state<'a>(snap: &'a Snapshot, api: &'a ApiService) -> Option<Unavailable<'a>>
     let condition = api.available().filter(|c| c.status != "True")?;
     let fault = fault(snap, service, condition);
     // A Service that does not exist does not start either.
-    let grace = if matches!(fault, Fault::NoService) { MADE_TOGETHER } else { STARTING };
+    let grace = if matches!(fault, Cause::NoService) { MADE_TOGETHER } else { STARTING };
     let since = condition.last_transition_time.map_or(grace, |t| snap.seconds_since(t));
     (since >= grace).then_some(Unavailable { api, service, condition, fault })
 }
 
 /// By the reason and the words of the condition.
-fn fault<'a>(snap: &'a Snapshot, service: &ServiceReference, condition: &Condition) -> Fault<'a> {
+fn fault<'a>(snap: &'a Snapshot, service: &ServiceReference, condition: &Condition) -> Cause<'a> {
     let message = condition.message.as_deref().unwrap_or_default();
     let has = |part: &str| message.contains(part);
     match condition.reason.as_deref().unwrap_or_default() {
-        "ServiceNotFound" => Fault::NoService,
-        "ServicePortError" => Fault::NoPort,
+        "ServiceNotFound" => Cause::NoService,
+        "ServicePortError" => Cause::NoPort,
         "MissingEndpoints" | "EndpointsNotFound" => {
             let found = snap.services.find(&service.namespace, &service.name).ok().flatten();
             let found = found.filter(|_| snap.pods.covers(&service.namespace));
-            Fault::NoEndpoints(found.and_then(|s| Reason::of(snap, s)))
+            Cause::NoEndpoints(found.and_then(|s| endpoints::Cause::of(snap, s)))
         }
-        _ if has("x509") || has("tls:") => Fault::Certificate,
-        _ if has("connection refused") => Fault::Refused,
+        _ if has("x509") || has("tls:") => Cause::Certificate,
+        _ if has("connection refused") => Cause::Refused,
         _ if has("deadline exceeded") || has("timeout") || has("Client.Timeout") || has("request canceled") => {
-            Fault::Timeout
+            Cause::Timeout
         }
-        _ if has("no route to host") => Fault::Timeout,
-        _ if has("bad status from") => Fault::Status,
-        _ => Fault::Other,
+        _ if has("no route to host") => Cause::Timeout,
+        _ if has("bad status from") => Cause::Status,
+        _ => Cause::Other,
     }
 }
 

@@ -10,7 +10,7 @@ const MOVED_ON: usize = 50;
 
 /// A fault that the log names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The file that it runs by cannot be read: the line of it, where named, and what is wrong.
     Corefile { line: Option<u32>, text: String },
     /// It forwards to itself.
@@ -40,9 +40,9 @@ pub(crate) struct Upstream {
 }
 
 /// What a log says, with the last line that says so. Newest first is not kept: order is by kind.
-pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
+pub(crate) fn faults(log: &str) -> Vec<(Cause, &str)> {
     let lines: Vec<&str> = log.lines().collect();
-    let mut found: Vec<(Fault, &str)> = Vec::new();
+    let mut found: Vec<(Cause, &str)> = Vec::new();
     let mut upstreams: BTreeMap<IpAddr, (Upstream, &str, usize)> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
         if let Some((server, name, refuses)) = unanswered(line) {
@@ -62,7 +62,7 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
         }
     }
     let now = upstreams.into_values().filter(|(_, _, at)| lines.len() - at <= MOVED_ON);
-    found.extend(now.map(|(upstream, line, _)| (Fault::Upstream(upstream), line)));
+    found.extend(now.map(|(upstream, line, _)| (Cause::Upstream(upstream), line)));
     found.sort();
     found
 }
@@ -71,7 +71,7 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
 /// says so again and again; at its start, and while the API server is updated, it may once.
 pub(crate) fn api_failures(log: &str) -> usize {
     let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in log.lines().filter(|line| other(line) == Some(Fault::Api)) {
+    for line in log.lines().filter(|line| other(line) == Some(Cause::Api)) {
         let rest = line.split("*v1.").nth(1).unwrap_or_default();
         *by_kind.entry(rest.split([':', ' ']).next().unwrap_or_default()).or_default() += 1;
     }
@@ -94,32 +94,32 @@ fn unanswered(line: &str) -> Option<(IpAddr, Option<String>, bool)> {
     Some((found[3].parse().ok()?, name, refuses))
 }
 
-fn other(line: &str) -> Option<Fault> {
+fn other(line: &str) -> Option<Cause> {
     let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
     if has(&["plugin/loop: Loop"]) {
-        return Some(Fault::Loop);
+        return Some(Cause::Loop);
     }
     if has(&["no nameservers found"]) {
-        return Some(Fault::NoServers);
+        return Some(Cause::NoServers);
     }
     if has(&["concurrent queries exceeded"]) {
-        return Some(Fault::TooMany);
+        return Some(Cause::TooMany);
     }
     let corefile = pattern!(r"Corefile:(\d+) - Error during parsing: (.*)$");
     if let Some(found) = corefile.captures(line.trim_end()) {
-        return Some(Fault::Corefile { line: found[1].parse().ok(), text: found[2].to_owned() });
+        return Some(Cause::Corefile { line: found[1].parse().ok(), text: found[2].to_owned() });
     }
     if has(&["Error during parsing", "loading Caddyfile"]) {
-        return Some(Fault::Corefile { line: None, text: line.trim().to_owned() });
+        return Some(Cause::Corefile { line: None, text: line.trim().to_owned() });
     }
     if !has(&["plugin/kubernetes", "pkg/mod/k8s.io/client-go", "Kubernetes API"]) {
         return None;
     }
     if has(&["forbidden"]) {
-        return Some(Fault::Forbidden);
+        return Some(Cause::Forbidden);
     }
     has(&["i/o timeout", "connection refused", "no route to host", "Kubernetes API connection failure"])
-        .then_some(Fault::Api)
+        .then_some(Cause::Api)
 }
 
 #[cfg(test)]
@@ -133,9 +133,9 @@ mod tests {
                    [ERROR] plugin/errors: 2 379.109. HINFO: read udp 10.0.150.59:1->10.0.0.2:53: i/o timeout\n\
                    [ERROR] plugin/errors: 2 x.corp. A: read udp 10.0.150.59:1->192.168.0.53:53: read: connection refused\n";
         let found = faults(log);
-        let Fault::Upstream(first) = &found[0].0 else { panic!("{found:?}") };
+        let Cause::Upstream(first) = &found[0].0 else { panic!("{found:?}") };
         assert_eq!((first.server.to_string().as_str(), first.count, first.names.len()), ("10.0.0.2", 3, 2));
-        let Fault::Upstream(second) = &found[1].0 else { panic!("{found:?}") };
+        let Cause::Upstream(second) = &found[1].0 else { panic!("{found:?}") };
         assert!(second.refuses && !first.refuses);
     }
 
@@ -149,18 +149,18 @@ mod tests {
     #[test]
     fn other_faults() {
         let first = |log: &str| faults(log).into_iter().next().map(|(fault, _)| fault);
-        assert_eq!(first("[FATAL] plugin/loop: Loop (127.0.0.1:5 -> :53) detected for zone \".\""), Some(Fault::Loop));
+        assert_eq!(first("[FATAL] plugin/loop: Loop (127.0.0.1:5 -> :53) detected for zone \".\""), Some(Cause::Loop));
         assert_eq!(
             first("/etc/coredns/Corefile:7 - Error during parsing: Unknown directive 'forwrad'"),
-            Some(Fault::Corefile { line: Some(7), text: "Unknown directive 'forwrad'".into() })
+            Some(Cause::Corefile { line: Some(7), text: "Unknown directive 'forwrad'".into() })
         );
         assert_eq!(
             first(
                 "[INFO] plugin/kubernetes: pkg/mod/k8s.io/client-go@v0.29.3/tools/cache/reflector.go:229: failed to list *v1.EndpointSlice: endpointslices.discovery.k8s.io is forbidden"
             ),
-            Some(Fault::Forbidden)
+            Some(Cause::Forbidden)
         );
-        assert_eq!(first("plugin/forward: no nameservers found"), Some(Fault::NoServers));
+        assert_eq!(first("plugin/forward: no nameservers found"), Some(Cause::NoServers));
         assert_eq!(first("[INFO] 10.0.0.1:5 - 1 \"A IN x. udp 1 false 512\" NOERROR"), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::text::near;
 
 /// Why nobody answers behind a Service.
 #[derive(Debug, Clone)]
-pub(crate) enum Reason<'a> {
+pub(crate) enum Cause<'a> {
     /// Pods run, and none is ready.
     NotReady(Vec<&'a Pod>),
     /// Pods wait for a node.
@@ -36,7 +36,7 @@ pub(crate) struct Difference {
     pub(crate) found: Option<String>,
 }
 
-impl<'a> Reason<'a> {
+impl<'a> Cause<'a> {
     /// The reason for a Service without a ready endpoint; `None` where a pod is ready, so that the list of endpoints is
     /// about to change.
     pub(crate) fn of(snap: &'a Snapshot, service: &'a Service) -> Option<Self> {
@@ -149,7 +149,7 @@ pub(crate) fn selector(service: &Service) -> String {
 
 /// A workload that the Service nearly selects. It must not already have another Service: then this one is meant for
 /// something else that is not there (a canary, the other colour).
-fn mismatch<'a>(snap: &Snapshot, service: &Service, workloads: &[&'a Workload]) -> Option<Reason<'a>> {
+fn mismatch<'a>(snap: &Snapshot, service: &Service, workloads: &[&'a Workload]) -> Option<Cause<'a>> {
     let name = service.metadata.name.as_str();
     let is_served = |w: &Workload| {
         snap.services.items().unwrap_or_default().iter().any(|s| {
@@ -182,7 +182,7 @@ fn mismatch<'a>(snap: &Snapshot, service: &Service, workloads: &[&'a Workload]) 
     let best = found.first()?.0;
     let alone = found.iter().filter(|(rank, ..)| *rank == best).count() == 1;
     let (_, workload, differences) = found.into_iter().next()?;
-    alone.then_some(Reason::Mismatch(workload, differences))
+    alone.then_some(Cause::Mismatch(workload, differences))
 }
 
 fn differences(service: &Service, workload: &Workload) -> Vec<Difference> {

@@ -67,7 +67,7 @@ pub(crate) fn means(route: &GatewayObject, parent: &ParentRef, gateway: &Gateway
 
 /// What is wrong with a route at one of its Gateways.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault<'a> {
+pub(crate) enum Cause<'a> {
     /// The Gateway does not exist.
     NoGateway,
     /// No controller has judged it.
@@ -79,12 +79,12 @@ pub(crate) enum Fault<'a> {
 }
 
 /// What is wrong with a route at one of its Gateways; `None` where all is well or nothing can be said.
-pub(crate) fn fault<'a>(snap: &'a Snapshot, route: &'a GatewayObject, parent: &ParentRef) -> Option<Fault<'a>> {
+pub(crate) fn fault<'a>(snap: &'a Snapshot, route: &'a GatewayObject, parent: &ParentRef) -> Option<Cause<'a>> {
     if snap.age_seconds(&route.metadata) < PATIENCE {
         return None;
     }
     let namespace = namespace_of(parent.namespace.as_deref(), &route.metadata);
-    let Some(gateway) = find(snap, "Gateway", namespace, &parent.name).ok()? else { return Some(Fault::NoGateway) };
+    let Some(gateway) = find(snap, "Gateway", namespace, &parent.name).ok()? else { return Some(Cause::NoGateway) };
     if snap.age_seconds(&gateway.metadata) < PATIENCE {
         return None;
     }
@@ -96,14 +96,14 @@ pub(crate) fn fault<'a>(snap: &'a Snapshot, route: &'a GatewayObject, parent: &P
     };
     let bad = |conditions: &'a [Condition]| {
         let failing = |kind: &str| failing(snap, &route.metadata, conditions, kind);
-        failing("Accepted").map(Fault::NotAccepted).or_else(|| failing("ResolvedRefs").map(Fault::Unresolved))
+        failing("Accepted").map(Cause::NotAccepted).or_else(|| failing("ResolvedRefs").map(Cause::Unresolved))
     };
-    let said: Vec<Option<Fault<'a>>> =
+    let said: Vec<Option<Cause<'a>>> =
         route.status.parents.iter().filter(|p| is_it(&p.parent_ref)).map(|p| bad(&p.conditions)).collect();
     match said.as_slice() {
         // It was changed, perhaps just now, since anybody judged it.
         [] if is_newer(route) => None,
-        [] => Some(Fault::Unseen),
+        [] => Some(Cause::Unseen),
         // What a controller of before wrote may be left over beside what the present one says.
         all if all.iter().any(Option::is_none) => None,
         all => all[0],

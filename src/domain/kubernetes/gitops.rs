@@ -10,7 +10,7 @@ use crate::snapshot::{Snapshot, journal};
 
 /// Why it does not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// Client-side apply keeps the whole object in an annotation, which is too small for it.
     TooLong,
     /// A field that cannot be changed was changed.
@@ -52,7 +52,7 @@ const FIGHT: u64 = 5;
 /// Seconds for which a sync may wait for a hook: pulling an image and making certificates is done long before.
 const HOOK: i64 = 1800;
 
-impl Fault {
+impl Cause {
     /// By the words of the API server, of Helm or of the controller; `None` where something is only not ready yet.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
@@ -132,7 +132,7 @@ pub(crate) fn no_field(text: &str) -> Option<(String, String)> {
 #[derive(Debug)]
 pub(crate) struct Failing<'a> {
     pub(crate) object: &'a GitOpsObject,
-    pub(crate) fault: Fault,
+    pub(crate) fault: Cause,
     pub(crate) text: String,
     /// The object that is refused, where one is named.
     pub(crate) resource: Option<&'a SyncedResource>,
@@ -235,19 +235,19 @@ fn waits<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
             snap.jobs.find(&hook.namespace, &hook.name).ok().flatten()?.metadata.creation_timestamp
         });
         since = made.map_or(begun, |made| made.max(begun));
-        (Fault::HookWaits, hook)
+        (Cause::HookWaits, hook)
     } else {
         let (_, awaited) = state.message.split_once("waiting for healthy state of ")?;
         let awaited = awaited.split([' ', ',']).next().unwrap_or_default();
         let is_it = |r: &&SyncedResource| awaited == format!("{}/{}/{}", r.group, r.kind, r.name);
         let waited = object.status.resources.iter().find(is_it);
-        (Fault::Unhealthy, Some(waited.filter(|r| r.health.status != "Healthy")?))
+        (Cause::Unhealthy, Some(waited.filter(|r| r.health.status != "Healthy")?))
     };
     let minutes = snap.seconds_since(since) / 60;
     if minutes < HOOK / 60 {
         return None;
     }
-    let says = resource.map(|r| r.health.message.as_str()).filter(|m| !m.is_empty() && fault == Fault::Unhealthy);
+    let says = resource.map(|r| r.health.message.as_str()).filter(|m| !m.is_empty() && fault == Cause::Unhealthy);
     let says = says.map(|m| format!(" ({m})")).unwrap_or_default();
     let text = format!("{} for {minutes} minutes{says}", state.message);
     Some(Failing { object, fault, text, resource })
@@ -270,7 +270,7 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     }
     let shared = status.conditions.iter().find(|c| c.kind == "SharedResourceWarning");
     if let Some(text) = shared.and_then(|c| c.message.clone()) {
-        return Some(Failing { object, fault: Fault::Shared, text, resource: None });
+        return Some(Failing { object, fault: Cause::Shared, text, resource: None });
     }
     // Versions of before do not count, and tell it in their events.
     let counted = status.operation_state.operation.sync.auto_heal_attempts_count;
@@ -284,7 +284,7 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     let more = differ.len().saturating_sub(names.len());
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let text = format!("synced {times} times in a row without an error, and {}{more} still differ", names.join(", "));
-    Some(Failing { object, fault: Fault::Fight, text, resource: Some(first) })
+    Some(Failing { object, fault: Cause::Fight, text, resource: Some(first) })
 }
 
 /// `ServiceMonitor monitoring/x`.
@@ -310,7 +310,7 @@ fn stalled<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>>
         return None;
     }
     let text = ready.message.clone()?;
-    Some(Failing { object, fault: Fault::Stalled, text, resource: None })
+    Some(Failing { object, fault: Cause::Stalled, text, resource: None })
 }
 
 fn of_argo(object: &GitOpsObject) -> Option<Failing<'_>> {
@@ -328,9 +328,9 @@ fn of_argo(object: &GitOpsObject) -> Option<Failing<'_>> {
     };
     let hook = resource.is_some_and(|r| !r.hook_phase.is_empty() && r.status != "SyncFailed");
     let source = condition.is_some_and(|c| c.kind == "ComparisonError") && !failed;
-    let fault = match Fault::of(&text) {
-        _ if hook => Fault::Hook,
-        Some(Fault::Other) if source => Fault::Source,
+    let fault = match Cause::of(&text) {
+        _ if hook => Cause::Hook,
+        Some(Cause::Other) if source => Cause::Source,
         fault => fault?,
     };
     Some(Failing { object, fault, text, resource })
@@ -344,8 +344,8 @@ fn of_flux(object: &GitOpsObject) -> Option<Failing<'_>> {
         return None;
     }
     let text = ready.message.clone()?;
-    let fault = match Fault::of(&text)? {
-        Fault::Other if matches!(reason, "ArtifactFailed" | "SourceNotReady" | "BuildFailed") => Fault::Source,
+    let fault = match Cause::of(&text)? {
+        Cause::Other if matches!(reason, "ArtifactFailed" | "SourceNotReady" | "BuildFailed") => Cause::Source,
         fault => fault,
     };
     Some(Failing { object, fault, text, resource: None })
@@ -360,38 +360,38 @@ mod tests {
         for (text, fault) in [
             (
                 "CustomResourceDefinition.apiextensions.k8s.io \"prometheuses.monitoring.coreos.com\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes",
-                Some(Fault::TooLong),
+                Some(Cause::TooLong),
             ),
             (
                 "StatefulSet.apps \"loki\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals' are forbidden",
-                Some(Fault::Immutable),
+                Some(Cause::Immutable),
             ),
             (
                 "resource mapping not found for name: \"x\" namespace: \"\" from \"/dev/shm/1\": no matches for kind \"ServiceMonitor\" in version \"monitoring.coreos.com/v1\" ensure CRDs are installed first",
-                Some(Fault::NoKind),
+                Some(Cause::NoKind),
             ),
-            ("Job has reached the specified backoff limit", Some(Fault::Hook)),
+            ("Job has reached the specified backoff limit", Some(Cause::Hook)),
             (
                 "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = authentication required",
-                Some(Fault::Source),
+                Some(Cause::Source),
             ),
             (
                 "Helm upgrade failed for release monitoring/kps with chart kube-prometheus-stack@79.5.0: context deadline exceeded",
                 None,
             ),
-            ("admission webhook \"validate.kyverno.svc-fail\" denied the request", Some(Fault::Refused)),
-            ("application repo https://charts.example is not permitted in project 'platform'", Some(Fault::Project)),
+            ("admission webhook \"validate.kyverno.svc-fail\" denied the request", Some(Cause::Refused)),
+            ("application repo https://charts.example is not permitted in project 'platform'", Some(Cause::Project)),
             (
                 "resource apiextensions.k8s.io:CustomResourceDefinition is not permitted in project platform",
-                Some(Fault::Project),
+                Some(Cause::Project),
             ),
             (
                 "Failed to compare desired state to live state: failed to calculate diff: error calculating structured merge diff: error building typed value from config resource: .spec.automountServiceAccountToken: field not declared in schema",
-                Some(Fault::Schema),
+                Some(Cause::Schema),
             ),
-            ("something else", Some(Fault::Other)),
+            ("something else", Some(Cause::Other)),
         ] {
-            assert_eq!(Fault::of(text), fault, "{text}");
+            assert_eq!(Cause::of(text), fault, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::text::pattern::pattern;
 
 /// Why it is not set up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The SecretProviderClass does not exist: namespace and name.
     NoClass(String, String),
     /// The provider of the Secrets Store does not run on the node.
@@ -29,7 +29,7 @@ pub(crate) enum Fault {
 pub(crate) struct Refused<'a> {
     /// The volume's name in the pod.
     pub(crate) volume: &'a str,
-    pub(crate) fault: Fault,
+    pub(crate) fault: Cause,
     /// The innermost words.
     pub(crate) text: &'a str,
 }
@@ -44,37 +44,37 @@ pub(crate) fn read(message: &str) -> Option<Refused<'_>> {
         return None;
     }
     let fault = fault(text);
-    let is_object = |f| matches!(f, start_error::Fault::Missing { .. } | start_error::Fault::MissingKey { .. });
-    if fault == Fault::Other && start_error::Fault::of(message).is_some_and(is_object) {
+    let is_object = |f| matches!(f, start_error::Cause::Missing { .. } | start_error::Cause::MissingKey { .. });
+    if fault == Cause::Other && start_error::Cause::of(message).is_some_and(is_object) {
         return None;
     }
     Some(Refused { volume, fault, text: innermost(text) })
 }
 
-fn fault(text: &str) -> Fault {
+fn fault(text: &str) -> Cause {
     let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
     if let Some((namespace, name)) = between(text, "failed to get secretproviderclass ", ", error:")
         .and_then(|c| c.split_once('/'))
         .filter(|_| text.contains("not found"))
     {
-        return Fault::NoClass(namespace.to_owned(), name.to_owned());
+        return Cause::NoClass(namespace.to_owned(), name.to_owned());
     }
     if let Some(provider) = between(text, "error connecting to provider \"", "\"") {
-        return Fault::NoProvider(provider.to_owned());
+        return Cause::NoProvider(provider.to_owned());
     }
     if has(&["An IAM role must be associated with service account"]) {
-        return Fault::NoRole;
+        return Cause::NoRole;
     }
     if has(&["failed to mount secrets store objects"]) {
-        return Fault::NotFetched;
+        return Cause::NotFetched;
     }
     if text.contains("not found in the list of registered CSI drivers") {
-        return Fault::NoDriver(between(text, "driver name ", " not found").unwrap_or_default().to_owned());
+        return Cause::NoDriver(between(text, "driver name ", " not found").unwrap_or_default().to_owned());
     }
     if let Some(rest) = text.strip_prefix("hostPath type check failed: ") {
-        return Fault::HostPath(rest.split(' ').next().unwrap_or_default().to_owned());
+        return Cause::HostPath(rest.split(' ').next().unwrap_or_default().to_owned());
     }
-    Fault::Other
+    Cause::Other
 }
 
 /// Without the wrapping of gRPC and of the driver.
@@ -95,25 +95,25 @@ mod tests {
         for (told, fault) in [
             (
                 format!("{rpc}failed to get secretproviderclass monitoring/grafana, error: SecretProviderClass.secrets-store.csi.x-k8s.io \"grafana\" not found"),
-                Some(Fault::NoClass("monitoring".into(), "grafana".into())),
+                Some(Cause::NoClass("monitoring".into(), "grafana".into())),
             ),
             (
                 format!("{rpc}{store}error connecting to provider \"aws\": provider not found: provider \"aws\""),
-                Some(Fault::NoProvider("aws".into())),
+                Some(Cause::NoProvider("aws".into())),
             ),
             (
                 format!("{rpc}{store}{rpc}ap-northeast-2: An IAM role must be associated with service account grafana (namespace: monitoring)"),
-                Some(Fault::NoRole),
+                Some(Cause::NoRole),
             ),
             (
                 format!("{rpc}{store}{rpc}Failed to fetch secret from all regions. Verify secret exists and required permissions are granted for: prod/grafana"),
-                Some(Fault::NotFetched),
+                Some(Cause::NotFetched),
             ),
             (
                 "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name secrets-store.csi.k8s.io not found in the list of registered CSI drivers".into(),
-                Some(Fault::NoDriver("secrets-store.csi.k8s.io".into())),
+                Some(Cause::NoDriver("secrets-store.csi.k8s.io".into())),
             ),
-            ("hostPath type check failed: /var/log/journal is not a directory".into(), Some(Fault::HostPath("/var/log/journal".into()))),
+            ("hostPath type check failed: /var/log/journal is not a directory".into(), Some(Cause::HostPath("/var/log/journal".into()))),
             ("object \"monitoring\"/\"kube-root-ca.crt\" not registered".into(), None),
             ("failed to sync configmap cache: timed out waiting for the condition".into(), None),
         ] {

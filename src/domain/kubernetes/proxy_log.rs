@@ -15,7 +15,7 @@ const OFTEN: usize = 3;
 
 /// What keeps it from its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Cause {
     /// Another program holds the lock of the packet filter.
     Lock,
     /// The packet filter, or the kernel below it, refuses the rules.
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 /// A complaint that goes on.
 #[derive(Debug, Clone)]
 pub(crate) struct Trouble<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: Cause,
     pub(crate) log: &'a ContainerLog,
     pub(crate) line: &'a str,
     /// What it says of the reason, without what stands before it.
@@ -50,7 +50,7 @@ pub(crate) fn trouble<'a>(snap: &'a Snapshot, proxy: &Pod) -> Option<Trouble<'a>
     let mut own = logs.filter(|l| l.is_of(&proxy.metadata) && is_proxy_container(&l.container, &l.image));
     own.find_map(|log| {
         let now = snap.collected_at;
-        let told: Vec<(&str, Kind)> = log.text.lines().filter_map(|line| Some((line, kind(line)?))).collect();
+        let told: Vec<(&str, Cause)> = log.text.lines().filter_map(|line| Some((line, kind(line)?))).collect();
         let (line, kind) = *told.last()?;
         let times = told.iter().filter(|(l, k)| *k == kind && is_within(l, now, NOW)).count();
         let goes_on = times >= OFTEN && age(line, now).is_some_and(|seconds| seconds <= NOW);
@@ -58,7 +58,7 @@ pub(crate) fn trouble<'a>(snap: &'a Snapshot, proxy: &Pod) -> Option<Trouble<'a>
     })
 }
 
-fn kind(line: &str) -> Option<Kind> {
+fn kind(line: &str) -> Option<Cause> {
     let lower = line.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     let writes = has(&[
@@ -74,13 +74,13 @@ fn kind(line: &str) -> Option<Kind> {
     ]);
     if writes {
         let locked = has(&["xtables lock", "resource temporarily unavailable", "resource busy"]);
-        return Some(if locked { Kind::Lock } else { Kind::Rules });
+        return Some(if locked { Cause::Lock } else { Cause::Rules });
     }
     let reads =
         has(&["failed to list *v1.service", "failed to list *v1.endpointslice", "failed to list *v1.endpoints"]);
     let refused =
         has(&["i/o timeout", "unauthorized", "x509", "no such host", "forbidden", "refused", "no route to host"]);
-    (reads && refused).then_some(Kind::Api)
+    (reads && refused).then_some(Cause::Api)
 }
 
 /// `exit status 1 (iptables-restore: line 1193 failed)`.
@@ -98,7 +98,7 @@ mod tests {
     use crate::snapshot::Listing;
     use serde_json::json;
 
-    fn told(lines: &[&str]) -> Option<(Kind, String)> {
+    fn told(lines: &[&str]) -> Option<(Cause, String)> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let pod = json!({"metadata": {"name": "kube-proxy-1", "namespace": "kube-system"},
             "spec": {"nodeName": "n", "containers": [{"name": "kube-proxy", "image": "r/eks/kube-proxy:v1.36.0"}]}});
@@ -124,7 +124,7 @@ mod tests {
         };
         let all = [line("02:53:20"), line("02:53:50"), line("02:54:20")];
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        assert_eq!(told(&all), Some((Kind::Rules, "exit status 1: iptables-restore: line 1193 failed".to_owned())));
+        assert_eq!(told(&all), Some((Cause::Rules, "exit status 1: iptables-restore: line 1193 failed".to_owned())));
         assert_eq!(told(&all[..1]), None, "once");
         let old = [line("01:53:20"), line("01:53:50"), line("01:54:20")];
         let old: Vec<&str> = old.iter().map(String::as_str).collect();
@@ -133,7 +133,7 @@ mod tests {
         let rare: Vec<&str> = rare.iter().map(String::as_str).collect();
         assert_eq!(told(&rare), None, "now and then");
         let api = "E1121 02:54:20.1 1 reflector.go:205] \"Failed to watch\" err=\"failed to list *v1.EndpointSlice: Get \\\"https://10.0.0.1:443/apis\\\": dial tcp 10.0.0.1:443: i/o timeout\"";
-        assert_eq!(told(&[api, api, api]).map(|(kind, _)| kind), Some(Kind::Api));
+        assert_eq!(told(&[api, api, api]).map(|(kind, _)| kind), Some(Cause::Api));
         let calm = "I1121 02:54:20.1 1 proxier.go:858] \"Syncing iptables rules\"";
         assert_eq!(told(&[calm, calm, calm]), None);
     }

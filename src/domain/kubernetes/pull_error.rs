@@ -4,7 +4,7 @@ use crate::domain::kubernetes::image::Image;
 
 /// Why an image could not be pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// The reference is not one.
     InvalidName,
     /// `imagePullPolicy: Never`, and the node does not have it.
@@ -42,7 +42,7 @@ pub(crate) enum Reason {
 /// What a registry of ECR says of a login that is older than twelve hours.
 const EXPIRED: &str = "authorization token has expired";
 
-impl Reason {
+impl Cause {
     /// What the reason is about: the image itself, or its registry and so all images from there.
     pub(crate) fn concerns(self, image: &str) -> String {
         match self {
@@ -237,97 +237,97 @@ mod tests {
     #[test]
     fn the_host_that_was_asked_last() {
         let led_on = r#"failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://production.cloudflare.docker.com/registry-v2/data?verify=1": dial tcp 104.16.101.215:443: i/o timeout"#;
-        assert_eq!(Reason::asked(led_on), Some("production.cloudflare.docker.com"));
+        assert_eq!(Cause::asked(led_on), Some("production.cloudflare.docker.com"));
         let own = r#"failed to do request: Head \"https://registry-1.docker.io/v2/grafana/grafana/manifests/12.1.0\": dial tcp: i/o timeout"#;
-        assert_eq!(Reason::asked(own), Some("registry-1.docker.io"));
-        assert_eq!(Reason::asked("failed to resolve reference: not found"), None);
+        assert_eq!(Cause::asked(own), Some("registry-1.docker.io"));
+        assert_eq!(Cause::asked("failed to resolve reference: not found"), None);
     }
 
     #[test]
     fn a_mirror_names_the_registry_that_it_stands_for() {
         let asked = r#"failed to do request: Head "https://mirror.corp.internal:5000/v2/grafana/grafana/manifests/12.1.0?ns=docker.io": dial tcp 10.200.9.9:5000: connect: connection refused"#;
-        assert_eq!(Reason::mirror(asked), Some("mirror.corp.internal:5000"));
+        assert_eq!(Cause::mirror(asked), Some("mirror.corp.internal:5000"));
         let own = r#"failed to do request: Head "https://registry-1.docker.io/v2/grafana/grafana/manifests/12.1.0": dial tcp: i/o timeout"#;
-        assert_eq!(Reason::mirror(own), None);
+        assert_eq!(Cause::mirror(own), None);
     }
 
     #[test]
     fn tells_the_reasons_apart_in_the_words_of_runtimes_and_registries() {
         let cases = [
-            (r#"Failed to pull image "quay.io/prometheus/prometheus:v3.5.0": pull QPS exceeded"#, Reason::Kubelet),
+            (r#"Failed to pull image "quay.io/prometheus/prometheus:v3.5.0": pull QPS exceeded"#, Cause::Kubelet),
             (
                 r#"Failed to pull image "bitnami/kubectl:latest": rpc error: code = NotFound desc = failed to pull and unpack image "docker.io/bitnami/kubectl:latest": failed to resolve reference "docker.io/bitnami/kubectl:latest": docker.io/bitnami/kubectl:latest: not found"#,
-                Reason::NotFound,
+                Cause::NotFound,
             ),
             (
                 r#"Back-off pulling image "prom/prometheus:v9": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image: manifest unknown"#,
-                Reason::NotFound,
+                Cause::NotFound,
             ),
             (
                 r#"failed to resolve reference "docker.io/shop/x:1": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"#,
-                Reason::Denied,
+                Cause::Denied,
             ),
             (
                 r#"failed to resolve reference "1.dkr.ecr.eu-west-1.amazonaws.com/x:1": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"#,
-                Reason::Unauthorized,
+                Cause::Unauthorized,
             ),
             (
                 r#"unexpected status from HEAD request to https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/x/manifests/1: 403 Forbidden"#,
-                Reason::Unauthorized,
+                Cause::Unauthorized,
             ),
             (
                 r#"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token: 403 Forbidden"#,
-                Reason::Unauthorized,
+                Cause::Unauthorized,
             ),
             (
                 "failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/grafana/grafana/manifests/sha256:1: 429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated pull rate limit.",
-                Reason::RateLimit,
+                Cause::RateLimit,
             ),
             (
                 r#"failed to do request: Head "https://registry-1.docker.io/v2/prom/prometheus/manifests/v2.53.5": dial tcp 3.94.224.37:443: i/o timeout"#,
-                Reason::Network,
+                Cause::Network,
             ),
             (
                 r#"failed to do request: Head "https://quay.io/v2/": dial tcp: lookup quay.io on 10.0.0.2:53: no such host"#,
-                Reason::Dns,
+                Cause::Dns,
             ),
             (
                 r#"failed to do request: Head "https://quay.io/v2/": dial tcp: lookup quay.io on 10.0.0.2:53: read udp 10.0.1.9:4->10.0.0.2:53: i/o timeout"#,
-                Reason::Dns,
+                Cause::Dns,
             ),
             (
                 r#"failed to do request: Head "https://registry.corp/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
-                Reason::Tls,
+                Cause::Tls,
             ),
-            (r#"Head "https://registry.corp:5000/v2/": http: server gave HTTP response to HTTPS client"#, Reason::Tls),
-            (r#"failed to do request: Head "https://quay.io/v2/": net/http: TLS handshake timeout"#, Reason::Network),
-            ("failed to pull and unpack image: no match for platform in manifest: not found", Reason::Platform),
+            (r#"Head "https://registry.corp:5000/v2/": http: server gave HTTP response to HTTPS client"#, Cause::Tls),
+            (r#"failed to do request: Head "https://quay.io/v2/": net/http: TLS handshake timeout"#, Cause::Network),
+            ("failed to pull and unpack image: no match for platform in manifest: not found", Cause::Platform),
             (
                 r#"failed to pull and unpack image "quay.io/x/y:v0.0.1": not implemented: media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.1, please rebuild the image as "application/vnd.docker.distribution.manifest.v2+json" or "application/vnd.oci.image.manifest.v1+json""#,
-                Reason::Format,
+                Cause::Format,
             ),
             (
                 "Error response from daemon: [DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest version 2, schema 1 support is disabled by default and will be removed in an upcoming release.",
-                Reason::Format,
+                Cause::Format,
             ),
             (
                 "write /var/lib/containerd/io.containerd.content.v1.content/ingest/x: no space left on device",
-                Reason::Disk,
+                Cause::Disk,
             ),
-            ("unexpected status from HEAD request to https://quay.io/v2/x: 502 Bad Gateway", Reason::Server),
+            ("unexpected status from HEAD request to https://quay.io/v2/x: 502 Bad Gateway", Cause::Server),
             (
                 "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/grafana/grafana:13.2.0\": failed to prepare extraction snapshot \"extract-79-7389 sha256:9281\": parent snapshot sha256:0b16 does not exist: not found",
-                Reason::Layers,
+                Cause::Layers,
             ),
-            ("context canceled", Reason::Other),
+            ("context canceled", Cause::Other),
         ];
         for (message, reason) in cases {
-            assert_eq!(Reason::of("ErrImagePull", message), reason, "{message}");
+            assert_eq!(Cause::of("ErrImagePull", message), reason, "{message}");
         }
-        assert_eq!(Reason::of("InvalidImageName", ""), Reason::InvalidName);
+        assert_eq!(Cause::of("InvalidImageName", ""), Cause::InvalidName);
         assert_eq!(
-            Reason::of("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
-            Reason::NeverPulled
+            Cause::of("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
+            Cause::NeverPulled
         );
     }
 }

@@ -4,7 +4,7 @@ use crate::domain::kubernetes::runtime_error::{self, Known};
 
 /// What keeps a pod from its sandbox, that is its network and the container that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The network plugin on the node does not answer, or is not set up.
     Plugin,
     /// The program of the network plugin is not on the node.
@@ -21,7 +21,7 @@ pub(crate) enum Fault {
     Other,
 }
 
-impl Fault {
+impl Cause {
     /// Reads the message of a FailedCreatePodSandBox event. `None` where another check is about it, or where it passes:
     /// addresses that are used up, names that a sandbox of before still holds.
     pub(crate) fn read(message: &str) -> Option<Self> {
@@ -98,23 +98,23 @@ mod tests {
         for (message, wanted) in [
             (
                 r#"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "2f": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: Error received from AddNetwork gRPC call: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:50051: connect: connection refused""#,
-                Some(Fault::Plugin),
+                Some(Cause::Plugin),
             ),
             (
                 r#"Failed create pod sandbox: rpc error: code = Unknown desc = [failed to set up sandbox container "f9" network for pod "grafana-0": networkPlugin cni failed to set up pod "grafana-0_monitoring" network: rpc error: code = Unavailable desc = all SubConns are in TransientFailure, latest connection error: connection error: desc = "transport: Error while dialing dial tcp 127.0.0.1:50051: connect: connection refused"]"#,
-                Some(Fault::Plugin),
+                Some(Cause::Plugin),
             ),
             (
                 r#"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/pause:3.5": failed to pull image: dial tcp 52.94.1.1:443: i/o timeout"#,
-                Some(Fault::Image),
+                Some(Cause::Image),
             ),
             (
                 r#"plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to setup network policy: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:50052: connect: connection refused""#,
-                Some(Fault::Plugin),
+                Some(Cause::Plugin),
             ),
             (
                 r#"plugin type="aws-cni" failed (add): failed to find plugin "aws-cni" in path [/opt/cni/bin]"#,
-                Some(Fault::Binary),
+                Some(Cause::Binary),
             ),
             (
                 r#"failed to setup network for sandbox "a": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to assign an IP address to container"#,
@@ -122,31 +122,31 @@ mod tests {
             ),
             (
                 r#"plugin type="cilium-cni" name="cilium" failed (add): unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "No more IPs available""#,
-                Some(Fault::NoAddress),
+                Some(Cause::NoAddress),
             ),
             (
                 r#"plugin type="cilium-cni" failed (add): unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "all CIDR ranges are exhausted""#,
-                Some(Fault::NoAddress),
+                Some(Cause::NoAddress),
             ),
             (
                 r#"plugin type="calico" failed (add): error adding host side routes: failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No more free affine blocks and strict affinity enabled"#,
-                Some(Fault::NoAddress),
+                Some(Cause::NoAddress),
             ),
             (
                 r#"plugin type="calico" failed (add): error getting ClusterInformation: connection is unauthorized: Unauthorized"#,
-                Some(Fault::Token),
+                Some(Cause::Token),
             ),
             (
                 r#"plugin type="multus" name="multus-cni-network" failed (add): Multus: [monitoring/grafana-0/4573f52c]: error waiting for pod: Unauthorized"#,
-                Some(Fault::Token),
+                Some(Cause::Token),
             ),
             (
                 "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: unable to init seccomp: error loading seccomp filter into kernel: error loading seccomp filter: errno 524: unknown",
-                Some(Fault::Runtime(Known::Filters)),
+                Some(Cause::Runtime(Known::Filters)),
             ),
             (r#"failed to reserve sandbox name "x": name "x" is reserved for "y""#, None),
         ] {
-            assert_eq!(Fault::read(message), wanted, "{message}");
+            assert_eq!(Cause::read(message), wanted, "{message}");
         }
     }
 }

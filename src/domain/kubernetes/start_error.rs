@@ -5,7 +5,7 @@ use crate::domain::text::between::between;
 
 /// What keeps a container from being started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// A ConfigMap or Secret does not exist.
     Missing { holder: Holder, name: String },
     /// It exists and lacks a key; without a name, it is the one of a volume.
@@ -69,7 +69,7 @@ impl NodeLimit {
     }
 }
 
-impl Fault {
+impl Cause {
     /// Reads a message. `None` where it tells of nothing that stays: caches that are not filled yet, objects that the
     /// kubelet has not seen yet.
     pub(crate) fn of(message: &str) -> Option<Self> {
@@ -222,12 +222,12 @@ mod tests {
 
     #[test]
     fn reads_the_words_of_kubelet_and_runtime() {
-        let missing = |holder, name: &str| Some(Fault::Missing { holder, name: name.into() });
-        assert_eq!(Fault::of(r#"secret "grafana-admin" not found"#), missing(Holder::Secret, "grafana-admin"));
+        let missing = |holder, name: &str| Some(Cause::Missing { holder, name: name.into() });
+        assert_eq!(Cause::of(r#"secret "grafana-admin" not found"#), missing(Holder::Secret, "grafana-admin"));
         let mount = r#"MountVolume.SetUp failed for volume "config" : configmap "prometheus-config" not found"#;
-        assert_eq!(Fault::of(mount), missing(Holder::ConfigMap, "prometheus-config"));
+        assert_eq!(Cause::of(mount), missing(Holder::ConfigMap, "prometheus-config"));
         let key = |holder, name: Option<&str>, volume: Option<&str>, key: &str| {
-            Some(Fault::MissingKey {
+            Some(Cause::MissingKey {
                 holder,
                 name: name.map(Into::into),
                 volume: volume.map(Into::into),
@@ -235,68 +235,68 @@ mod tests {
             })
         };
         assert_eq!(
-            Fault::of("couldn't find key admin-password in Secret monitoring/grafana"),
+            Cause::of("couldn't find key admin-password in Secret monitoring/grafana"),
             key(Holder::Secret, Some("grafana"), None, "admin-password")
         );
         assert_eq!(
-            Fault::of("couldn't find key LEVEL in ConfigMap obs/env"),
+            Cause::of("couldn't find key LEVEL in ConfigMap obs/env"),
             key(Holder::ConfigMap, Some("env"), None, "LEVEL")
         );
         assert_eq!(
-            Fault::of(
+            Cause::of(
                 r#"MountVolume.SetUp failed for volume "c" : configmap references non-existent config key: prometheus.yml"#
             ),
             key(Holder::ConfigMap, None, Some("c"), "prometheus.yml")
         );
         let root =
             r#"container has runAsNonRoot and image will run as root (pod: "g_monitoring(1)", container: grafana)"#;
-        assert_eq!(Fault::of(root), Some(Fault::Root { user: None }));
+        assert_eq!(Cause::of(root), Some(Cause::Root { user: None }));
         let named =
             "container has runAsNonRoot and image has non-numeric user (nobody), cannot verify user is non-root";
-        assert_eq!(Fault::of(named), Some(Fault::Root { user: Some("nobody".into()) }));
+        assert_eq!(Cause::of(named), Some(Cause::Root { user: Some("nobody".into()) }));
         let runc = r#"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/var/lib/kubelet/pods/1/volume-subpaths/config/prometheus/0" to rootfs at "/etc/prometheus/prometheus.yml": mount src=/x, dst=/etc/prometheus/prometheus.yml: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#;
-        assert_eq!(Fault::of(runc), Some(Fault::MountType { path: Some("/etc/prometheus/prometheus.yml".into()) }));
+        assert_eq!(Cause::of(runc), Some(Cause::MountType { path: Some("/etc/prometheus/prometheus.yml".into()) }));
         for shared in [
             r#"failed to generate container "14" spec: failed to generate spec: path "/" is mounted on "/" but it is not a shared or slave mount"#,
             r#"failed to start container "node-exporter": Error response from daemon: path / is mounted on / but it is not a shared or slave mount"#,
         ] {
-            assert_eq!(Fault::of(shared), Some(Fault::Propagation { path: "/".into() }), "{shared}");
+            assert_eq!(Cause::of(shared), Some(Cause::Propagation { path: "/".into() }), "{shared}");
         }
         for cwd in [
             r#"runc create failed: unable to start container process: chdir to cwd ("/home/nonroot") set in config.json failed: permission denied: unknown"#,
             r#"starting container process caused "chdir to cwd (\\"/home/nonroot\\") set in config.json failed: permission denied": unknown"#,
         ] {
-            assert_eq!(Fault::of(cwd), Some(Fault::WorkDir { path: "/home/nonroot".into() }), "{cwd}");
+            assert_eq!(Cause::of(cwd), Some(Cause::WorkDir { path: "/home/nonroot".into() }), "{cwd}");
         }
         let gone = r#"chdir to cwd ("/data") set in config.json failed: no such file or directory: unknown"#;
-        assert_eq!(Fault::of_end("StartError", gone), None, "it is none of its rights");
+        assert_eq!(Cause::of_end("StartError", gone), None, "it is none of its rights");
         let quota = r#"failed to write "0-7" to /sys/fs/cgroup/cpuset/kubepods/x/cpuset.cpus: no space left on device"#;
-        assert_eq!(Fault::of(quota), Some(Fault::Other));
+        assert_eq!(Cause::of(quota), Some(Cause::Other));
         let pulled = "failed to clone repository: resource temporarily unavailable";
-        assert_eq!(Fault::of(pulled), Some(Fault::Other));
+        assert_eq!(Cause::of(pulled), Some(Cause::Other));
         let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
-        assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));
+        assert_eq!(Cause::of(exec), Some(Cause::Command { name: Some("promethues".into()) }));
         let sub_path = r#"failed to create subPath directory for volumeMount "storage" of container "grafana""#;
-        assert_eq!(Fault::of(sub_path), Some(Fault::SubPath { volume: "storage".into() }));
+        assert_eq!(Cause::of(sub_path), Some(Cause::SubPath { volume: "storage".into() }));
         let seccomp = r#"failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/x.json": open /var/lib/kubelet/seccomp/x.json: no such file or directory"#;
         let path = "/var/lib/kubelet/seccomp/x.json".to_owned();
-        assert_eq!(Fault::of(seccomp), Some(Fault::Profile { kind: "seccomp", name: path }));
-        assert_eq!(Fault::of("failed to sync configmap cache: timed out waiting for the condition"), None);
-        assert_eq!(Fault::of(r#"MountVolume.SetUp failed for volume "x" : object "n"/"y" not registered"#), None);
-        assert_eq!(Fault::of("context deadline exceeded"), Some(Fault::Slow));
+        assert_eq!(Cause::of(seccomp), Some(Cause::Profile { kind: "seccomp", name: path }));
+        assert_eq!(Cause::of("failed to sync configmap cache: timed out waiting for the condition"), None);
+        assert_eq!(Cause::of(r#"MountVolume.SetUp failed for volume "x" : object "n"/"y" not registered"#), None);
+        assert_eq!(Cause::of("context deadline exceeded"), Some(Cause::Slow));
         let held =
             r#"failed to reserve container name "grafana_g-0_m_1_0": name "grafana_g-0_m_1_0" is reserved for "6a37""#;
-        assert!(Fault::of(held).is_none() && Fault::is_held(held));
+        assert!(Cause::of(held).is_none() && Cause::is_held(held));
         let layers = "failed to create containerd container: error unpacking image: failed to extract layer sha256:fc: failed to get reader from content store: content digest sha256:14: not found";
-        assert_eq!(Fault::of(layers), Some(Fault::Layers));
+        assert_eq!(Cause::of(layers), Some(Cause::Layers));
         let keys = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: unable to join session keyring: unable to create session key: disk quota exceeded: unknown";
-        assert_eq!(Fault::of(keys), Some(Fault::Limit(NodeLimit::Keys)));
+        assert_eq!(Cause::of(keys), Some(Cause::Limit(NodeLimit::Keys)));
         let watches = "failed to create shim task: OCI runtime create failed: runc create failed: error adding pid 21443 to cgroups: failed to add inotify watch for /sys/fs/cgroup/kubepods.slice: inotify_add_watch: no space left on device: unknown";
-        assert_eq!(Fault::of(watches), Some(Fault::Limit(NodeLimit::Watches)));
+        assert_eq!(Cause::of(watches), Some(Cause::Limit(NodeLimit::Watches)));
         let groups = "OCI runtime create failed: runc create failed: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/kubepods/x: no space left on device: unknown";
-        assert_eq!(Fault::of(groups), Some(Fault::Limit(NodeLimit::Cgroups)));
+        assert_eq!(Cause::of(groups), Some(Cause::Limit(NodeLimit::Cgroups)));
         let processes = "OCI runtime create failed: runc create failed: unable to start container process: unable to start init: fork/exec /proc/self/fd/6: resource temporarily unavailable: unknown";
-        assert_eq!(Fault::of(processes), Some(Fault::Limit(NodeLimit::Processes)));
-        assert_eq!(Fault::of("failed to create shim task: something new"), Some(Fault::Other));
+        assert_eq!(Cause::of(processes), Some(Cause::Limit(NodeLimit::Processes)));
+        assert_eq!(Cause::of("failed to create shim task: something new"), Some(Cause::Other));
     }
 }

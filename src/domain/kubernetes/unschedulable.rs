@@ -131,7 +131,7 @@ use crate::domain::kubernetes::scheduling::{Signal, signal};
 
 /// What kept a pod from a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// A claim of the pod is not bound, or does not exist.
     Volume,
     /// A bound volume lies in another zone.
@@ -170,7 +170,7 @@ pub(crate) enum Reason {
     Other,
 }
 
-impl From<Signal> for Reason {
+impl From<Signal> for Cause {
     fn from(signal: Signal) -> Self {
         match signal {
             Signal::NotReady => Self::NotReady,
@@ -183,22 +183,22 @@ impl From<Signal> for Reason {
 }
 
 /// The reason that keeps most nodes away. What holds for the pod as a whole (its claims) comes without a count and wins.
-pub(crate) fn main_reason(message: &str) -> Reason {
+pub(crate) fn main_reason(message: &str) -> Cause {
     main_reason_but(message, None)
 }
 
 /// The main reason among those that are not `ruled_out`.
-pub(crate) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reason {
+pub(crate) fn main_reason_but(message: &str, ruled_out: Option<Cause>) -> Cause {
     // What preemption could or could not do is no cause.
     let message = message.split(" preemption:").next().unwrap_or(message);
     if message.contains("no nodes available") || message.starts_with("0/0 ") {
-        return Reason::NoNodes;
+        return Cause::NoNodes;
     }
     let reasons = message.split_once(": ").map_or(message, |(_, rest)| rest);
-    if of(reasons) == Reason::Volume {
-        return Reason::Volume;
+    if of(reasons) == Cause::Volume {
+        return Cause::Volume;
     }
-    let mut counts: Vec<(u32, Reason)> = Vec::new();
+    let mut counts: Vec<(u32, Cause)> = Vec::new();
     for part in reasons.trim_end_matches('.').split(", ") {
         let (count, text) = match part.split_once(' ') {
             Some((count, text)) if count.parse::<u32>().is_ok() => (count.parse().unwrap_or(1), text),
@@ -214,35 +214,33 @@ pub(crate) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reaso
         }
     }
     // Taints, selectors and affinity rule nodes out by design; what keeps the pod from the rest is the fault.
-    let by_design = |r: &Reason| {
+    let by_design = |r: &Cause| {
         matches!(
             r,
-            Reason::Cordoned
-                | Reason::NotReady
-                | Reason::Taint
-                | Reason::Leaving
-                | Reason::Starting
-                | Reason::Pressure
-                | Reason::Selector
-                | Reason::PodAffinity
-                | Reason::Other
+            Cause::Cordoned
+                | Cause::NotReady
+                | Cause::Taint
+                | Cause::Leaving
+                | Cause::Starting
+                | Cause::Pressure
+                | Cause::Selector
+                | Cause::PodAffinity
+                | Cause::Other
         )
     };
     let told: Vec<_> = counts.iter().filter(|(_, r)| !by_design(r)).copied().collect();
     let pick = if told.is_empty() { counts } else { told };
-    pick.into_iter()
-        .max_by_key(|(count, reason)| (*count, std::cmp::Reverse(*reason)))
-        .map_or(Reason::Other, |(_, r)| r)
+    pick.into_iter().max_by_key(|(count, reason)| (*count, std::cmp::Reverse(*reason))).map_or(Cause::Other, |(_, r)| r)
 }
 
-fn of(text: &str) -> Reason {
+fn of(text: &str) -> Cause {
     let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
     // The second is the wording since Kubernetes 1.34.
     if has(&["volume node affinity conflict", "PersistentVolume's node affinity", "no available volume zone"]) {
-        return Reason::VolumeZone;
+        return Cause::VolumeZone;
     }
     if has(&["exceed max volume count", "attachable volumes"]) {
-        return Reason::VolumeLimit;
+        return Cause::VolumeLimit;
     }
     if has(&[
         "PersistentVolumeClaim",
@@ -250,36 +248,36 @@ fn of(text: &str) -> Reason {
         "binding volumes",
         "available persistent volumes to bind",
     ]) {
-        return Reason::Volume;
+        return Cause::Volume;
     }
     if has(&["Too many pods"]) {
-        return Reason::TooManyPods;
+        return Cause::TooManyPods;
     }
     if let Some((_, resource)) = text.split_once("Insufficient ") {
         // Kubernetes' own resources have no domain.
-        return if resource.contains('/') { Reason::Extended } else { Reason::Resources };
+        return if resource.contains('/') { Cause::Extended } else { Cause::Resources };
     }
     if has(&["node(s) were unschedulable"]) {
-        return Reason::Cordoned;
+        return Cause::Cordoned;
     }
     if has(&["node(s) were not ready"]) {
-        return Reason::NotReady;
+        return Cause::NotReady;
     }
     if has(&["taint"]) {
         // Since Kubernetes 1.36 the message names no key: "had untolerated taint(s)".
         let key = text.split_once("taint {").and_then(|(_, rest)| rest.split([':', '}']).next());
-        return key.and_then(|key| signal(key.trim())).map_or(Reason::Taint, Reason::from);
+        return key.and_then(|key| signal(key.trim())).map_or(Cause::Taint, Cause::from);
     }
     if has(&["topology spread", "pod affinity", "pod anti-affinity", "inter-pod"]) {
-        return Reason::PodAffinity;
+        return Cause::PodAffinity;
     }
     if has(&["node selector", "node affinity", "node(s) didn't match Pod's node", "didn't match node"]) {
-        return Reason::Selector;
+        return Cause::Selector;
     }
     if has(&["free ports"]) {
-        return Reason::Ports;
+        return Cause::Ports;
     }
-    Reason::Other
+    Cause::Other
 }
 
 /// The resources that the scheduler names as insufficient.
@@ -300,50 +298,50 @@ mod tests {
     #[test]
     fn names_the_reason_that_keeps_most_nodes_away() {
         let cases = [
-            ("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found", Reason::Volume),
-            ("0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims.", Reason::Volume),
-            (r#"0/3 nodes are available: persistentvolumeclaim "grafana" not found."#, Reason::Volume),
+            ("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found", Cause::Volume),
+            ("0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims.", Cause::Volume),
+            (r#"0/3 nodes are available: persistentvolumeclaim "grafana" not found."#, Cause::Volume),
             (
                 "0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
-                Reason::Resources,
+                Cause::Resources,
             ),
             (
                 "0/4 nodes are available: 1 Insufficient memory, 3 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }.",
-                Reason::Resources,
+                Cause::Resources,
             ),
-            ("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.", Reason::Taint),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.", Cause::Taint),
             (
                 "0/2 nodes are available: 1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable.",
-                Reason::VolumeZone,
+                Cause::VolumeZone,
             ),
             (
                 "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity. no new claims to deallocate",
-                Reason::VolumeZone,
+                Cause::VolumeZone,
             ),
-            ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
+            ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Cause::TooManyPods),
             (
                 "0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match pod affinity rules.",
-                Reason::TooManyPods,
+                Cause::TooManyPods,
             ),
-            ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Reason::Selector),
-            ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Reason::PodAffinity),
-            ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Reason::Ports),
-            ("0/2 nodes are available: 2 node(s) were unschedulable.", Reason::Cordoned),
-            ("0/2 nodes are available: 1 node(s) were unschedulable, 1 Insufficient cpu.", Reason::Resources),
+            ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Cause::Selector),
+            ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Cause::PodAffinity),
+            ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Cause::Ports),
+            ("0/2 nodes are available: 2 node(s) were unschedulable.", Cause::Cordoned),
+            ("0/2 nodes are available: 1 node(s) were unschedulable, 1 Insufficient cpu.", Cause::Resources),
             (
                 "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.",
-                Reason::NotReady,
+                Cause::NotReady,
             ),
-            ("0/2 nodes are available: 2 node(s) had untolerated taint(s).", Reason::Taint),
-            ("0/2 nodes are available: 2 node(s) had untolerated taint {karpenter.sh/disrupted: }.", Reason::Leaving),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint(s).", Cause::Taint),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {karpenter.sh/disrupted: }.", Cause::Leaving),
             (
                 "0/2 nodes are available: 2 node(s) had untolerated taint {ebs.csi.aws.com/agent-not-ready: }.",
-                Reason::Starting,
+                Cause::Starting,
             ),
-            ("no nodes available to schedule pods", Reason::NoNodes),
-            ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),
-            ("0/2 nodes are available: 2 Insufficient vpc.amazonaws.com/pod-eni. preemption: 0/2", Reason::Extended),
-            ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Reason::Volume),
+            ("no nodes available to schedule pods", Cause::NoNodes),
+            ("0/2 nodes are available: 2 node(s) exceed max volume count.", Cause::VolumeLimit),
+            ("0/2 nodes are available: 2 Insufficient vpc.amazonaws.com/pod-eni. preemption: 0/2", Cause::Extended),
+            ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Cause::Volume),
         ];
         for (message, reason) in cases {
             assert_eq!(main_reason(message), reason, "{message}");

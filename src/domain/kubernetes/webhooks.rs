@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::label_selector;
@@ -25,13 +25,13 @@ const FILLING_IN: i64 = 600;
 
 /// What is wrong with what a webhook calls.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault<'a> {
+pub(crate) enum Cause<'a> {
     /// The Service does not exist.
     NoService,
     /// The Service does not have the port that is called.
     NoPort(&'a Service, u16),
     /// Nobody is ready behind the Service.
-    NoEndpoints(&'a Service, Reason<'a>),
+    NoEndpoints(&'a Service, endpoints::Cause<'a>),
     /// No CA bundle, and none is being filled in.
     NoBundle,
     /// The CA bundle is no certificate.
@@ -63,40 +63,40 @@ impl<'a> Hook<'a> {
     }
 
     /// What is wrong with what it calls, as far as objects say it.
-    pub(crate) fn fault(&self, snap: &'a Snapshot) -> Option<Fault<'a>> {
+    pub(crate) fn fault(&self, snap: &'a Snapshot) -> Option<Cause<'a>> {
         let called = self.service()?;
         let Ok(found) = snap.services.find(&called.namespace, &called.name) else { return None };
-        let Some(service) = found else { return Some(Fault::NoService) };
+        let Some(service) = found else { return Some(Cause::NoService) };
         let port = called.port.unwrap_or(443);
         if service.spec.kind.as_deref() != Some("ExternalName") && service.spec.ports.iter().all(|p| p.port != port) {
-            return Some(Fault::NoPort(service, port));
+            return Some(Cause::NoPort(service, port));
         }
         if !service.spec.selector.is_empty()
             && snap.pods.covers(&called.namespace)
             && matches!(snap.endpoints_of(service), Some((0, _)))
-            && let Some(reason) = Reason::of(snap, service)
+            && let Some(reason) = endpoints::Cause::of(snap, service)
         {
-            return Some(Fault::NoEndpoints(service, reason));
+            return Some(Cause::NoEndpoints(service, reason));
         }
         self.bundle_fault(snap)
     }
 
     /// Nobody has filled its CA bundle in.
     fn lacks_bundle(&self, snap: &Snapshot) -> bool {
-        matches!(self.bundle_fault(snap), Some(Fault::NoBundle | Fault::BadBundle))
+        matches!(self.bundle_fault(snap), Some(Cause::NoBundle | Cause::BadBundle))
     }
 
     /// An empty bundle stands for the system's own authorities, which sign no name of a Service.
-    fn bundle_fault(&self, snap: &Snapshot) -> Option<Fault<'a>> {
+    fn bundle_fault(&self, snap: &Snapshot) -> Option<Cause<'a>> {
         let bundle = self.webhook.client_config.ca_bundle.as_deref().unwrap_or_default();
         if bundle.is_empty() {
             let is_new = snap.age_seconds(&self.configuration.metadata) < FILLING_IN;
-            return (!is_new).then_some(Fault::NoBundle);
+            return (!is_new).then_some(Cause::NoBundle);
         }
         // Recordings may leave out what the bundle holds; only text that cannot be PEM is a fault.
         let decoded = STANDARD.decode(bundle.trim()).ok()?;
         let is_pem = String::from_utf8(decoded).is_ok_and(|text| text.contains("BEGIN CERTIFICATE"));
-        (!is_pem).then_some(Fault::BadBundle)
+        (!is_pem).then_some(Cause::BadBundle)
     }
 
     /// It is asked about objects of these labels' namespace.
@@ -259,7 +259,7 @@ pub(crate) fn is_needed(snap: &Snapshot, pod: &Pod) -> bool {
             if called.namespace != pod.metadata.namespace {
                 return false;
             }
-            let Some(Fault::NoEndpoints(service, _)) = hook.fault(snap) else { return false };
+            let Some(Cause::NoEndpoints(service, _)) = hook.fault(snap) else { return false };
             snap.pods_of_service(service).any(|p| p.metadata.name == pod.metadata.name || is_of_one_program(p, pod))
         })
     })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::loki::agent::Agent;
-use crate::domain::loki::reason::{self, Reason};
+use crate::domain::loki::reason::{self, Cause};
 use crate::domain::text::log_line::{Level, Line, written_at};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -23,7 +23,7 @@ const SEVERAL: usize = 3;
 #[derive(Debug, Clone)]
 pub(crate) struct Failing {
     pub(crate) agent: Agent,
-    pub(crate) reason: Reason,
+    pub(crate) reason: Cause,
     /// Lines that say so.
     pub(crate) times: usize,
     /// Some of them that the lines were thrown away.
@@ -60,13 +60,13 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 }
 
 fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
-    let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
+    let mut by_reason: BTreeMap<Cause, Failing> = BTreeMap::new();
     let asks_its_own = asks_its_own_kubelet(snap, log);
     let mut outputs: BTreeSet<String> = BTreeSet::new();
     for entry in entries(&log.text, snap.collected_at).into_iter().filter(|e| e.bad) {
-        let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
+        let sending = Cause::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
         let silent = !asks_its_own && is_start_without_kubelet(&entry.text, &log.text);
-        let of_kubelet = silent.then_some(Reason::Kubelet);
+        let of_kubelet = silent.then_some(Cause::Kubelet);
         let Some(reason) = of_itself(&entry.text, agent).or(of_kubelet).or(sending) else { continue };
         let of_start = reason.is_of_start() || silent;
         let lost = is_lost(&entry.text) || of_start;
@@ -100,49 +100,49 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     }
     // A configuration that was taken later is none that is refused.
     if log.text.rfind("config reloaded") > log.text.rfind(REFUSED_AGAIN) {
-        by_reason.remove(&Reason::Reload);
+        by_reason.remove(&Cause::Reload);
     }
     // What has found its files since is ready.
     if snap.pod_of_log(log).is_some_and(Pod::is_ready) {
-        by_reason.remove(&Reason::NoFiles);
+        by_reason.remove(&Cause::NoFiles);
     }
     // What another line explains, or what a later try mended, is not worth a word of its own.
     let mended = log.text.matches("succeeded at retry").count();
-    let of_sending = by_reason.keys().filter(|r| **r != Reason::Buffer).count();
-    if let Some(unsaid) = by_reason.get(&Reason::Unsaid)
+    let of_sending = by_reason.keys().filter(|r| **r != Cause::Buffer).count();
+    if let Some(unsaid) = by_reason.get(&Cause::Unsaid)
         && (of_sending > 1 || mended >= unsaid.times)
     {
-        by_reason.remove(&Reason::Unsaid);
+        by_reason.remove(&Cause::Unsaid);
     }
     // An input pauses where the output does not get rid of what was read.
     if of_sending > 1 {
-        by_reason.remove(&Reason::Paused);
+        by_reason.remove(&Cause::Paused);
     }
     // An answer that says why says more than its bare status.
-    if by_reason.values().any(|f| f.lost && f.reason != Reason::Refused && !f.reason.is_of_start()) {
-        by_reason.remove(&Reason::Refused);
+    if by_reason.values().any(|f| f.lost && f.reason != Cause::Refused && !f.reason.is_of_start()) {
+        by_reason.remove(&Cause::Refused);
     }
     // After its start an agent reads old files once: what the store takes no more of them is lost, and no more than that.
-    let is_lost = |f: &Failing| f.lost && f.reason != Reason::TooOld;
+    let is_lost = |f: &Failing| f.lost && f.reason != Cause::TooOld;
     by_reason.into_values().filter(|f| is_lost(f) || f.times >= SEVERAL).collect()
 }
 
 /// What an agent says of its own configuration, and of where it learns which pod a line is from.
-fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
+fn of_itself(text: &str, agent: Agent) -> Option<Cause> {
     if agent == Agent::Alloy && text.starts_with(REFUSED_AGAIN) {
-        return Some(Reason::Reload);
+        return Some(Cause::Reload);
     }
     // promtail, asked by its readiness probe.
     if text.contains("Unable to find any logs to tail") {
-        return Some(Reason::NoFiles);
+        return Some(Cause::NoFiles);
     }
     if text.contains("[filter:kubernetes") && text.contains("kubelet upstream connection error") {
-        return Some(Reason::Kubelet);
+        return Some(Cause::Kubelet);
     }
     if agent == Agent::FluentBit && text.starts_with("[http_client] cannot increase buffer") {
-        return Some(Reason::Buffer);
+        return Some(Cause::Buffer);
     }
-    is_about_metadata(text).then_some(Reason::Metadata)
+    is_about_metadata(text).then_some(Cause::Metadata)
 }
 
 /// The output of Fluent Bit that a message names: `[output:es:es.1] …`, `… input=tail.0 > output=es.1 (out_id=1)`.
@@ -174,18 +174,18 @@ fn is_start_without_kubelet(text: &str, log: &str) -> bool {
 const REFUSED_AGAIN: &str = "failed to reload config";
 
 /// Agents speak to the API server as well, whose refusals are another matter.
-fn is_about_sending(text: &str, reason: Reason) -> bool {
+fn is_about_sending(text: &str, reason: Cause) -> bool {
     let other = ["[filter:kubernetes", "kube_api", "reflector.go", "/api/v1/namespaces", "kubernetes_metadata"];
     // What the agent's own server answers: a probe of the kubelet, a scrape.
     if text.starts_with("GET /") {
         return false;
     }
     match reason {
-        Reason::Files | Reason::Watches => true,
+        Cause::Files | Cause::Watches => true,
         // Other words end so, too.
-        Reason::Parser => text.contains("parser '"),
+        Cause::Parser => text.contains("parser '"),
         // The files of the node, and no volume of its own.
-        Reason::Unreadable => ["/var/log/", "/var/lib/docker/containers"].iter().any(|p| text.contains(p)),
+        Cause::Unreadable => ["/var/log/", "/var/lib/docker/containers"].iter().any(|p| text.contains(p)),
         _ => !other.iter().any(|o| text.contains(o)),
     }
 }
@@ -304,7 +304,7 @@ mod tests {
             )
         };
         let of = |text: &str| read(image, text).into_iter().map(|f| f.reason).collect::<Vec<_>>();
-        assert_eq!(of(&start("Kubelet")), [Reason::Kubelet]);
+        assert_eq!(of(&start("Kubelet")), [Cause::Kubelet]);
         assert!(of(&start("API server")).is_empty(), "it asks again for each pod, and may get an answer");
         let mut snap = snapshot(json!({"pods": [{"metadata": {"namespace": "logging", "name": "agent-x"},
             "spec": {"hostNetwork": true, "containers": []}}]}));
@@ -322,7 +322,7 @@ mod tests {
     fn fluent_bit_tells_the_answer_in_the_lines_that_follow() {
         let log = "[2026/11/21 02:52:02] [error] [output:loki:loki.0] loki:3100, HTTP status=400 Not retrying.\nentry with timestamp 2026-11-20 07:12:02 ignored, reason: 'entry too far behind' for stream: {job=\"fluentbit\"},\ntotal ignored: 1 out of 214\n\n[2026/11/21 02:52:11] [ warn] [input] tail.0 paused (mem buf overlimit)\n";
         let found = read("fluent/fluent-bit:3.0", log);
-        assert_eq!((found.len(), found[0].reason, found[0].lost), (1, Reason::Order, true));
+        assert_eq!((found.len(), found[0].reason, found[0].lost), (1, Cause::Order, true));
         assert_eq!(stream(&found[0].text), Some("{job=\"fluentbit\"}"));
     }
 
@@ -330,7 +330,7 @@ mod tests {
     fn a_pod_that_is_too_large_to_be_read() {
         let line = "[2026/11/21 02:52:02] [ warn] [http_client] cannot increase buffer: current=32000 requested=64768 max=32000\n";
         let found = read("fluent/fluent-bit:3.1", &line.repeat(3));
-        assert_eq!((found[0].reason, buffer(&found[0].text)), (Reason::Buffer, Some(32000)));
+        assert_eq!((found[0].reason, buffer(&found[0].text)), (Cause::Buffer, Some(32000)));
         assert!(read("fluent/fluent-bit:3.1", line).is_empty(), "one pod, once");
     }
 
@@ -347,9 +347,9 @@ mod tests {
             read("fluent/fluent-bit:3.1", text).into_iter().map(|f| (f.reason, f.output)).collect::<Vec<_>>()
         };
         let one = format!("{}{}", line.repeat(3), chunk("es.1").repeat(3));
-        assert_eq!(of(&one), [(Reason::Unreachable, Some("es.1".to_owned()))]);
+        assert_eq!(of(&one), [(Cause::Unreachable, Some("es.1".to_owned()))]);
         let two = format!("{one}{}", chunk("loki.0"));
-        assert_eq!(of(&two), [(Reason::Unreachable, None)]);
+        assert_eq!(of(&two), [(Cause::Unreachable, None)]);
     }
 
     #[test]
@@ -360,7 +360,7 @@ mod tests {
         let of = |text: &str| read("grafana/promtail:2.9", text).into_iter().map(|f| f.reason).collect::<Vec<_>>();
         assert_eq!(
             of(&ready("Unable to find any logs to tail. Please verify permissions, volumes, scrape_config, etc.")),
-            [Reason::NoFiles]
+            [Cause::NoFiles]
         );
         assert!(of(&ready("something else")).is_empty());
     }
@@ -369,7 +369,7 @@ mod tests {
     fn one_retry_is_a_hiccup() {
         let line = "level=warn ts=2026-11-21T02:50:00Z caller=client.go:419 component=client host=loki:3100 msg=\"error sending batch, will retry\" status=-1 error=\"Post \\\"http://loki:3100/loki/api/v1/push\\\": dial tcp 10.0.0.1:3100: connect: connection refused\"\n";
         assert!(read("grafana/promtail:2.9", line).is_empty());
-        assert_eq!(read("grafana/promtail:2.9", &line.repeat(3))[0].reason, Reason::Unreachable);
+        assert_eq!(read("grafana/promtail:2.9", &line.repeat(3))[0].reason, Cause::Unreachable);
         assert!(read("grafana/promtail:2.9", &line.replace("02:50", "01:50").repeat(9)).is_empty(), "it is over");
         assert!(read("grafana/loki:3.0", &line.repeat(3)).is_empty(), "no agent");
     }
@@ -393,28 +393,28 @@ mod tests {
     #[test]
     fn fluentd_is_read_too() {
         let line = "2026-11-21 02:50:00 +0000 [warn]: #0 failed to flush the buffer. retry_times=3 error_class=Fluent::Plugin::ElasticsearchOutput::RecoverableRequestFailure error=\"could not push logs to Elasticsearch cluster ({:host=>\\\"es\\\"}): Connection refused\"\n";
-        assert_eq!(read("fluent/fluentd:v1", &line.repeat(3))[0].reason, Reason::Unreachable);
+        assert_eq!(read("fluent/fluentd:v1", &line.repeat(3))[0].reason, Cause::Unreachable);
     }
 
     #[test]
     fn chunks_that_are_never_taken_are_told_without_a_reason() {
         let line = "[2026/11/21 02:50:00] [ warn] [engine] failed to flush chunk '1-1.flb', retry in 11 seconds: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
-        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Reason::Unsaid);
+        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Cause::Unsaid);
         let mended = "[2026/11/21 02:51:00] [ info] [engine] flush chunk '1-1.flb' succeeded at retry 1: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
         assert!(read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), mended.repeat(3))).is_empty());
         let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
         let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
-        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);
+        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Cause::Credential]);
     }
 
     #[test]
     fn an_input_that_pauses_is_told_where_nothing_else_is() {
         let line = "[2026/11/21 02:50:00] [ warn] [input] tail.0 paused (mem buf overlimit)\n[2026/11/21 02:50:01] [ info] [input] tail.0 resume (mem buf overlimit)\n";
-        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Reason::Paused);
+        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Cause::Paused);
         assert!(read("fluent/fluent-bit:3.0", line).is_empty());
         let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
         let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
-        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);
+        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Cause::Credential]);
     }
 
     #[test]
@@ -422,21 +422,21 @@ mod tests {
         let line = "ts=2026-11-21T02:50:05Z level=error msg=\"non-recoverable error\" component_id=prometheus.remote_write.default url=http://p:9090/api/v1/write err=\"server returned HTTP status 404 Not Found\"\n";
         assert!(read("grafana/alloy:v1.4", &line.repeat(5)).is_empty());
         let lines = line.replace("prometheus.remote_write", "loki.write");
-        assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Reason::Path);
+        assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Cause::Path);
     }
 
     #[test]
     fn what_is_said_once_holds_until_it_is_taken_back() {
         let parser = "[2026/11/20 22:52:02] [error] [input:tail:tail.0] parser 'own' is not registered\n";
-        assert_eq!(read("fluent/fluent-bit:3.0", parser)[0].reason, Reason::Parser);
+        assert_eq!(read("fluent/fluent-bit:3.0", parser)[0].reason, Cause::Parser);
         let reload = "ts=2026-11-20T22:50:05Z level=error msg=\"failed to reload config\" service=http err=\"error during the initial load: /etc/alloy/config.alloy:12:3: unrecognized attribute name\"\n";
-        assert_eq!(read("grafana/alloy:v1.4", reload)[0].reason, Reason::Reload);
+        assert_eq!(read("grafana/alloy:v1.4", reload)[0].reason, Cause::Reload);
         let taken = "ts=2026-11-20T22:58:05Z level=info msg=\"config reloaded\" service=http\n";
         assert!(read("grafana/alloy:v1.4", &format!("{reload}{taken}")).is_empty());
         assert_eq!(read("grafana/alloy:v1.4", &format!("{taken}{reload}")).len(), 1);
         let kubelet =
             "[2026/11/21 02:52:02] [error] [filter:kubernetes:kubernetes.0] kubelet upstream connection error\n";
-        assert_eq!(read("fluent/fluent-bit:3.0", &kubelet.repeat(3))[0].reason, Reason::Kubelet);
+        assert_eq!(read("fluent/fluent-bit:3.0", &kubelet.repeat(3))[0].reason, Cause::Kubelet);
     }
 
     #[test]
@@ -445,6 +445,6 @@ mod tests {
             "[2026/11/21 02:52:02] [ warn] [filter:kubernetes:kubernetes.0] could not get meta: connection refused\n";
         assert!(read("fluent/fluent-bit:3.0", &line.repeat(5)).is_empty());
         let denied = "[2026/11/21 02:52:02] [error] [filter:kubernetes:kubernetes.0] kubernetes.default.svc:443 HTTP status=403\n";
-        assert_eq!(read("fluent/fluent-bit:3.0", &denied.repeat(5))[0].reason, Reason::Metadata);
+        assert_eq!(read("fluent/fluent-bit:3.0", &denied.repeat(5))[0].reason, Cause::Metadata);
     }
 }

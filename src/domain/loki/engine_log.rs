@@ -45,7 +45,7 @@ impl Engine {
 
 /// Why it answers nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// Nodes that are to found the cluster do not find each other.
     Discovery,
     /// No node is told which nodes found the cluster.
@@ -60,7 +60,7 @@ pub(crate) enum Trouble {
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
     pub(crate) engine: Engine,
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) said: Lasting,
     pub(crate) line: &'a str,
     pub(crate) log: &'a ContainerLog,
@@ -82,7 +82,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Failing<'a>> {
-    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    let mut by_trouble: BTreeMap<Cause, Failing<'a>> = BTreeMap::new();
     let mut lost = None;
     for line in log.text.lines() {
         let Some(age) = log_line::age(line, snap.collected_at) else { continue };
@@ -105,24 +105,24 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
     // A cluster that starts has no master for a moment.
     by_trouble.retain(|_, f| f.said.goes_on());
     // Without a master nothing is made, the index of the plugin either.
-    if by_trouble.keys().any(|t| *t != Trouble::Security) {
-        by_trouble.remove(&Trouble::Security);
+    if by_trouble.keys().any(|t| *t != Cause::Security) {
+        by_trouble.remove(&Cause::Security);
     }
     by_trouble.into_values().map(|f| Failing { lost, ..f }).collect()
 }
 
-pub(crate) fn trouble(line: &str) -> Option<Trouble> {
+pub(crate) fn trouble(line: &str) -> Option<Cause> {
     let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
     if has(&["OpenSearch Security not initialized", "Not yet initialized (you may need to run securityadmin)"]) {
-        return Some(Trouble::Security);
+        return Some(Cause::Security);
     }
     if !has(&["master not discovered", "cluster-manager not discovered", "cluster_manager not discovered"]) {
         return None;
     }
     Some(match () {
-        () if has(&["is empty on this node"]) => Trouble::Bootstrap,
-        () if has(&["an election requires"]) && has(&["non-quorum", "which is not a quorum"]) => Trouble::Quorum,
-        () => Trouble::Discovery,
+        () if has(&["is empty on this node"]) => Cause::Bootstrap,
+        () if has(&["an election requires"]) && has(&["non-quorum", "which is not a quorum"]) => Cause::Quorum,
+        () => Cause::Discovery,
     })
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn knows_nobody(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(image: &str, minutes: &[u8], message: &str) -> Vec<Trouble> {
+    fn read(image: &str, minutes: &[u8], message: &str) -> Vec<Cause> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let line = |m: &u8| {
             format!(
@@ -164,13 +164,13 @@ mod tests {
     #[test]
     fn a_cluster_without_a_master_is_told() {
         let elastic = "docker.elastic.co/elasticsearch/elasticsearch:8.10.4";
-        assert_eq!(read(elastic, &[50, 52, 54], ALONE), [Trouble::Discovery]);
+        assert_eq!(read(elastic, &[50, 52, 54], ALONE), [Cause::Discovery]);
         assert!(read(elastic, &[40, 42, 44], ALONE).is_empty(), "it has one now");
         assert!(read(elastic, &[54, 54, 54], ALONE).is_empty(), "it starts");
         let never = "master not discovered yet, this node has not previously joined a bootstrapped cluster, and [cluster.initial_master_nodes] is empty on this node: have discovered [{es-0}]";
-        assert_eq!(read(elastic, &[50, 52, 54], never), [Trouble::Bootstrap]);
+        assert_eq!(read(elastic, &[50, 52, 54], never), [Cause::Bootstrap]);
         let few = "master not discovered or elected yet, an election requires at least 2 nodes with ids from [a, b, c], have only discovered non-quorum [{es-0}]";
-        assert_eq!(read(elastic, &[50, 52, 54], few), [Trouble::Quorum]);
+        assert_eq!(read(elastic, &[50, 52, 54], few), [Cause::Quorum]);
         assert_eq!((wanted(ALONE), knows_nobody(ALONE)), (vec!["es-0", "es-1", "es-2"], true));
     }
 
@@ -178,7 +178,7 @@ mod tests {
     fn the_plugin_of_opensearch_waits_for_a_master() {
         let image = "opensearchproject/opensearch:2.17.0";
         let said = "OpenSearch Security not initialized. (you may need to run securityadmin)";
-        assert_eq!(read(image, &[50, 52, 54], said), [Trouble::Security]);
+        assert_eq!(read(image, &[50, 52, 54], said), [Cause::Security]);
         assert!(read("opensearchproject/opensearch-dashboards:2.17.0", &[50, 52, 54], said).is_empty());
         assert!(read(image, &[54, 54, 54], said).is_empty(), "it starts");
     }

@@ -14,7 +14,7 @@ use crate::text::pattern::pattern;
 
 /// What the gateway cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// The name of the store does not exist.
     Name,
     /// The DNS server that its configuration names does not answer.
@@ -29,7 +29,7 @@ pub(crate) enum Trouble {
     Login,
 }
 
-impl Trouble {
+impl Cause {
     /// Breaks while pods are replaced, and is of interest where it lasts.
     fn is_of_the_way(self) -> bool {
         !matches!(self, Self::Body | Self::Login)
@@ -40,7 +40,7 @@ impl Trouble {
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
     pub(crate) store: Store,
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     /// Requests that did not get through, or were refused.
     pub(crate) said: Lasting,
     /// The last line that says so.
@@ -88,7 +88,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, store: Store) -> Vec<Failing<'a>> {
-    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    let mut by_trouble: BTreeMap<Cause, Failing<'a>> = BTreeMap::new();
     for line in log.text.lines() {
         let Some(trouble) = trouble(line) else { continue };
         let Some(age) = log_line::age(line, snap.collected_at).filter(|age| *age <= RECENT) else { continue };
@@ -107,20 +107,18 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, store: Store) -> Vec<Faili
 }
 
 /// What an error of nginx is about; `None` for what is no trouble of the store, such as a file that a browser asks for.
-pub(crate) fn trouble(line: &str) -> Option<Trouble> {
+pub(crate) fn trouble(line: &str) -> Option<Cause> {
     let error = pattern!(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:error|crit|alert)\] \d+#\d+: (?:\*\d+ )?(.*)$");
     let found = error.captures(line.trim())?;
     let text = &found[1];
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     match () {
-        () if has(&["could not be resolved (3: Host not found)"]) => Some(Trouble::Name),
-        () if has(&["could not be resolved ("]) => Some(Trouble::Resolver),
-        () if has(&["while connecting to upstream"]) => Some(Trouble::Unreached),
-        () if has(&["upstream timed out"]) && has(&["while reading"]) => Some(Trouble::Slow),
-        () if has(&["client intended to send too large body"]) => Some(Trouble::Body),
-        () if has(&["was not found in \"", "password mismatch", "no user/password was provided"]) => {
-            Some(Trouble::Login)
-        }
+        () if has(&["could not be resolved (3: Host not found)"]) => Some(Cause::Name),
+        () if has(&["could not be resolved ("]) => Some(Cause::Resolver),
+        () if has(&["while connecting to upstream"]) => Some(Cause::Unreached),
+        () if has(&["upstream timed out"]) && has(&["while reading"]) => Some(Cause::Slow),
+        () if has(&["client intended to send too large body"]) => Some(Cause::Body),
+        () if has(&["was not found in \"", "password mismatch", "no user/password was provided"]) => Some(Cause::Login),
         () => None,
     }
 }
@@ -158,14 +156,14 @@ mod tests {
     fn errors_are_told_apart() {
         let with = |message: &str| format!("2026/11/21 02:50:00 [error] 10#10: *42 {message}, client: 10.0.1.1");
         for (message, wanted) in [
-            ("loki.loki.svc could not be resolved (110: Operation timed out)", Some(Trouble::Resolver)),
-            ("loki.loki.svc could not be resolved (3: Host not found)", Some(Trouble::Name)),
-            ("no live upstreams while connecting to upstream", Some(Trouble::Unreached)),
-            ("upstream timed out (110: Operation timed out) while connecting to upstream", Some(Trouble::Unreached)),
-            ("upstream timed out (110: x) while reading response header from upstream", Some(Trouble::Slow)),
+            ("loki.loki.svc could not be resolved (110: Operation timed out)", Some(Cause::Resolver)),
+            ("loki.loki.svc could not be resolved (3: Host not found)", Some(Cause::Name)),
+            ("no live upstreams while connecting to upstream", Some(Cause::Unreached)),
+            ("upstream timed out (110: Operation timed out) while connecting to upstream", Some(Cause::Unreached)),
+            ("upstream timed out (110: x) while reading response header from upstream", Some(Cause::Slow)),
             ("upstream timed out (110: x) while proxying upgraded connection", None),
-            ("client intended to send too large body: 1572864 bytes", Some(Trouble::Body)),
-            ("user \"g\" was not found in \"/etc/nginx/secrets/.htpasswd\"", Some(Trouble::Login)),
+            ("client intended to send too large body: 1572864 bytes", Some(Cause::Body)),
+            ("user \"g\" was not found in \"/etc/nginx/secrets/.htpasswd\"", Some(Cause::Login)),
             ("open() \"/etc/nginx/html/favicon.ico\" failed (2: No such file or directory)", None),
         ] {
             assert_eq!(trouble(&with(message)), wanted, "{message}");

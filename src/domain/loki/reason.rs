@@ -4,7 +4,7 @@ use crate::domain::text::send_error::SendFailure;
 
 /// The family of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// No tenant was named.
     Tenant,
     /// The credential is not accepted.
@@ -104,12 +104,12 @@ pub(crate) fn wants_tls(text: &str) -> bool {
 }
 
 /// Words, in the order in which they are looked for.
-const WORDS: &[(Reason, &[&str])] = &[
-    (Reason::Tenant, &["no org id", "no tenant id"]),
-    (Reason::Scheme, WANTS_TLS),
-    (Reason::Scheme, WANTS_PLAIN),
+const WORDS: &[(Cause, &[&str])] = &[
+    (Cause::Tenant, &["no org id", "no tenant id"]),
+    (Cause::Scheme, WANTS_TLS),
+    (Cause::Scheme, WANTS_PLAIN),
     (
-        Reason::Watches,
+        Cause::Watches,
         &[
             "tail_fs_inotify.c",
             "could not register file into fs_events",
@@ -117,12 +117,12 @@ const WORDS: &[(Reason, &[&str])] = &[
             "failed to make file target manager",
         ],
     ),
-    (Reason::Unsigned, &["User: anonymous is not authorized"]),
-    (Reason::Group, &["The specified log group does not exist", "specified log group does not exist"]),
-    (Reason::Throttled, &["ThrottlingException"]),
-    (Reason::Parser, &["' is not registered"]),
+    (Cause::Unsigned, &["User: anonymous is not authorized"]),
+    (Cause::Group, &["The specified log group does not exist", "specified log group does not exist"]),
+    (Cause::Throttled, &["ThrottlingException"]),
+    (Cause::Parser, &["' is not registered"]),
     (
-        Reason::Denied,
+        Cause::Denied,
         &[
             "AccessDeniedException",
             "is not authorized to perform",
@@ -130,12 +130,12 @@ const WORDS: &[(Reason, &[&str])] = &[
             "InvalidClientTokenId",
         ],
     ),
-    (Reason::Order, &["too far behind", "out of order", "out-of-order"]),
-    (Reason::TooOld, &["timestamp too old", "greater_than_max_sample_age", "has timestamp too old"]),
-    (Reason::TooNew, &["has timestamp too new", "timestamp too new", "too_far_in_future"]),
-    (Reason::Structured, &["structured metadata"]),
+    (Cause::Order, &["too far behind", "out of order", "out-of-order"]),
+    (Cause::TooOld, &["timestamp too old", "greater_than_max_sample_age", "has timestamp too old"]),
+    (Cause::TooNew, &["has timestamp too new", "timestamp too new", "too_far_in_future"]),
+    (Cause::Structured, &["structured metadata"]),
     (
-        Reason::Product,
+        Cause::Product,
         &[
             "not Elasticsearch and we do not support",
             "not a supported distribution of Elasticsearch",
@@ -143,14 +143,14 @@ const WORDS: &[(Reason, &[&str])] = &[
             "UnsupportedProductError",
         ],
     ),
-    (Reason::Streams, &["active stream limit", "streams limit", "per_stream_rate_limit", "Per stream rate limit"]),
-    (Reason::Rate, &["ngestion rate limit", "rate limit exceeded"]),
+    (Cause::Streams, &["active stream limit", "streams limit", "per_stream_rate_limit", "Per stream rate limit"]),
+    (Cause::Rate, &["ngestion rate limit", "rate limit exceeded"]),
     (
-        Reason::Size,
+        Cause::Size,
         &["max entry size", "Max entry size", "line too long", "line_too_long", "received message larger than max"],
     ),
     (
-        Reason::Labels,
+        Cause::Labels,
         &[
             "label names; limit",
             "max_label_names_per_series",
@@ -161,7 +161,7 @@ const WORDS: &[(Reason, &[&str])] = &[
         ],
     ),
     (
-        Reason::IndexReadOnly,
+        Cause::IndexReadOnly,
         &[
             "index read-only",
             "read-only-allow-delete",
@@ -172,13 +172,13 @@ const WORDS: &[(Reason, &[&str])] = &[
         ],
     ),
     (
-        Reason::Overload,
+        Cause::Overload,
         &["es_rejected_execution_exception", "circuit_breaking_exception", "rejected execution of", "Data too large"],
     ),
-    (Reason::Shards, &["maximum shards open", "maximum normal shards open"]),
-    (Reason::TypeName, &["unknown parameter [_type]", "[types removal]"]),
+    (Cause::Shards, &["maximum shards open", "maximum normal shards open"]),
+    (Cause::TypeName, &["unknown parameter [_type]", "[types removal]"]),
     (
-        Reason::Mapping,
+        Cause::Mapping,
         &[
             "mapper_parsing_exception",
             "document_parsing_exception",
@@ -186,9 +186,9 @@ const WORDS: &[(Reason, &[&str])] = &[
             "Limit of total fields",
         ],
     ),
-    (Reason::Credential, &["security_exception", "missing authentication credentials", "unable to authenticate user"]),
+    (Cause::Credential, &["security_exception", "missing authentication credentials", "unable to authenticate user"]),
     (
-        Reason::Files,
+        Cause::Files,
         &[
             "too many open files",
             "no space left on device for positions",
@@ -197,11 +197,11 @@ const WORDS: &[(Reason, &[&str])] = &[
             "inotify_add_watch",
         ],
     ),
-    (Reason::Unreadable, &["permission denied", "Permission denied"]),
-    (Reason::Name, &["Domain name not found", "getaddrinfo", "no such host", "Name or service not known"]),
-    (Reason::Tls, &["certificate verify failed", "x509:", "SSL_connect", "tls: "]),
+    (Cause::Unreadable, &["permission denied", "Permission denied"]),
+    (Cause::Name, &["Domain name not found", "getaddrinfo", "no such host", "Name or service not known"]),
+    (Cause::Tls, &["certificate verify failed", "x509:", "SSL_connect", "tls: "]),
     (
-        Reason::Unreachable,
+        Cause::Unreachable,
         &[
             "Connection refused",
             "connection refused",
@@ -218,11 +218,11 @@ const WORDS: &[(Reason, &[&str])] = &[
             "Can not reach Elasticsearch cluster",
         ],
     ),
-    (Reason::Paused, &["paused (mem buf overlimit", "paused (storage buf overlimit"]),
-    (Reason::Unsaid, &["failed to flush chunk", "BufferOverflowError", "buffer space has too many data"]),
+    (Cause::Paused, &["paused (mem buf overlimit", "paused (storage buf overlimit"]),
+    (Cause::Unsaid, &["failed to flush chunk", "BufferOverflowError", "buffer space has too many data"]),
 ];
 
-impl Reason {
+impl Cause {
     /// Reads a text with an answer or an error.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let said = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(reason, _)| *reason);
@@ -303,103 +303,103 @@ mod tests {
     #[test]
     fn tells_answers_and_errors_of_every_agent() {
         for (text, reason) in [
-            ("server returned HTTP status 401 Unauthorized (401): no org id", Some(Reason::Tenant)),
+            ("server returned HTTP status 401 Unauthorized (401): no org id", Some(Cause::Tenant)),
             (
                 "server returned HTTP status 400 Bad Request (400): entry with timestamp 2024-01-18 ignored, reason: 'entry too far behind, oldest acceptable timestamp is: x',",
-                Some(Reason::Order),
+                Some(Cause::Order),
             ),
             (
                 "loki:3100, HTTP status=400 Not retrying. entry for stream '{}' has timestamp too old",
-                Some(Reason::TooOld),
+                Some(Cause::TooOld),
             ),
             (
                 "loki:3100, HTTP status=400 Not retrying. entry for stream '{job=\"a\"}' has timestamp too new: 2026-11-21 13:48:03 +0000 UTC",
-                Some(Reason::TooNew),
+                Some(Cause::TooNew),
             ),
             (
                 "loki.logging.svc:3100, HTTP status=400 error parsing labels: parse error at line 1, col 50: syntax error: unexpected ., expecting = or =~ or !~ or !=",
-                Some(Reason::Labels),
+                Some(Cause::Labels),
             ),
             (
                 "server returned HTTP status 400 Bad Request (400): stream '{app=\"x\"}' includes structured metadata, but this feature is disallowed. Please see `limits_config.allow_structured_metadata`",
-                Some(Reason::Structured),
+                Some(Cause::Structured),
             ),
             (
                 "could not push logs to Elasticsearch cluster ({:host=>\"opensearch\"}): The client noticed that the server is not Elasticsearch and we do not support this unknown product.",
-                Some(Reason::Product),
+                Some(Cause::Product),
             ),
             (
                 "server returned HTTP status 429 Too Many Requests (429): Ingestion rate limit exceeded for user fake",
-                Some(Reason::Rate),
+                Some(Cause::Rate),
             ),
             (
                 "server returned HTTP status 429 Too Many Requests (429): Maximum active stream limit exceeded",
-                Some(Reason::Streams),
+                Some(Cause::Streams),
             ),
-            ("loki-gateway:80, HTTP status=502", Some(Reason::Server)),
-            ("loki-gateway:80, HTTP status=404", Some(Reason::Path)),
-            ("HTTP status=401 URI=/_bulk, response:", Some(Reason::Credential)),
-            ("[net] getaddrinfo(host='elasticsearch', err=4): Domain name not found", Some(Reason::Name)),
-            ("connection #52 to tcp://10.0.0.1:9200 timed out after 10 seconds", Some(Reason::Unreachable)),
+            ("loki-gateway:80, HTTP status=502", Some(Cause::Server)),
+            ("loki-gateway:80, HTTP status=404", Some(Cause::Path)),
+            ("HTTP status=401 URI=/_bulk, response:", Some(Cause::Credential)),
+            ("[net] getaddrinfo(host='elasticsearch', err=4): Domain name not found", Some(Cause::Name)),
+            ("connection #52 to tcp://10.0.0.1:9200 timed out after 10 seconds", Some(Cause::Unreachable)),
             (
                 "could not push logs to Elasticsearch cluster: [429] FORBIDDEN/12/index read-only / allow delete (api)",
-                Some(Reason::IndexReadOnly),
+                Some(Cause::IndexReadOnly),
             ),
             (
                 "[output:es:es.0] HTTP status=200 URI=/_bulk, response: {\"errors\":true,\"items\":[{\"create\":{\"status\":429,\"error\":{\"type\":\"cluster_block_exception\",\"reason\":\"disk usage exceeded flood-stage watermark, index has read-only-allow-delete block\"}}}]}",
-                Some(Reason::IndexReadOnly),
+                Some(Cause::IndexReadOnly),
             ),
             (
                 "could not push logs to Elasticsearch cluster ({:host=>\"es\"}): read timeout reached",
-                Some(Reason::Unreachable),
+                Some(Cause::Unreachable),
             ),
-            ("[engine] failed to flush chunk '1-1.flb', retry in 11 seconds: output=es.0", Some(Reason::Unsaid)),
-            ("failed to POST http://loki/loki/api/v1/push (401 Unauthorized no org id)", Some(Reason::Tenant)),
+            ("[engine] failed to flush chunk '1-1.flb', retry in 11 seconds: output=es.0", Some(Cause::Unsaid)),
+            ("failed to POST http://loki/loki/api/v1/push (401 Unauthorized no org id)", Some(Cause::Tenant)),
             (
                 "[/src/fluent-bit/plugins/in_tail/tail_fs_inotify.c:360 errno=28] No space left on device",
-                Some(Reason::Watches),
+                Some(Cause::Watches),
             ),
             (
                 "[output:cloudwatch_logs:cloudwatch_logs.0] CreateLogStream API responded with error='AccessDeniedException'",
-                Some(Reason::Denied),
+                Some(Cause::Denied),
             ),
-            ("failed to start tailer: open /var/log/pods/a/b/0.log: permission denied", Some(Reason::Unreadable)),
+            ("failed to start tailer: open /var/log/pods/a/b/0.log: permission denied", Some(Cause::Unreadable)),
             (
                 "vector_common::internal_event::service: Service call failed. No retries or retries exhausted. error=Some(ServerError { code: 429 }) request_id=244",
-                Some(Reason::Rate),
+                Some(Cause::Rate),
             ),
             (
                 "vector::sinks::util::retries: Non-retriable error; dropping the request. error=Server responded with an error: 400 Bad Request",
-                Some(Reason::Refused),
+                Some(Cause::Refused),
             ),
             (
                 "[output:es:es.0] HTTP status=403 URI=/_bulk, response: {\"Message\":\"User: anonymous is not authorized to perform: es:ESHttpPost\"}",
-                Some(Reason::Unsigned),
+                Some(Cause::Unsigned),
             ),
             (
                 "[output:cloudwatch_logs:cloudwatch_logs.0] CreateLogStream API responded with error='ResourceNotFoundException', message='The specified log group does not exist.'",
-                Some(Reason::Group),
+                Some(Cause::Group),
             ),
             (
                 "[output:cloudwatch_logs:cloudwatch_logs.0] PutLogEvents API responded with error='ThrottlingException', message='Rate exceeded'",
-                Some(Reason::Throttled),
+                Some(Cause::Throttled),
             ),
-            ("[input:tail:tail.0] parser 'cri_custom' is not registered", Some(Reason::Parser)),
+            ("[input:tail:tail.0] parser 'cri_custom' is not registered", Some(Cause::Parser)),
             (
                 "[output:opensearch:opensearch.0] HTTP status=400 URI=/_bulk, response: <html> <head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
-                Some(Reason::Scheme),
+                Some(Cause::Scheme),
             ),
             (
                 "could not push logs to Elasticsearch cluster ({:host=>\"es\"}): SSL_connect returned=1 errno=0 state=error: wrong version number",
-                Some(Reason::Scheme),
+                Some(Cause::Scheme),
             ),
             (
                 "error sending batch, will retry: Post \"https://loki:3100/loki/api/v1/push\": http: server gave HTTP response to HTTPS client",
-                Some(Reason::Scheme),
+                Some(Cause::Scheme),
             ),
             ("something went well", None),
         ] {
-            assert_eq!(Reason::of(text), reason, "{text}");
+            assert_eq!(Cause::of(text), reason, "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::aws::credentials::Fault;
+use crate::domain::aws::credentials;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::text::lasting::{LASTS, NOW, RECENT, SEVERAL};
@@ -19,7 +19,7 @@ const OFTEN: usize = 5;
 
 /// What Loki fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// Its disk is full.
     DiskFull,
     /// Its disk cannot be written.
@@ -76,7 +76,7 @@ pub(crate) enum Trouble {
     Traces,
 }
 
-impl Trouble {
+impl Cause {
     /// Breaks with each member that is replaced, and is of interest where it lasts.
     fn is_of_members(self) -> bool {
         matches!(self, Self::Scheduler | Self::IndexGateway | Self::Cache)
@@ -112,15 +112,15 @@ impl Trouble {
 /// Mimir's compactor, which renews the list of a tenant's blocks when it has cleaned up.
 pub(crate) const CLEANS: &str = "failed blocks cleanup and maintenance for user";
 
-const DISK: &[(Trouble, &[&str])] = &[
-    (Trouble::DiskFull, &["no space left on device", "disk quota exceeded"]),
-    (Trouble::DiskReadOnly, &["read-only file system", "permission denied"]),
+const DISK: &[(Cause, &[&str])] = &[
+    (Cause::DiskFull, &["no space left on device", "disk quota exceeded"]),
+    (Cause::DiskReadOnly, &["read-only file system", "permission denied"]),
 ];
 
-const OWN: &[(Trouble, &[&str])] = &[
-    (Trouble::Members, &["memberlist cluster failed", "failed to resolve members"]),
+const OWN: &[(Cause, &[&str])] = &[
+    (Cause::Members, &["memberlist cluster failed", "failed to resolve members"]),
     (
-        Trouble::Ring,
+        Cause::Ring,
         &[
             "empty ring",
             "live replicas required",
@@ -129,21 +129,21 @@ const OWN: &[(Trouble, &[&str])] = &[
             "InstancesCount <= 0",
         ],
     ),
-    (Trouble::Stopping, &["Ingester is shutting down", "ingester is shutting down"]),
-    (Trouble::Blocks, &["too many failed block queries"]),
-    (Trouble::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
-    (Trouble::Period, &["no schema config found for time"]),
+    (Cause::Stopping, &["Ingester is shutting down", "ingester is shutting down"]),
+    (Cause::Blocks, &["too many failed block queries"]),
+    (Cause::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
+    (Cause::Period, &["no schema config found for time"]),
     (
-        Trouble::Traces,
+        Cause::Traces,
         &["LIVE_TRACES_EXCEEDED", "max live traces", "TRACE_TOO_LARGE", "max size of trace", "RATE_LIMITED: "],
     ),
-    (Trouble::BlockList, &["bucket index is too old", CLEANS]),
-    (Trouble::Queries, &["too many outstanding requests"]),
-    (Trouble::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
-    (Trouble::StreamRate, &["er stream rate limit exceeded", "per_stream_rate_limit", "stream rate limit exceeded"]),
-    (Trouble::Rate, &["ngestion rate limit"]),
+    (Cause::BlockList, &["bucket index is too old", CLEANS]),
+    (Cause::Queries, &["too many outstanding requests"]),
+    (Cause::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
+    (Cause::StreamRate, &["er stream rate limit exceeded", "per_stream_rate_limit", "stream rate limit exceeded"]),
+    (Cause::Rate, &["ngestion rate limit"]),
     (
-        Trouble::QueryLimit,
+        Cause::QueryLimit,
         &[
             "reached for a single query",
             "query time range exceeds the limit",
@@ -157,7 +157,7 @@ const OWN: &[(Trouble, &[&str])] = &[
         ],
     ),
     (
-        Trouble::Compactor,
+        Cause::Compactor,
         &["failed to run compaction", "failed to compact", "compaction failed", "error running compaction"],
     ),
 ];
@@ -256,7 +256,7 @@ pub(crate) fn unhealthy(text: &str) -> Vec<&str> {
 #[derive(Debug, Clone)]
 pub(crate) struct Failing {
     pub(crate) store: Store,
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) times: usize,
     first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
@@ -267,13 +267,13 @@ pub(crate) struct Failing {
 }
 
 /// Other limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
-fn tells(store: Store, trouble: Trouble, text: &str) -> bool {
+fn tells(store: Store, trouble: Cause, text: &str) -> bool {
     // MinIO's client says no more than that it is denied.
-    let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
-        || matches!(trouble, Trouble::Store(StoreFailure::Denied) | Trouble::Key) && Denied::read(text).is_some();
+    let elsewhere = matches!(trouble, Cause::Store(StoreFailure::Credentials))
+        || matches!(trouble, Cause::Store(StoreFailure::Denied) | Cause::Key) && Denied::read(text).is_some();
     let own =
-        trouble == Trouble::Traces && store == Store::Tempo || trouble == Trouble::QueryLimit && store == Store::Mimir;
-    store == Store::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
+        trouble == Cause::Traces && store == Store::Tempo || trouble == Cause::QueryLimit && store == Store::Mimir;
+    store == Store::Loki && trouble != Cause::Traces || own || !trouble.is_limit() && !elsewhere
 }
 
 /// What the stores fail at now.
@@ -284,7 +284,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
     let mut found = Vec::new();
     for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
         let Some(store) = Store::of_image(&log.image) else { continue };
-        let mut by_trouble: BTreeMap<Trouble, Failing> = BTreeMap::new();
+        let mut by_trouble: BTreeMap<Cause, Failing> = BTreeMap::new();
         for line in log.text.lines().map(Line::parse) {
             let bad = matches!(line.level, Level::Warning | Level::Error);
             let old = line.is_older(snap.collected_at, RECENT);
@@ -310,8 +310,8 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
             failing.text = line.raw.to_owned();
         }
         // A ring without members is what the name leads to.
-        if by_trouble.get(&Trouble::Members).is_some_and(|f| f.times >= SEVERAL) {
-            by_trouble.remove(&Trouble::Ring);
+        if by_trouble.get(&Cause::Members).is_some_and(|f| f.times >= SEVERAL) {
+            by_trouble.remove(&Cause::Ring);
         }
         let lasts = |f: &Failing| {
             f.first.zip(f.last).is_some_and(|(first, last)| {
@@ -320,11 +320,11 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         };
         by_trouble.retain(|trouble, f| !trouble.has_to_last() || lasts(f));
         // While members are replaced, those that go say so rightly.
-        by_trouble.retain(|trouble, f| *trouble != Trouble::Stopping || is_settled(snap, &f.namespace, store));
+        by_trouble.retain(|trouble, f| *trouble != Cause::Stopping || is_settled(snap, &f.namespace, store));
         // A cache that answers late now and then is one under load.
-        let enough = |f: &Failing| f.times >= if f.trouble == Trouble::Cache { OFTEN } else { SEVERAL };
+        let enough = |f: &Failing| f.times >= if f.trouble == Cause::Cache { OFTEN } else { SEVERAL };
         // A compactor cleans up once in a quarter of an hour: whether that matters is told by those who query.
-        let alone = |f: &Failing| f.trouble == Trouble::DiskFull || f.text.contains(CLEANS);
+        let alone = |f: &Failing| f.trouble == Cause::DiskFull || f.text.contains(CLEANS);
         found.extend(by_trouble.into_values().filter(|f| enough(f) || alone(f)));
     }
     Ok(found)
@@ -341,20 +341,20 @@ fn is_settled(snap: &Snapshot, namespace: &str, store: Store) -> bool {
 
 /// How any pod on EKS fails to get its credentials, and why, is told of the pod.
 fn is_of_the_pod(snap: &Snapshot, text: &str) -> bool {
-    let fault = Fault::read(text).filter(|f| !matches!(f, Fault::Denied(_)));
+    let fault = credentials::Cause::read(text).filter(|f| !matches!(f, credentials::Cause::Denied(_)));
     snap.platform == Platform::Eks && fault.is_some()
 }
 
-fn trouble(text: &str) -> Option<Trouble> {
-    let named = |known: &[(Trouble, &[&str])]| {
+fn trouble(text: &str) -> Option<Cause> {
+    let named = |known: &[(Cause, &[&str])]| {
         known.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(trouble, _)| *trouble)
     };
     // A token that may not be read is no disk.
     let disk = named(DISK).filter(|_| !text.contains("WebIdentity"));
     let found = disk
         .or_else(|| of_parts(text))
-        .or_else(|| StoreFailure::of(text).map(Trouble::Store))
-        .or_else(|| is_late_flush(text).then_some(Trouble::Flush))
+        .or_else(|| StoreFailure::of(text).map(Cause::Store))
+        .or_else(|| is_late_flush(text).then_some(Cause::Flush))
         .or_else(|| named(OWN))?;
     // A query that is given up, or a member that goes, ends the connection on purpose.
     (!found.is_of_members() || !text.contains("context canceled")).then_some(found)
@@ -390,33 +390,31 @@ fn is_missing(text: &str) -> bool {
 }
 
 /// What is about one kind of request, or one part, and not about the whole store.
-fn of_parts(text: &str) -> Option<Trouble> {
+fn of_parts(text: &str) -> Option<Cause> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let unreached = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "no route to host"];
     let found = match () {
-        () if message_size::is_too_large(text) => Trouble::Message,
+        () if message_size::is_too_large(text) => Cause::Message,
         // Spans are kept all the same.
         () if has(&["metrics generator", "metrics-generator"]) && has(&["InstancesCount <= 0", "empty ring"]) => {
-            Trouble::Generator
+            Cause::Generator
         }
         () if has(&["kms:", "AWSKMS", "KMS.", "AWS KMS"]) && has(&["AccessDenied", "not authorized to perform"]) => {
-            Trouble::Key
+            Cause::Key
         }
-        () if has(&["block compacted", "blocks compacted", "compacted block"]) && is_missing(text) => {
-            Trouble::Compactors
-        }
+        () if has(&["block compacted", "blocks compacted", "compacted block"]) && is_missing(text) => Cause::Compactors,
         // Other objects are looked for that may never have been written: the seed of the cluster, lists of deletions.
         () if has(MISSING) => {
-            return text.to_ascii_lowercase().contains("chunk").then_some(Trouble::Gone);
+            return text.to_ascii_lowercase().contains("chunk").then_some(Cause::Gone);
         }
-        () if has(&["SlowDown", "reduce your request rate"]) => Trouble::Slow,
-        () if has(&["unable to read rule dir"]) && has(&["no such file or directory"]) => Trouble::RuleFolder,
+        () if has(&["SlowDown", "reduce your request rate"]) => Cause::Slow,
+        () if has(&["unable to read rule dir"]) && has(&["no such file or directory"]) => Cause::RuleFolder,
         () if has(&["memcache", "Memcache", ":11211"]) && has(&["object too large"])
             || has(&[":11211"]) && has(&unreached) =>
         {
-            Trouble::Cache
+            Cause::Cache
         }
-        () if has(&["index gateway", "index-gateway"]) && has(&unreached) => Trouble::IndexGateway,
+        () if has(&["index gateway", "index-gateway"]) && has(&unreached) => Cause::IndexGateway,
         () => return None,
     };
     Some(found)
@@ -427,7 +425,7 @@ mod tests {
     use super::*;
     use crate::snapshot::monitoring::ContainerLog;
 
-    fn read(text: &str) -> Vec<Trouble> {
+    fn read(text: &str) -> Vec<Cause> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let log = ContainerLog { image: "grafana/loki:3.0.0".into(), text: text.into(), ..ContainerLog::default() };
         *snap.part_logs = Ok(vec![log]);
@@ -441,44 +439,41 @@ mod tests {
                 .repeat(3)
         };
         for (err, trouble) in [
-            (
-                "store put chunk: AccessDenied: Access Denied\\n\\tstatus code: 403",
-                Trouble::Store(StoreFailure::Denied),
-            ),
+            ("store put chunk: AccessDenied: Access Denied\\n\\tstatus code: 403", Cause::Store(StoreFailure::Denied)),
             (
                 "store put chunk: NoCredentialProviders: no valid providers in chain",
-                Trouble::Store(StoreFailure::Credentials),
+                Cause::Store(StoreFailure::Credentials),
             ),
-            ("NoSuchBucket: The specified bucket does not exist", Trouble::Store(StoreFailure::Bucket)),
-            ("write /data/chunks/x: no space left on device", Trouble::DiskFull),
+            ("NoSuchBucket: The specified bucket does not exist", Cause::Store(StoreFailure::Bucket)),
+            ("write /data/chunks/x: no space left on device", Cause::DiskFull),
             (
                 "RequestError: send request failed caused by: Put https://b.s3.eu-west-1.amazonaws.com/x: dial tcp 1.2.3.4:443: i/o timeout",
-                Trouble::Store(StoreFailure::Unreachable),
+                Cause::Store(StoreFailure::Unreachable),
             ),
             (
                 "store put chunk: AccessDenied: User: arn:aws:sts::1:assumed-role/loki/1 is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/2 because no identity-based policy allows the kms:GenerateDataKey action",
-                Trouble::Key,
+                Cause::Key,
             ),
             (
                 "error fetching chunks: failed to get s3 object: NoSuchKey: The specified key does not exist.",
-                Trouble::Gone,
+                Cause::Gone,
             ),
-            ("store put chunk: SlowDown: Please reduce your request rate.", Trouble::Slow),
-            ("no schema config found for time 1795230300", Trouble::Period),
+            ("store put chunk: SlowDown: Please reduce your request rate.", Cause::Slow),
+            ("no schema config found for time 1795230300", Cause::Period),
             (
                 "failed to list rule groups: unable to read rule dir /rules/fake: open /rules/fake: no such file or directory",
-                Trouble::RuleFolder,
+                Cause::RuleFolder,
             ),
-            ("empty ring", Trouble::Ring),
-            ("DoBatch: InstancesCount <= 0", Trouble::Ring),
+            ("empty ring", Cause::Ring),
+            ("DoBatch: InstancesCount <= 0", Cause::Ring),
             (
                 "joining memberlist cluster failed: * Failed to resolve loki-memberlist: lookup loki-memberlist on 172.20.0.10:53: no such host",
-                Trouble::Members,
+                Cause::Members,
             ),
-            ("rpc error: code = Code(429) desc = too many outstanding requests", Trouble::Queries),
+            ("rpc error: code = Code(429) desc = too many outstanding requests", Cause::Queries),
             (
                 "rpc error: code = Code(429) desc = maximum active stream limit exceeded when trying to create stream {app=x}",
-                Trouble::Streams,
+                Cause::Streams,
             ),
         ] {
             assert_eq!(read(&line(err)), [trouble], "{err}");
@@ -493,13 +488,10 @@ mod tests {
         for (err, trouble) in [
             (
                 "server=172.20.1.1:11211: memcache: unexpected response line from set: SERVER_ERROR object too large for cache",
-                Trouble::Cache,
+                Cause::Cache,
             ),
-            ("dial tcp 172.20.1.1:11211: i/o timeout", Trouble::Cache),
-            (
-                "index gateway: dial tcp: lookup loki-index-gateway on 172.20.0.10:53: no such host",
-                Trouble::IndexGateway,
-            ),
+            ("dial tcp 172.20.1.1:11211: i/o timeout", Cause::Cache),
+            ("index gateway: dial tcp: lookup loki-index-gateway on 172.20.0.10:53: no such host", Cause::IndexGateway),
         ] {
             let of = |minutes: [&str; 3]| minutes.map(|m| line(m, err).repeat(2)).concat();
             assert_eq!(read(&of(["50", "52", "54"])), [trouble], "{err}");
@@ -522,13 +514,13 @@ mod tests {
             r#"msg="failed to flush" retries=3 err="failed to flush chunks: store put chunk: context deadline exceeded, num_chunks: 1, labels: {app=\"x\"}""#,
             r#"msg="error performing op in flushQueue" op=1 block=a attempts=2 err="error copying block from local to remote storage: context deadline exceeded""#,
         ] {
-            assert_eq!(of(now, text), [Trouble::Flush], "{text}");
+            assert_eq!(of(now, text), [Cause::Flush], "{text}");
             assert!(of(["54", "54", "54"], text).is_empty(), "a bad moment: {text}");
             assert!(of(["42", "44", "46"], text).is_empty(), "it was made up for: {text}");
         }
         assert!(of(now, r#"msg="error processing request" err="context canceled""#).is_empty(), "who asked went");
         let blocks = r#"msg="GET /api/search" status=500 err="too many failed block queries 1 (max 0)""#;
-        assert_eq!(of(now, blocks), [Trouble::Blocks]);
+        assert_eq!(of(now, blocks), [Cause::Blocks]);
     }
 
     #[test]
@@ -551,7 +543,7 @@ mod tests {
             let found = query_limit(text).expect("a limit");
             assert_eq!((found.field, found.now.as_str(), found.asked.as_str()), (field, now, asked), "{text}");
             let line = format!("level=error ts=2026-11-21T02:50:00Z msg=\"error processing request\" err=\"{text}\"\n");
-            assert_eq!(read(&line.repeat(3)), [Trouble::QueryLimit], "{text}");
+            assert_eq!(read(&line.repeat(3)), [Cause::QueryLimit], "{text}");
         }
         assert!(query_limit("context canceled").is_none());
     }
@@ -563,7 +555,7 @@ mod tests {
         };
         let (now, before) = (["51:30", "52:30", "53:30"], ["43:00", "44:00", "45:00"]);
         let unknown = "rpc error: code = Unimplemented desc = unknown service schedulerpb.SchedulerForQuerier";
-        assert_eq!(read(&line(now, unknown)), [Trouble::Scheduler]);
+        assert_eq!(read(&line(now, unknown)), [Cause::Scheduler]);
         assert!(read(&line(before, unknown)).is_empty(), "it is over");
         assert!(read(&line(["53:30"; 3], unknown).repeat(9)).is_empty(), "a member was replaced");
         assert!(read(&line(now, "rpc error: code = Canceled desc = context canceled")).is_empty());
@@ -590,9 +582,9 @@ mod tests {
         ] {
             let found = trace_limit(text).expect("a limit");
             assert_eq!((found.field, found.now.as_str()), (field, now), "{text}");
-            assert_eq!(trouble(text), Some(Trouble::Traces), "{text}");
+            assert_eq!(trouble(text), Some(Cause::Traces), "{text}");
         }
-        assert!(!tells(Store::Loki, Trouble::Traces, "") && tells(Store::Tempo, Trouble::Traces, ""));
+        assert!(!tells(Store::Loki, Cause::Traces, "") && tells(Store::Tempo, Cause::Traces, ""));
     }
 
     #[test]
@@ -613,7 +605,7 @@ mod tests {
         };
         *snap.part_logs = Ok(vec![log]);
         let found: Vec<_> = failing(&snap).expect("a log").into_iter().map(|f| (f.store, f.trouble)).collect();
-        assert_eq!(found, [(Store::Mimir, Trouble::Ring)], "its limits are told elsewhere");
+        assert_eq!(found, [(Store::Mimir, Cause::Ring)], "its limits are told elsewhere");
     }
 
     /// On EKS the check of credentials says why a pod gets none; of keys that are written down Loki's own says it.
@@ -635,17 +627,17 @@ mod tests {
         assert_eq!((of(none, Platform::Eks), of(none, Platform::Other)), (0, 1));
         let token = "WebIdentityErr: unable to read file: open /var/run/secrets/eks.amazonaws.com/serviceaccount/token: permission denied";
         assert_eq!(of(token, Platform::Eks), 0);
-        assert_eq!(trouble(token), Some(Trouble::Store(StoreFailure::Credentials)));
+        assert_eq!(trouble(token), Some(Cause::Store(StoreFailure::Credentials)));
         assert_eq!(of("InvalidAccessKeyId: The AWS Access Key Id you provided does not exist", Platform::Eks), 1);
     }
 
     #[test]
     fn a_list_of_blocks_that_nobody_renews() {
         let old = "expanding series: the bucket index is too old. It was last updated at 2026-11-20T23:45:50Z, which exceeds the maximum allowed staleness period of 1h0m0s (err-mimir-bucket-index-too-old)";
-        assert_eq!(trouble(old), Some(Trouble::BlockList));
+        assert_eq!(trouble(old), Some(Cause::BlockList));
         let cleans = format!("{CLEANS}: failed to iterate over blocks: context deadline exceeded");
-        assert_eq!(trouble(&cleans), Some(Trouble::BlockList));
-        assert!(tells(Store::Mimir, Trouble::BlockList, old));
+        assert_eq!(trouble(&cleans), Some(Cause::BlockList));
+        assert!(tells(Store::Mimir, Cause::BlockList, old));
     }
 
     #[test]
@@ -656,7 +648,7 @@ mod tests {
             )
         };
         let all: String = (44..=54).map(line).collect();
-        assert_eq!(read(&all), [Trouble::Stopping]);
+        assert_eq!(read(&all), [Cause::Stopping]);
         assert!(read(&line(54).repeat(5)).is_empty(), "one moment of a roll-out");
         let over: String = (41..=45).map(line).collect();
         assert!(read(&over).is_empty(), "it is over");

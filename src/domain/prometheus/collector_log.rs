@@ -19,7 +19,7 @@ const LOST: i64 = 3600;
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// The backend's name does not resolve.
     Name,
     /// Nobody answers there, or not in time.
@@ -61,7 +61,7 @@ pub(crate) enum Trouble {
 /// What one collector's pod says of one exporter, or of its memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) log: &'a ContainerLog,
     /// The exporter or processor (`otlp/tempo`).
     pub(crate) component: String,
@@ -95,7 +95,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, crate::model:
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
-    let mut found: BTreeMap<(String, Trouble), Failing<'a>> = BTreeMap::new();
+    let mut found: BTreeMap<(String, Cause), Failing<'a>> = BTreeMap::new();
     for raw in log.text.lines() {
         let refuses = raw.contains("Refusing data.") || raw.contains("limit. Dropping data.");
         // Old versions say `Exporting failed. Try enabling retry_on_failure …`.
@@ -126,10 +126,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let error = field("error").replace("Permanent error: ", "").replace("not retryable error: ", "");
         let trouble = match insights {
             Some(trouble) => trouble,
-            None if refuses => Trouble::Memory,
-            None if scrapes => Trouble::Scrape,
-            None if overflows => Trouble::Queue,
-            None if asks => Trouble::Allocator,
+            None if refuses => Cause::Memory,
+            None if scrapes => Cause::Scrape,
+            None if overflows => Cause::Queue,
+            None if asks => Cause::Allocator,
             None => trouble(&error),
         };
         let component = if scrapes { job } else { field("name").to_owned() };
@@ -155,10 +155,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
     // What is looked at each minute is said each minute: until the runtime and the metadata answered, and no longer.
     let is_over = |f: &Failing<'_>| f.last.is_some_and(|at| snap.seconds_since(at) > NOW);
-    found.retain(|_, f| !matches!(f.trouble, Trouble::Runtime | Trouble::Instance) || !is_over(f));
+    found.retain(|_, f| !matches!(f.trouble, Cause::Runtime | Cause::Instance) || !is_over(f));
     // A backend that takes nothing fills the queue, and a full queue the memory.
-    let is_victim = |f: &Failing<'_>| matches!(f.trouble, Trouble::Memory | Trouble::Queue);
-    let of_input = [Trouble::Scrape, Trouble::Allocator, Trouble::Runtime, Trouble::Instance];
+    let is_victim = |f: &Failing<'_>| matches!(f.trouble, Cause::Memory | Cause::Queue);
+    let of_input = [Cause::Scrape, Cause::Allocator, Cause::Runtime, Cause::Instance];
     if found.values().any(|f| !is_victim(f) && !of_input.contains(&f.trouble)) {
         found.retain(|_, f| !is_victim(f));
     }
@@ -170,12 +170,12 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
 const INSIGHTS: &str = "awscontainerinsightreceiver";
 
 /// What that receiver says of what it cannot see.
-fn of_insights(raw: &str) -> Option<Trouble> {
+fn of_insights(raw: &str) -> Option<Cause> {
     if raw.contains("No pod metric collected") {
-        return Some(Trouble::Runtime);
+        return Some(Cause::Runtime);
     }
     let instance = ["Failed to detect cluster name. Drop all metrics", "Failed to get ec2 metadata"];
-    has_any(raw, &instance).then_some(Trouble::Instance)
+    has_any(raw, &instance).then_some(Cause::Instance)
 }
 
 /// A receiver that asks a target allocator for its jobs, or for the targets of one, and gets no answer.
@@ -209,11 +209,11 @@ pub(crate) fn fields(raw: &str) -> BTreeMap<String, String> {
     all.collect()
 }
 
-fn trouble(error: &str) -> Trouble {
+fn trouble(error: &str) -> Cause {
     let has = |words: &[&str]| words.iter().any(|w| error.contains(w));
     let code = code(error);
     match SendFailure::classify(error) {
-        _ if has(&["queue is full"]) => Trouble::Queue,
+        _ if has(&["queue is full"]) => Cause::Queue,
         _ if has(&[
             "AccessDenied",
             "is not authorized to perform",
@@ -226,35 +226,35 @@ fn trouble(error: &str) -> Trouble {
             "InvalidSignatureException",
         ]) =>
         {
-            Trouble::Denied
+            Cause::Denied
         }
-        SendFailure::NoSuchHost(_) | SendFailure::Dns => Trouble::Name,
-        _ if has(&["produced zero addresses"]) => Trouble::Name,
-        SendFailure::PlainHttp => Trouble::PlainText,
+        SendFailure::NoSuchHost(_) | SendFailure::Dns => Cause::Name,
+        _ if has(&["produced zero addresses"]) => Cause::Name,
+        SendFailure::PlainHttp => Cause::PlainText,
         SendFailure::Expired
         | SendFailure::UnknownAuthority
         | SendFailure::OtherName
         | SendFailure::ClientCertificate
-        | SendFailure::Tls => Trouble::Tls,
-        _ if has(&["larger than max", "Request Entity Too Large"]) || code == Some(413) => Trouble::Size,
-        _ if has(&["code = Unimplemented"]) || matches!(code, Some(404 | 405 | 501)) => Trouble::Path,
+        | SendFailure::Tls => Cause::Tls,
+        _ if has(&["larger than max", "Request Entity Too Large"]) || code == Some(413) => Cause::Size,
+        _ if has(&["code = Unimplemented"]) || matches!(code, Some(404 | 405 | 501)) => Cause::Path,
         _ if has(&["code = Unauthenticated", "code = PermissionDenied", "no org id"])
             || matches!(code, Some(401 | 403)) =>
         {
-            Trouble::Credential
+            Cause::Credential
         }
         _ if has(&["uffer is full", "ueue is full", "high memory usage", "too many outstanding requests"])
             && has(&["code = ResourceExhausted", "code = Unavailable"]) =>
         {
-            Trouble::Full
+            Cause::Full
         }
         _ if has(&["code = ResourceExhausted", "ThrottlingException", "RATE_LIMITED"]) || code == Some(429) => {
-            Trouble::Rate
+            Cause::Rate
         }
-        _ if matches!(code, Some(500..=599)) || has(&["code = Internal"]) => Trouble::Server,
-        SendFailure::Refused | SendFailure::NoRoute | SendFailure::Reset | SendFailure::Timeout => Trouble::Unreached,
-        _ if has(&["code = Unavailable", "code = DeadlineExceeded"]) => Trouble::Unreached,
-        _ => Trouble::Refused,
+        _ if matches!(code, Some(500..=599)) || has(&["code = Internal"]) => Cause::Server,
+        SendFailure::Refused | SendFailure::NoRoute | SendFailure::Reset | SendFailure::Timeout => Cause::Unreached,
+        _ if has(&["code = Unavailable", "code = DeadlineExceeded"]) => Cause::Unreached,
+        _ => Cause::Refused,
     }
 }
 
@@ -290,7 +290,7 @@ pub(crate) fn endpoint(text: &str, component: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<(Trouble, String, u64)> {
+    fn read(text: &str) -> Vec<(Cause, String, u64)> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let image = "otel/opentelemetry-collector-contrib:0.110.0".into();
         *snap.part_logs = Ok(vec![ContainerLog { image, text: text.into(), ..ContainerLog::default() }]);
@@ -314,7 +314,7 @@ mod tests {
             *snap.part_logs = Ok(vec![log]);
             failing(&snap).expect("a log").iter().map(|f| (f.trouble, f.component.clone())).collect::<Vec<_>>()
         };
-        assert_eq!(of(["50", "51", "52"].map(line).concat()), [(Trouble::Allocator, "prometheus".to_owned())]);
+        assert_eq!(of(["50", "51", "52"].map(line).concat()), [(Cause::Allocator, "prometheus".to_owned())]);
         assert!(of(line("50")).is_empty(), "while the allocator was replaced");
         assert!(of(["10", "11", "12"].map(line).concat()).is_empty(), "it is over");
     }
@@ -327,8 +327,8 @@ mod tests {
             read(&lines).into_iter().map(|(trouble, component, _)| (trouble, component)).collect::<Vec<_>>()
         };
         let pods = "No pod metric collected, metrics count is still 5 is containerd socket mounted?";
-        assert_eq!(of(pods), [(Trouble::Runtime, INSIGHTS.to_owned())]);
-        assert_eq!(of("Failed to detect cluster name. Drop all metrics"), [(Trouble::Instance, INSIGHTS.to_owned())]);
+        assert_eq!(of(pods), [(Cause::Runtime, INSIGHTS.to_owned())]);
+        assert_eq!(of("Failed to detect cluster name. Drop all metrics"), [(Cause::Instance, INSIGHTS.to_owned())]);
         assert!(of("pod metric collected").is_empty());
         let over: String = (42..46).map(|m| line(m, pods)).collect();
         assert!(read(&over).is_empty(), "it sees them by now");
@@ -337,41 +337,41 @@ mod tests {
     #[test]
     fn errors_of_exporters_are_told_apart() {
         for (error, expected) in [
-            ("rpc error: code = Unavailable desc = name resolver error: produced zero addresses", Trouble::Name),
+            ("rpc error: code = Unavailable desc = name resolver error: produced zero addresses", Cause::Name),
             (
                 r#"rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 10.0.0.1:4317: connect: connection refused\""#,
-                Trouble::Unreached,
+                Cause::Unreached,
             ),
             (
                 r#"rpc error: code = Unavailable desc = connection error: desc = \"transport: authentication handshake failed: tls: first record does not look like a TLS handshake\""#,
-                Trouble::PlainText,
+                Cause::PlainText,
             ),
             (
                 "rpc error: code = Unimplemented desc = unknown service opentelemetry.proto.collector.logs.v1.LogsService",
-                Trouble::Path,
+                Cause::Path,
             ),
             (
                 "rpc error: code = Unimplemented desc = error exporting items, request to http://loki:3100/otlp/v1/logs responded with HTTP Status Code 404",
-                Trouble::Path,
+                Cause::Path,
             ),
             (
                 "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5242880 vs. 4194304)",
-                Trouble::Size,
+                Cause::Size,
             ),
-            ("rpc error: code = ResourceExhausted desc = RATE_LIMITED: ingestion rate limit exceeded", Trouble::Rate),
-            ("rpc error: code = ResourceExhausted desc = Buffer is full, request timed out.", Trouble::Full),
-            ("rpc error: code = Unavailable desc = data refused due to high memory usage", Trouble::Full),
-            ("rpc error: code = Unauthenticated desc = invalid token", Trouble::Credential),
+            ("rpc error: code = ResourceExhausted desc = RATE_LIMITED: ingestion rate limit exceeded", Cause::Rate),
+            ("rpc error: code = ResourceExhausted desc = Buffer is full, request timed out.", Cause::Full),
+            ("rpc error: code = Unavailable desc = data refused due to high memory usage", Cause::Full),
+            ("rpc error: code = Unauthenticated desc = invalid token", Cause::Credential),
             (
                 "error exporting items, request to https://x/v1/traces responded with HTTP Status Code 503",
-                Trouble::Server,
+                Cause::Server,
             ),
             (
                 "AccessDeniedException: User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: xray:PutTraceSegments",
-                Trouble::Denied,
+                Cause::Denied,
             ),
-            ("sending queue is full", Trouble::Queue),
-            ("rpc error: code = InvalidArgument desc = no", Trouble::Refused),
+            ("sending queue is full", Cause::Queue),
+            ("rpc error: code = InvalidArgument desc = no", Cause::Refused),
         ] {
             let line = format!(
                 "2026-11-21T02:50:02.113Z\terror\tinternal/queue_sender.go:84\tExporting failed. Dropping data.\t{{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"{error}\", \"dropped_items\": 5}}\n"
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn scrapes_of_its_own_are_told_by_their_job() {
         let line = "2026-11-21T02:50:10.496Z\twarn\tinternal/transaction.go:150\tFailed to scrape Prometheus endpoint\t{\"kind\": \"receiver\", \"name\": \"prometheus\", \"scrape_timestamp\": 1610485870495, \"target_labels\": \"{__name__=\\\"up\\\", instance=\\\"10.0.1.5:10250\\\", job=\\\"kubelet\\\"}\"}\n";
-        assert_eq!(read(&line.repeat(3)), [(Trouble::Scrape, "kubelet".to_owned(), 0)]);
+        assert_eq!(read(&line.repeat(3)), [(Cause::Scrape, "kubelet".to_owned(), 0)]);
         assert!(read(&line.repeat(2)).is_empty());
         let old = "map[instance:aks-agentpool-30099824-vmss000002 job:cadvisor]";
         assert_eq!(scraped(old), Some(("cadvisor".into(), "aks-agentpool-30099824-vmss000002".into())));
@@ -395,11 +395,11 @@ mod tests {
     #[test]
     fn what_fills_queue_and_memory_is_the_cause() {
         let memory = "2026-11-21T02:50:45.501Z\twarn\tmemorylimiter/memorylimiter.go:209\tMemory usage is above soft limit. Refusing data.\t{\"kind\": \"processor\", \"name\": \"memory_limiter\", \"cur_mem_mib\": 351}\n";
-        assert_eq!(read(&memory.repeat(3)), [(Trouble::Memory, "memory_limiter".to_owned(), 0)]);
+        assert_eq!(read(&memory.repeat(3)), [(Cause::Memory, "memory_limiter".to_owned(), 0)]);
         assert!(read(memory).is_empty());
         let retry = "2026-11-21T02:50:02.113Z\tinfo\tinternal/retry_sender.go:118\tExporting failed. Will retry the request after interval.\t{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"rpc error: code = DeadlineExceeded desc = context deadline exceeded\"}\n";
         let both = format!("{}{}", memory.repeat(3), retry.repeat(3));
-        assert_eq!(read(&both), [(Trouble::Unreached, "otlp/x".to_owned(), 0)]);
+        assert_eq!(read(&both), [(Cause::Unreached, "otlp/x".to_owned(), 0)]);
         let of_samples = both.replace("otlp/x", "prometheusremotewrite");
         assert!(read(&of_samples).is_empty(), "told elsewhere");
         assert!(read(&both.replace("T02:50", "T02:20")).is_empty(), "it is over");
@@ -408,11 +408,11 @@ mod tests {
     #[test]
     fn a_full_queue_of_old_versions_is_one() {
         let full = "2026-11-21T02:50:53.092Z\terror\texporterhelper/queue_sender.go:184\tDropping data because sending_queue is full. Try increasing queue_size.\t{\"kind\": \"exporter\", \"data_type\": \"logs\", \"name\": \"otlp/x\", \"dropped_items\": 100}\n";
-        assert_eq!(read(full), [(Trouble::Queue, "otlp/x".to_owned(), 100)]);
+        assert_eq!(read(full), [(Cause::Queue, "otlp/x".to_owned(), 100)]);
         let sender = "2026-11-21T02:50:53.093Z\twarn\tbatchprocessor@v0.88.0/batch_processor.go:263\tSender failed\t{\"kind\": \"processor\", \"name\": \"batch\", \"error\": \"sending_queue is full\"}\n";
-        assert_eq!(read(&format!("{full}{sender}")), [(Trouble::Queue, "otlp/x".to_owned(), 100)]);
+        assert_eq!(read(&format!("{full}{sender}")), [(Cause::Queue, "otlp/x".to_owned(), 100)]);
         let retry = "2026-11-21T02:50:02.113Z\tinfo\texporterhelper/retry_sender.go:154\tExporting failed. Will retry the request after interval.\t{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"rpc error: code = DeadlineExceeded desc = context deadline exceeded\"}\n";
-        assert_eq!(read(&format!("{full}{}", retry.repeat(3))), [(Trouble::Unreached, "otlp/x".to_owned(), 0)]);
+        assert_eq!(read(&format!("{full}{}", retry.repeat(3))), [(Cause::Unreached, "otlp/x".to_owned(), 0)]);
         assert!(read(&full.replace("T02:50", "T00:50")).is_empty(), "it is over");
     }
 

@@ -37,7 +37,7 @@ pub(crate) enum FileFault {
 
 /// Why a discovery fails.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// RBAC.
     Denied(Denied),
     /// The token of the service account, or the API server's address, is not in the pod.
@@ -60,7 +60,7 @@ pub(crate) enum Reason {
     Other(String),
 }
 
-impl Reason {
+impl Cause {
     /// Fails now and then in a healthy cluster too: one line proves nothing.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Other(_) | Self::Unauthorized)
@@ -70,7 +70,7 @@ impl Reason {
 /// One failure: all lines that say the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    pub(crate) reason: Reason,
+    pub(crate) reason: Cause,
     /// `kubernetes`, `file`, `ec2`, `dns` …
     pub(crate) mechanism: String,
     /// The job, where the line names it.
@@ -92,7 +92,7 @@ impl Failure {
     /// The API server that does not answer, where the log says nothing of it.
     pub(crate) fn silent(pod: (String, String, String)) -> Self {
         Self {
-            reason: Reason::Unreachable,
+            reason: Cause::Unreachable,
             mechanism: "kubernetes".to_owned(),
             job: None,
             error: String::new(),
@@ -106,7 +106,7 @@ impl Failure {
     }
 }
 
-type Key = (Reason, String, Option<String>);
+type Key = (Cause, String, Option<String>);
 
 /// What fails now, by all logs of Prometheus.
 ///
@@ -177,7 +177,7 @@ fn is_current(snap: &Snapshot, failure: &Failure) -> bool {
 }
 
 /// The mechanism, the reason and the error of a line that tells of a failed discovery.
-fn read(line: &str, fields: &BTreeMap<String, String>) -> Option<(String, Reason, String)> {
+fn read(line: &str, fields: &BTreeMap<String, String>) -> Option<(String, Cause, String)> {
     let field = |key: &str| fields.get(key).map_or("", String::as_str);
     let (message, error) = (field("msg"), field("err"));
     if error.ends_with("context canceled") {
@@ -202,33 +202,33 @@ fn read(line: &str, fields: &BTreeMap<String, String>) -> Option<(String, Reason
     let mechanism = [field("discovery"), field("type")].into_iter().find(|m| !m.is_empty()).unwrap_or("service");
     let reason = match mechanism {
         "kubernetes" => of_api_server(error),
-        "file" => Reason::File(file_fault(message, error)?, field("path").trim_end_matches('/').to_owned()),
+        "file" => Cause::File(file_fault(message, error)?, field("path").trim_end_matches('/').to_owned()),
         "ec2" | "lightsail" | "ecs" | "msk" | "rds" | "elasticache" | "aws" => of_aws(error),
         _ => of_other(error),
     };
     Some((mechanism.to_owned(), reason, error.to_owned()))
 }
 
-fn of_api_server(error: &str) -> Reason {
+fn of_api_server(error: &str) -> Cause {
     let has = |part: &str| error.contains(part);
     if let Some(denied) = denied(error) {
-        return if denied.user == "system:anonymous" { Reason::Unauthorized } else { Reason::Denied(denied) };
+        return if denied.user == "system:anonymous" { Cause::Unauthorized } else { Cause::Denied(denied) };
     }
     if has("in-cluster configuration") || (has("serviceaccount/token") && has("no such file")) {
-        return Reason::NotInCluster;
+        return Cause::NotInCluster;
     }
     if has("Unauthorized") || has("provide credentials") {
-        return Reason::Unauthorized;
+        return Cause::Unauthorized;
     }
     match ScrapeFailure::classify(error) {
-        ScrapeFailure::Certificate | ScrapeFailure::Tls | ScrapeFailure::TlsMismatch => Reason::Certificate,
+        ScrapeFailure::Certificate | ScrapeFailure::Tls | ScrapeFailure::TlsMismatch => Cause::Certificate,
         ScrapeFailure::Timeout
         | ScrapeFailure::Refused
         | ScrapeFailure::NoRoute
         | ScrapeFailure::Reset
         | ScrapeFailure::Dns
-        | ScrapeFailure::NoSuchHost(_) => Reason::Unreachable,
-        _ => Reason::Other(short(error)),
+        | ScrapeFailure::NoSuchHost(_) => Cause::Unreachable,
+        _ => Cause::Other(short(error)),
     }
 }
 
@@ -259,14 +259,14 @@ fn file_fault(message: &str, error: &str) -> Option<FileFault> {
     }
 }
 
-fn of_aws(error: &str) -> Reason {
+fn of_aws(error: &str) -> Cause {
     let has = |part: &str| error.contains(part);
     if has("AssumeRole") || has("WebIdentityErr") || has("InvalidIdentityToken") {
-        return Reason::AwsRole;
+        return Cause::AwsRole;
     }
     if has("UnauthorizedOperation") || has("AccessDenied") || has("not authorized to perform") {
         let action = error.split("perform: ").nth(1).and_then(|rest| rest.split([' ', '"']).next());
-        return Reason::AwsDenied(action.unwrap_or("ec2:DescribeInstances").trim_end_matches('.').to_owned());
+        return Cause::AwsDenied(action.unwrap_or("ec2:DescribeInstances").trim_end_matches('.').to_owned());
     }
     let credentials = [
         "NoCredentialProviders",
@@ -281,11 +281,11 @@ fn of_aws(error: &str) -> Reason {
         "ExpiredToken",
         "RequestExpired",
     ];
-    if credentials.iter().any(|c| has(c)) { Reason::AwsCredentials } else { of_other(error) }
+    if credentials.iter().any(|c| has(c)) { Cause::AwsCredentials } else { of_other(error) }
 }
 
-fn of_other(error: &str) -> Reason {
-    Reason::Other(match ScrapeFailure::classify(error) {
+fn of_other(error: &str) -> Cause {
+    Cause::Other(match ScrapeFailure::classify(error) {
         ScrapeFailure::Other => short(error),
         ScrapeFailure::Credentials => "a file with credentials cannot be read".to_owned(),
         failure => failure.words(),

@@ -11,7 +11,7 @@ use crate::text::pattern::pattern;
 
 /// What cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Cause {
     /// The HTTP client of the whole job: certificates, keys, a proxy; the error, and the file that it names.
     Client { error: String, file: Option<String> },
     /// A target, for its address.
@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct Failing<'a> {
     pub(crate) job: String,
-    pub(crate) fault: Fault,
+    pub(crate) fault: Cause,
     pub(crate) log: &'a ContainerLog,
     pub(crate) line: &'a str,
 }
@@ -50,10 +50,10 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     all
 }
 
-fn read(line: &Line<'_>) -> Option<Fault> {
+fn read(line: &Line<'_>) -> Option<Cause> {
     if line.msg.starts_with("error creating new scrape pool") {
         let error = line.err.strip_prefix("error creating HTTP client: ").unwrap_or(&line.err);
-        return Some(Fault::Client { file: file(error), error: error.to_owned() });
+        return Some(Cause::Client { file: file(error), error: error.to_owned() });
     }
     if !line.msg.to_ascii_lowercase().starts_with("creating target") {
         return None;
@@ -61,7 +61,7 @@ fn read(line: &Line<'_>) -> Option<Fault> {
     let error = line.err.replace("\\\"", "\"");
     let (before, _) = error.rsplit_once("\" is not a valid hostname")?;
     let (_, address) = before.rsplit_once('"')?;
-    Some(Fault::Address(address.to_owned()))
+    Some(Cause::Address(address.to_owned()))
 }
 
 /// The first file that an error names.
@@ -81,7 +81,7 @@ pub(crate) fn source(file: &str) -> Option<(String, String, String)> {
 mod tests {
     use super::*;
 
-    fn read_all(log: &str) -> Vec<(String, Fault)> {
+    fn read_all(log: &str) -> Vec<(String, Cause)> {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         let log = ContainerLog { program: Some(Program::Prometheus), text: log.into(), ..ContainerLog::default() };
         *snap.component_logs = Ok(vec![log]);
@@ -93,11 +93,11 @@ mod tests {
         let pool = "time=2026-11-21T02:15:51Z level=ERROR source=manager.go:178 msg=\"error creating new scrape pool\" component=\"scrape manager\" err=\"error creating HTTP client: unable to use specified CA cert /etc/prometheus/certs/secret_shop_client_ca.crt\" scrape_pool=etcd\n";
         let file = "/etc/prometheus/certs/secret_shop_client_ca.crt".to_owned();
         let error = format!("unable to use specified CA cert {file}");
-        assert_eq!(read_all(pool), [("etcd".to_owned(), Fault::Client { error, file: Some(file.clone()) })]);
+        assert_eq!(read_all(pool), [("etcd".to_owned(), Cause::Client { error, file: Some(file.clone()) })]);
         assert_eq!(source(&file), Some(("shop".to_owned(), "client".to_owned(), "ca.crt".to_owned())));
         let load = "time=2026-11-21T02:16:51Z level=INFO msg=\"Loading configuration file\" filename=/x\n";
         assert_eq!(read_all(&format!("{pool}{load}")), []);
         let target = "ts=2022-11-23T10:45:59Z caller=scrape.go:477 level=error component=\"scrape manager\" scrape_pool=tmp msg=\"Creating target failed\" err=\"instance 7 in group /etc/targets.json:0: \\\"http://proxy:8080/metrics\\\" is not a valid hostname\"\n";
-        assert_eq!(read_all(target), [("tmp".to_owned(), Fault::Address("http://proxy:8080/metrics".to_owned()))]);
+        assert_eq!(read_all(target), [("tmp".to_owned(), Cause::Address("http://proxy:8080/metrics".to_owned()))]);
     }
 }

@@ -22,7 +22,7 @@ const ASKED: i64 = 900;
 
 /// What Thanos fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// The compactor has halted: blocks overlap.
     Overlap,
     /// The compactor has halted for another reason.
@@ -48,7 +48,7 @@ pub(crate) enum Trouble {
 /// What one container says of one trouble.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) log: &'a ContainerLog,
     pub(crate) times: usize,
     pub(crate) last: Option<Timestamp>,
@@ -85,15 +85,13 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
-    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    let mut by_trouble: BTreeMap<Cause, Failing<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Warning | Level::Error)) {
         let Some(trouble) = trouble(&line) else { continue };
         // A compactor that has halted says so once, and then does nothing until it is started again.
-        let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
-        let asked = matches!(
-            trouble,
-            Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus | Trouble::Message
-        );
+        let lasts = matches!(trouble, Cause::Overlap | Cause::Halted);
+        let asked =
+            matches!(trouble, Cause::Stores | Cause::Twins | Cause::Hashring | Cause::Prometheus | Cause::Message);
         if asked && line.is_older(snap.collected_at, ASKED) {
             continue;
         }
@@ -113,47 +111,44 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         failing.last = line.at.or(failing.last);
         // The name says more than that something is not reached.
         let named = |t: &str| t.contains("lookup");
-        if !(trouble == Trouble::Stores && named(&failing.text) && !named(&line.text())) {
+        if !(trouble == Cause::Stores && named(&failing.text) && !named(&line.text())) {
             failing.text = match line.get("host") {
                 "" => line.text(),
                 host => format!("{} ({host})", line.text()),
             };
         }
         failing.blocks = blocks(&failing.text);
-        if trouble == Trouble::Twins {
+        if trouble == Cause::Twins {
             let labels = [line.get("extLset"), line.get("nextLset")].into_iter().find(|l| !l.is_empty());
             failing.twin = Some((line.get("address").to_owned(), labels.unwrap_or_default().replace('\\', "")));
         }
     }
     // One refused upload is tried again.
     let enough = |f: &Failing<'_>| match f.trouble {
-        Trouble::Store(_) => f.times > 1,
-        Trouble::Stores
-        | Trouble::Twins
-        | Trouble::Hashring
-        | Trouble::Prometheus
-        | Trouble::Limit
-        | Trouble::Message => f.times > 2,
+        Cause::Store(_) => f.times > 1,
+        Cause::Stores | Cause::Twins | Cause::Hashring | Cause::Prometheus | Cause::Limit | Cause::Message => {
+            f.times > 2
+        }
         _ => true,
     };
     by_trouble.into_values().filter(enough).collect()
 }
 
-fn trouble(line: &Line<'_>) -> Option<Trouble> {
+fn trouble(line: &Line<'_>) -> Option<Cause> {
     let text = line.text();
     if DiskError::read(&text) == Some(DiskError::Full) {
-        return Some(Trouble::DiskFull);
+        return Some(Cause::DiskFull);
     }
     if text.contains("critical error detected; halting") {
-        return Some(if text.contains("overlaps found") { Trouble::Overlap } else { Trouble::Halted });
+        return Some(if text.contains("overlaps found") { Cause::Overlap } else { Cause::Halted });
     }
     if text.contains("found duplicate store") {
-        return Some(Trouble::Twins);
+        return Some(Cause::Twins);
     }
     if text.contains("insufficient nodes; have")
         || text.contains("endpoints needs to be larger than replication factor")
     {
-        return Some(Trouble::Hashring);
+        return Some(Cause::Hashring);
     }
     let lookup = ["failed to lookup SRV records", "failed to lookup IP addresses", "lookup IP addresses failed"];
     if lookup.iter().any(|w| text.contains(w))
@@ -161,21 +156,21 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
         || ["update of node failed", "update of endpoint failed"].iter().any(|w| text.contains(w))
             && ["getting metadata", "dial tcp"].iter().any(|w| text.contains(w))
     {
-        return Some(Trouble::Stores);
+        return Some(Cause::Stores);
     }
     // One that is only starting, or away, does not answer at all.
     let own = ["heartbeat failed", "perform GET request against", "failed to fetch initial external labels"];
     if own.iter().any(|w| text.contains(w)) {
-        return ASKED_WRONG.iter().any(|w| text.contains(w)).then_some(Trouble::Prometheus);
+        return ASKED_WRONG.iter().any(|w| text.contains(w)).then_some(Cause::Prometheus);
     }
     if message_size::is_too_large(&text) {
-        return Some(Trouble::Message);
+        return Some(Cause::Message);
     }
     let limits = ["exceeded series limit", "exceeded samples limit", "exceeded chunks limit", "exceeded bytes limit"];
     if limits.iter().any(|w| text.contains(w)) {
-        return Some(Trouble::Limit);
+        return Some(Cause::Limit);
     }
-    StoreFailure::of(&text).map(Trouble::Store)
+    StoreFailure::of(&text).map(Cause::Store)
 }
 
 /// How a Prometheus answers that is asked at the wrong path, in the wrong scheme or without its login.
@@ -220,7 +215,7 @@ pub(crate) fn store_flag(container: &Container) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<(Trouble, Vec<String>)> {
+    fn read(text: &str) -> Vec<(Cause, Vec<String>)> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         *snap.part_logs = Ok(vec![ContainerLog {
             image: "quay.io/thanos/thanos:v0.35.0".into(),
@@ -235,7 +230,7 @@ mod tests {
         let line = "ts=2026-11-19T02:50:00Z caller=compact.go:491 level=error msg=\"critical error detected; halting\" err=\"compaction: group 0@17977: pre compaction overlap check: overlaps found while gathering blocks. [mint: 1, maxt: 2]: <ulid: 01EN2K69JMEZPBFBKKSN85P3XC, mint: 1>, <ulid: 01EN9KCY087K6V2CECBZA71X72, mint: 1>\"\n";
         let found = read(line);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].0, Trouble::Overlap);
+        assert_eq!(found[0].0, Cause::Overlap);
         assert_eq!(found[0].1, ["01EN2K69JMEZPBFBKKSN85P3XC", "01EN9KCY087K6V2CECBZA71X72"]);
     }
 
@@ -247,12 +242,12 @@ mod tests {
             )
         };
         let found = |err: &str| read(&line(err).repeat(3)).into_iter().map(|f| f.0).collect::<Vec<_>>();
-        assert_eq!(found("expected 2xx response, got 404. Body: 404 page not found"), [Trouble::Prometheus]);
+        assert_eq!(found("expected 2xx response, got 404. Body: 404 page not found"), [Cause::Prometheus]);
         assert!(found("Get: dial tcp 127.0.0.1:9090: connect: connection refused").is_empty());
         let limit = "ts=2026-11-21T02:50:00Z caller=proxy.go:279 level=error err=\"fetch series: rpc error: code = ResourceExhausted desc = exceeded series limit: limit 10000 violated (got 10234)\"\n";
-        assert_eq!(read(&limit.repeat(3))[0].0, Trouble::Limit);
+        assert_eq!(read(&limit.repeat(3))[0].0, Cause::Limit);
         let large = "ts=2026-11-21T02:50:00Z caller=handler.go:331 level=error component=receive err=\"forwarding request to endpoint thanos-receive-2:10901: rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5955344 vs. 4194304)\"\n";
-        assert_eq!(read(&large.repeat(3))[0].0, Trouble::Message);
+        assert_eq!(read(&large.repeat(3))[0].0, Cause::Message);
         assert!(read(&large.repeat(2)).is_empty(), "a single large request");
     }
 
@@ -260,7 +255,7 @@ mod tests {
     fn one_refused_upload_is_no_trouble() {
         let line = "ts=2026-11-21T02:50:00Z caller=sidecar.go:392 level=warn err=\"upload 01HN4: Access Denied.\" uploaded=0\n";
         assert!(read(line).is_empty());
-        assert_eq!(read(&line.repeat(2))[0].0, Trouble::Store(StoreFailure::Denied));
+        assert_eq!(read(&line.repeat(2))[0].0, Cause::Store(StoreFailure::Denied));
         assert!(read(&line.replace("21T02", "20T02").repeat(9)).is_empty(), "it is over");
     }
 

@@ -15,7 +15,7 @@ use crate::text::pattern::pattern;
 
 /// What it fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// It takes no samples: its disk is nearly full.
     ReadOnly,
     /// Queries select more series than one may.
@@ -27,7 +27,7 @@ pub(crate) enum Trouble {
 /// What one container says of one trouble.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) log: &'a ContainerLog,
     pub(crate) times: usize,
     pub(crate) last: Option<Timestamp>,
@@ -49,15 +49,15 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
-    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    let mut by_trouble: BTreeMap<Cause, Failing<'a>> = BTreeMap::new();
     for line in log.text.lines() {
         // It says so when it begins and when it ends, and nothing in between.
         if line.contains("switching the storage at") && line.contains("to read-write mode") || is_start(line) {
-            by_trouble.remove(&Trouble::ReadOnly);
+            by_trouble.remove(&Cause::ReadOnly);
             continue;
         }
         let Some(trouble) = trouble(line) else { continue };
-        if trouble != Trouble::ReadOnly && !log_line::is_within(line, snap.collected_at, RECENT) {
+        if trouble != Cause::ReadOnly && !log_line::is_within(line, snap.collected_at, RECENT) {
             continue;
         }
         let failing = by_trouble.entry(trouble).or_insert_with(|| Failing { trouble, log, times: 0, last: None, line });
@@ -65,7 +65,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         failing.last = written_at(line, snap.collected_at).or(failing.last);
         failing.line = line;
     }
-    by_trouble.into_values().filter(|f| f.trouble == Trouble::ReadOnly || f.times >= SEVERAL).collect()
+    by_trouble.into_values().filter(|f| f.trouble == Cause::ReadOnly || f.times >= SEVERAL).collect()
 }
 
 /// A target that vmagent, or VictoriaMetrics as one node, does not scrape.
@@ -135,19 +135,17 @@ fn is_start(line: &str) -> bool {
     line.contains("starting VictoriaMetrics at") || line.contains("opening storage at")
 }
 
-fn trouble(line: &str) -> Option<Trouble> {
+fn trouble(line: &str) -> Option<Cause> {
     let has = |word: &str| line.contains(word);
     match () {
-        () if has("to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes") => {
-            Some(Trouble::ReadOnly)
-        }
+        () if has("to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes") => Some(Cause::ReadOnly),
         () if has("the number of matching timeseries exceeds")
             || has("the number of matching unique timeseries exceeds") =>
         {
-            Some(Trouble::Series)
+            Some(Cause::Series)
         }
         () if has("couldn't start executing the request in") && has("-search.maxConcurrentRequests=") => {
-            Some(Trouble::Busy)
+            Some(Cause::Busy)
         }
         () => None,
     }
@@ -171,7 +169,7 @@ mod tests {
 
     const READ_ONLY: &str = "2026-11-20T02:19:00.717Z\twarn\tVictoriaMetrics/lib/storage/storage.go:647\tswitching the storage at /vmstorage-data to read-only mode, since it has less than -storage.minFreeDiskSpaceBytes=10000000 of free space: 20480 bytes left\n";
 
-    fn read(text: &str) -> Vec<Trouble> {
+    fn read(text: &str) -> Vec<Cause> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let log = ContainerLog {
             image: "victoriametrics/vmstorage:v1.102.1-cluster".into(),
@@ -184,10 +182,10 @@ mod tests {
 
     #[test]
     fn storage_stays_read_only_until_it_says_otherwise() {
-        assert_eq!(read(READ_ONLY), [Trouble::ReadOnly], "it is said once");
+        assert_eq!(read(READ_ONLY), [Cause::ReadOnly], "it is said once");
         let ended = READ_ONLY.replace("to read-only mode, since it has less", "to read-write mode, since it has more");
         assert!(read(&format!("{READ_ONLY}{ended}")).is_empty());
-        assert_eq!(read(&format!("{READ_ONLY}{ended}{READ_ONLY}")), [Trouble::ReadOnly]);
+        assert_eq!(read(&format!("{READ_ONLY}{ended}{READ_ONLY}")), [Cause::ReadOnly]);
         let line = READ_ONLY.trim();
         assert_eq!((folder(line), number(line, "of free space: ")), (Some("/vmstorage-data"), Some(20480)));
     }
@@ -218,10 +216,10 @@ mod tests {
     #[test]
     fn queries_that_are_refused_now_and_again() {
         let line = "2026-11-21T02:50:00.717Z\twarn\tVictoriaMetrics/app/vmselect/main.go:231\terror in \"/api/v1/query_range?query=up\": the number of matching timeseries exceeds 30000; either narrow down the search or increase -search.max* command-line flag values at vmselect\n";
-        assert_eq!(read(&line.repeat(3)), [Trouble::Series]);
+        assert_eq!(read(&line.repeat(3)), [Cause::Series]);
         assert!(read(&line.repeat(2)).is_empty());
         assert!(read(&line.replace("T02:50", "T01:50").repeat(5)).is_empty(), "an hour ago");
         let busy = "2026-11-21T02:50:00.717Z\twarn\tx.go:1\tcouldn't start executing the request in 10.000 seconds, since -search.maxConcurrentRequests=8 concurrent requests are executed.\n";
-        assert_eq!(read(&busy.repeat(3)), [Trouble::Busy]);
+        assert_eq!(read(&busy.repeat(3)), [Cause::Busy]);
     }
 }

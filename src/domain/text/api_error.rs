@@ -5,7 +5,7 @@ use crate::text::pattern::pattern;
 
 /// What the code of an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum Cause {
     /// What is named does not exist.
     Absent,
     /// A quota of the account is used up, or a limit that AWS sets.
@@ -87,22 +87,22 @@ impl ApiError {
         Some(Self { service, operation, code: found[1].trim_matches('.').to_owned(), message })
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Cause {
         let has = |parts: &[&str]| parts.iter().any(|p| self.code.contains(p));
         if has(&["Throttl", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "RequestThrottled"]) {
-            Kind::Throttled
+            Cause::Throttled
         } else if has(&["AccessDenied", "Unauthorized", "NotAuthorized", "InvalidClientToken", "ExpiredToken"])
             || has(&["InvalidIdentityToken", "SignatureDoesNotMatch", "AuthFailure", "OptInRequired"])
         {
-            Kind::Denied
+            Cause::Denied
         } else if has(&["NotFound", "NonExistent", "DoesNotExist", "NoSuch"]) {
-            Kind::Absent
+            Cause::Absent
         } else if has(&["LimitExceeded", "QuotaExceeded", "TooMany", "MaxIOPS"]) {
-            Kind::Limit
+            Cause::Limit
         } else if has(&["Validation", "Invalid", "Malformed", "Unsupported"]) {
-            Kind::Invalid
+            Cause::Invalid
         } else {
-            Kind::Other
+            Cause::Other
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
                 Some("SQS"),
                 Some("GetQueueUrl"),
                 "AWS.SimpleQueueService.NonExistentQueue",
-                Kind::Absent,
+                Cause::Absent,
                 Some("queue"),
             ),
             (
@@ -156,7 +156,7 @@ mod tests {
                 Some("CloudWatch Logs"),
                 Some("PutLogEvents"),
                 "ResourceNotFoundException",
-                Kind::Absent,
+                Cause::Absent,
                 Some("log group"),
             ),
             (
@@ -164,7 +164,7 @@ mod tests {
                 None,
                 None,
                 "ResourceNotFoundException",
-                Kind::Absent,
+                Cause::Absent,
                 Some("cluster"),
             ),
             (
@@ -172,7 +172,7 @@ mod tests {
                 Some("EC2"),
                 Some("DescribeRouteTables"),
                 "InvalidRouteTableID.NotFound",
-                Kind::Absent,
+                Cause::Absent,
                 None,
             ),
             (
@@ -180,7 +180,7 @@ mod tests {
                 None,
                 Some("GetSecretValue"),
                 "ResourceNotFoundException",
-                Kind::Absent,
+                Cause::Absent,
                 Some("secret"),
             ),
             (
@@ -188,7 +188,7 @@ mod tests {
                 Some("EC2"),
                 Some("AuthorizeSecurityGroupIngress"),
                 "RulesPerSecurityGroupLimitExceeded",
-                Kind::Limit,
+                Cause::Limit,
                 None,
             ),
             (
@@ -196,7 +196,7 @@ mod tests {
                 Some("EC2"),
                 Some("DescribeInstances"),
                 "RequestLimitExceeded",
-                Kind::Throttled,
+                Cause::Throttled,
                 None,
             ),
             (
@@ -204,7 +204,7 @@ mod tests {
                 Some("EKS"),
                 Some("DescribeCluster"),
                 "AccessDeniedException",
-                Kind::Denied,
+                Cause::Denied,
                 Some("cluster"),
             ),
         ] {

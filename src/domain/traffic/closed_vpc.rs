@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::aws::endpoints::{self, Fault, Need};
+use crate::domain::aws::endpoints::{self, Cause, Need};
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::routing::{self, Family, Network};
@@ -30,7 +30,7 @@ pub(crate) struct ClosedVpc<'a> {
 /// An API whose endpoint is missing or broken.
 pub(crate) struct Lack<'a> {
     pub(crate) need: Need,
-    pub(crate) fault: Fault<'a>,
+    pub(crate) fault: Cause<'a>,
     /// What was seen to fail over it; empty where only nodes do not join.
     pub(crate) seen: Vec<(Seen, Vec<ResourceRef>)>,
 }
@@ -47,7 +47,7 @@ pub(crate) fn of(snap: &Snapshot) -> Result<Option<ClosedVpc<'_>>, Gap> {
     let mut tables = BTreeSet::new();
     for subnet in &subnets {
         let Some(table) = net.table_of(subnet) else { return Ok(None) };
-        let closed = |family| matches!(net.way(table, family), Err(routing::Fault::NoRoute));
+        let closed = |family| matches!(net.way(table, family), Err(routing::Cause::NoRoute));
         if !closed(Family::V4) || (cluster.kubernetes_network_config.ip_family == "ipv6" && !closed(Family::V6)) {
             return Ok(None);
         }
@@ -109,7 +109,7 @@ pub(crate) fn lacks<'a>(snap: &'a Snapshot, closed: &ClosedVpc<'a>) -> Result<Ve
         .filter_map(|need| {
             let fault = endpoints::fault(snap, endpoints, need.service, &nodes, &closed.tables)?;
             // Without private DNS the API's own name leads past the endpoint.
-            if closed.is_open && !matches!(fault, Fault::Closed { .. }) {
+            if closed.is_open && !matches!(fault, Cause::Closed { .. }) {
                 return None;
             }
             let of_need = symptoms.iter().filter(|s| s.service == need.service);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::domain::alertmanager::config::Config;
 use crate::domain::alertmanager::log::{RECENT, recent_failures};
-use crate::domain::alertmanager::notify_error::{self, Reason};
+use crate::domain::alertmanager::notify_error::{self, Cause};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
 use crate::domain::crash::{self, Class};
@@ -98,7 +98,7 @@ impl Demands {
         }
         let mut seen = BTreeSet::new();
         for failure in recent_failures(snap) {
-            let reason = Reason::classify(&failure.cause, &failure.integration);
+            let reason = Cause::classify(&failure.cause, &failure.integration);
             let pod =
                 direct.iter().find(|p| p.metadata.name == failure.pod && p.metadata.namespace == failure.namespace);
             let Some(subnet) = pod.and_then(|p| at.of_pod(p)) else { continue };
@@ -109,7 +109,7 @@ impl Demands {
                 .or_else(|| config.as_ref()?.host(entry, &failure.integration))
                 .or_else(|| crate::domain::alertmanager::config::known_host(&failure.integration));
             let public = host.as_deref().is_some_and(|h| place(snap, h, &failure.namespace) == Place::Public);
-            if public && matches!(reason, Reason::Auth | Reason::Channel | Reason::Payload | Reason::RateLimit) {
+            if public && matches!(reason, Cause::Auth | Cause::Channel | Cause::Payload | Cause::RateLimit) {
                 self.entry(subnet).answered = true;
             }
             if !reason.may_be_egress() || !public || address.is_some_and(|a| !is_public(a)) {

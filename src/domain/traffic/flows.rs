@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::domain::alertmanager::config::{Config, known_host};
 use crate::domain::alertmanager::log::{RECENT, recent_failures};
-use crate::domain::alertmanager::notify_error::{self, Reason};
+use crate::domain::alertmanager::notify_error::{self, Cause};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::network_policy::{Peer, Protocol};
@@ -293,8 +293,8 @@ fn notifications<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
         let from = pods.iter().map(|(pod, _)| *pod).find(of_pod);
         let Some(from) = from.filter(|p| !has_proxy(p)) else { continue };
         let cause = &failure.cause;
-        let destinations = match Reason::classify(cause, &failure.integration) {
-            Reason::Timeout => match dial::unanswered(cause) {
+        let destinations = match Cause::classify(cause, &failure.integration) {
+            Cause::Timeout => match dial::unanswered(cause) {
                 Some((ip, port)) => vec![map.of_address(ip, port)],
                 None => {
                     let entry = config
@@ -310,7 +310,7 @@ fn notifications<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
                     vec![public.and_then(|h| map.of_host(&h, port, own)), map.dns(None)]
                 }
             },
-            Reason::Dns if is_silence(cause) => vec![map.dns(resolver(cause))],
+            Cause::Dns if is_silence(cause) => vec![map.dns(resolver(cause))],
             _ => continue,
         };
         for to in destinations.into_iter().flatten() {

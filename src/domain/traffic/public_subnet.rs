@@ -1,6 +1,6 @@
 //! Chooses what a fix uses: the NAT gateway, the public subnet, the gateways that are there.
 
-use crate::domain::aws::routing::{Family, Fault};
+use crate::domain::aws::routing::{Cause, Family};
 use crate::domain::traffic::survey::{Affected, Survey};
 use crate::snapshot::aws::{NatGateway, RouteTable, Subnet, Tag, name_tag};
 
@@ -68,7 +68,7 @@ impl<'a> Survey<'a> {
         let nodes = self.snap.nodes().unwrap_or_default();
         let used = nodes.iter().filter_map(|n| self.net.table_of(self.at.of_node(n)?));
         let used = used.into_iter().any(|t| t.route_table_id == table);
-        let free = self.table(table).is_some_and(|t| matches!(self.net.way(t, Family::V4), Err(Fault::NoRoute)));
+        let free = self.table(table).is_some_and(|t| matches!(self.net.way(t, Family::V4), Err(Cause::NoRoute)));
         free && !used && self.net.attached_gateway().is_some()
     }
 

@@ -20,7 +20,7 @@ const STILL: i64 = 1800;
 
 /// What it does not let through, or wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// The header of an answer is longer than its buffer: 502.
     Header,
     /// A request is larger than it lets through: 413.
@@ -34,7 +34,7 @@ pub(crate) enum Trouble {
 /// What is said of one Ingress.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: Cause,
     pub(crate) ingress: &'a Ingress,
     pub(crate) host: String,
     pub(crate) said: Lasting,
@@ -75,7 +75,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     if !serves_stack(snap) {
         return Vec::new();
     }
-    let mut all: BTreeMap<(Trouble, String, String), Failing<'_>> = BTreeMap::new();
+    let mut all: BTreeMap<(Cause, String, String), Failing<'_>> = BTreeMap::new();
     let mut owners: BTreeMap<(&str, Option<String>), Option<&Ingress>> = BTreeMap::new();
     let logs = snap.part_logs.iter().flatten().filter(|l| !l.previous && is_controller(&l.image));
     for (log, line) in logs.flat_map(|log| log.text.lines().map(move |line| (log, line))) {
@@ -101,7 +101,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     // One request is tried with several pods within a moment; and what somebody has set right is said no more.
     let all = all.into_values().filter(|f| f.said.lasted() && f.said.is_within(STILL));
     // While a pod starts, nothing listens there either.
-    all.filter(|f| f.trouble != Trouble::Refused || f.asked(snap).is_some_and(|(pod, _)| pod.is_ready())).collect()
+    all.filter(|f| f.trouble != Cause::Refused || f.asked(snap).is_some_and(|(pod, _)| pod.is_ready())).collect()
 }
 
 impl Failing<'_> {
@@ -112,15 +112,15 @@ impl Failing<'_> {
     }
 }
 
-fn trouble(line: &str) -> Option<Trouble> {
+fn trouble(line: &str) -> Option<Cause> {
     if line.contains("[error]") && line.contains("upstream sent too big header while reading response header") {
-        return Some(Trouble::Header);
+        return Some(Cause::Header);
     }
     match gateway_log::trouble(line)? {
-        gateway_log::Trouble::Body => Some(Trouble::Body),
-        gateway_log::Trouble::Slow => Some(Trouble::Slow),
-        gateway_log::Trouble::Unreached => {
-            Dial::read(line).filter(|dial| dial.outcome == Outcome::Refused).map(|_| Trouble::Refused)
+        gateway_log::Cause::Body => Some(Cause::Body),
+        gateway_log::Cause::Slow => Some(Cause::Slow),
+        gateway_log::Cause::Unreached => {
+            Dial::read(line).filter(|dial| dial.outcome == Outcome::Refused).map(|_| Cause::Refused)
         }
         _ => None,
     }
@@ -245,13 +245,13 @@ mod tests {
             )
         };
         for (text, wanted) in [
-            ("upstream sent too big header while reading response header from upstream", Some(Trouble::Header)),
-            ("client intended to send too large body: 2201923 bytes", Some(Trouble::Body)),
+            ("upstream sent too big header while reading response header from upstream", Some(Cause::Header)),
+            ("client intended to send too large body: 2201923 bytes", Some(Cause::Body)),
             (
                 "upstream timed out (110: Operation timed out) while reading response header from upstream",
-                Some(Trouble::Slow),
+                Some(Cause::Slow),
             ),
-            ("connect() failed (111: Connection refused) while connecting to upstream", Some(Trouble::Refused)),
+            ("connect() failed (111: Connection refused) while connecting to upstream", Some(Cause::Refused)),
             ("connect() failed (113: Host is unreachable) while connecting to upstream", None),
             ("upstream timed out (110: Operation timed out) while proxying upgraded connection", None),
         ] {

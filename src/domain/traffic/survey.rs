@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::domain::aws::network_acl::{self, Dropped};
 use crate::domain::aws::placement::Placement;
-use crate::domain::aws::routing::{Family, Fault, Network, Way};
+use crate::domain::aws::routing::{self, Family, Network, Way};
 use crate::domain::aws::security_group::closed_groups;
 use crate::domain::aws::vpc_cni;
 use crate::domain::traffic::egress_demand::Demands;
@@ -16,9 +16,9 @@ use crate::snapshot::kubernetes::Node;
 
 /// What is wrong with the way of a subnet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// The routing, seen from this table.
-    Routing { fault: Fault, table: String, family: Family },
+    Routing { fault: routing::Cause, table: String, family: Family },
     /// A route to an internet gateway, but nodes without public addresses.
     NoPublicAddress { gateway: String, table: String },
     /// A route to an internet gateway, and a CNI that leaves pods their private addresses, which no gateway passes.
@@ -29,10 +29,10 @@ pub(crate) enum Trouble {
     SecurityGroup { groups: BTreeSet<String> },
 }
 
-impl Trouble {
+impl Cause {
     /// A default route is there, so the internet was meant to be reached.
     pub(crate) fn shows_intent(&self) -> bool {
-        matches!(self, Self::Routing { fault, .. } if *fault != Fault::NoRoute)
+        matches!(self, Self::Routing { fault, .. } if *fault != routing::Cause::NoRoute)
     }
 }
 
@@ -55,11 +55,8 @@ pub(crate) struct Survey<'a> {
 impl<'a> Survey<'a> {
     /// The troubles of these subnets, each with the subnets that have it. `Err` where a subnet has no route table in
     /// what was read and nothing else is wrong.
-    pub(crate) fn run(
-        &self,
-        subnets: &BTreeMap<&'a str, Vec<&'a Node>>,
-    ) -> Result<BTreeMap<Trouble, Affected<'a>>, Gap> {
-        let mut found: BTreeMap<Trouble, Affected<'a>> = BTreeMap::new();
+    pub(crate) fn run(&self, subnets: &BTreeMap<&'a str, Vec<&'a Node>>) -> Result<BTreeMap<Cause, Affected<'a>>, Gap> {
+        let mut found: BTreeMap<Cause, Affected<'a>> = BTreeMap::new();
         let mut unread = None;
         let known = self.snap.subnets()?;
         for (id, nodes) in subnets {
@@ -80,16 +77,16 @@ impl<'a> Survey<'a> {
         }
     }
 
-    fn troubles(&self, subnet: &'a Subnet, table: &'a RouteTable, nodes: &[&'a Node]) -> Vec<(Trouble, Vec<&'a Node>)> {
+    fn troubles(&self, subnet: &'a Subnet, table: &'a RouteTable, nodes: &[&'a Node]) -> Vec<(Cause, Vec<&'a Node>)> {
         let (family, way) = match self.way(table) {
             Ok(found) => found,
             Err(fault) => {
                 // The broken table may be the NAT gateway's; all subnets behind it share the trouble.
                 let table = match &fault {
-                    Fault::GatewayGone { table, .. } => table.clone(),
+                    routing::Cause::GatewayGone { table, .. } => table.clone(),
                     _ => table.route_table_id.clone(),
                 };
-                return vec![(Trouble::Routing { fault, table, family: self.family }, nodes.to_vec())];
+                return vec![(Cause::Routing { fault, table, family: self.family }, nodes.to_vec())];
             }
         };
         let mut found = Vec::new();
@@ -99,10 +96,10 @@ impl<'a> Survey<'a> {
             let without: Vec<&Node> = nodes.iter().copied().filter(|n| self.lacks_public_address(n)).collect();
             if !without.is_empty() {
                 let table = table.route_table_id.clone();
-                found.push((Trouble::NoPublicAddress { gateway: gateway.to_owned(), table }, without));
+                found.push((Cause::NoPublicAddress { gateway: gateway.to_owned(), table }, without));
             } else if vpc_cni::is_on(self.snap, vpc_cni::EXTERNAL_SNAT) {
                 let table = table.route_table_id.clone();
-                found.push((Trouble::ExternalSnat { gateway: gateway.to_owned(), table }, nodes.to_vec()));
+                found.push((Cause::ExternalSnat { gateway: gateway.to_owned(), table }, nodes.to_vec()));
             }
         }
         let nat = match way {
@@ -116,7 +113,7 @@ impl<'a> Survey<'a> {
 
     /// The way that works. Pods of an IPv6 cluster reach IPv4 hosts through their node's IPv4 address, so that such a
     /// subnet is cut off only if neither way works.
-    fn way(&self, table: &'a RouteTable) -> Result<(Family, Way<'a>), Fault> {
+    fn way(&self, table: &'a RouteTable) -> Result<(Family, Way<'a>), routing::Cause> {
         let own = self.net.way(table, self.family).map(|w| (self.family, w));
         match self.family {
             Family::V4 => own,
@@ -138,14 +135,14 @@ impl<'a> Survey<'a> {
         table: &RouteTable,
         nat: Option<&NatGateway>,
         family: Family,
-    ) -> Vec<Trouble> {
+    ) -> Vec<Cause> {
         let Ok(acls) = self.snap.network_acls() else { return Vec::new() };
         let seen: Vec<IpAddr> =
             self.demands.of(&subnet.subnet_id).map(|d| d.addresses.iter().copied().collect()).unwrap_or_default();
         let own = network_acl::of_subnet(acls, &subnet.subnet_id);
         let of_nat = nat.and_then(|n| network_acl::of_subnet(acls, &n.subnet_id));
         let vpc_cidr = vpc_cidr(table, subnet);
-        let trouble = |acl: &str, dropped: Vec<Dropped>, nat_side: bool| Trouble::Acl {
+        let trouble = |acl: &str, dropped: Vec<Dropped>, nat_side: bool| Cause::Acl {
             acl: acl.to_owned(),
             dropped,
             nat_side,
@@ -171,7 +168,7 @@ impl<'a> Survey<'a> {
         found
     }
 
-    fn closed_nodes(&self, nodes: &[&'a Node], family: Family) -> Vec<(Trouble, Vec<&'a Node>)> {
+    fn closed_nodes(&self, nodes: &[&'a Node], family: Family) -> Vec<(Cause, Vec<&'a Node>)> {
         // The snapshot holds no IPv6 ranges of security groups.
         let (Ok(groups), Family::V4) = (self.snap.security_groups(), family) else { return Vec::new() };
         let mut by_groups: BTreeMap<BTreeSet<String>, Vec<&'a Node>> = BTreeMap::new();
@@ -181,7 +178,7 @@ impl<'a> Survey<'a> {
                 by_groups.entry(closed).or_default().push(node);
             }
         }
-        by_groups.into_iter().map(|(groups, nodes)| (Trouble::SecurityGroup { groups }, nodes)).collect()
+        by_groups.into_iter().map(|(groups, nodes)| (Cause::SecurityGroup { groups }, nodes)).collect()
     }
 }
 

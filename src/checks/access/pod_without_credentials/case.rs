@@ -5,7 +5,7 @@ use super::fix::{Fix, InCluster, Of};
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
-use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::aws::credentials::{self, Cause, Source};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::ingress;
@@ -16,21 +16,21 @@ use crate::snapshot::monitoring::ContainerLog;
 use serde_json::{Value, json};
 
 /// What of a fault makes two lines the same.
-pub(super) fn kind(fault: &Fault) -> &'static str {
+pub(super) fn kind(fault: &Cause) -> &'static str {
     match fault {
-        Fault::None => "none",
-        Fault::NotTrusted => "not-trusted",
-        Fault::NoProvider(_) => "no-provider",
-        Fault::Audience => "audience",
-        Fault::NotAssumed => "not-assumed",
-        Fault::Agent => "agent",
+        Cause::None => "none",
+        Cause::NotTrusted => "not-trusted",
+        Cause::NoProvider(_) => "no-provider",
+        Cause::Audience => "audience",
+        Cause::NotAssumed => "not-assumed",
+        Cause::Agent => "agent",
         // The end of the search for credentials says less of the same.
-        Fault::Sdk => "none",
-        Fault::Thumbprint => "thumbprint",
-        Fault::Unreadable(_) => "unreadable",
-        Fault::Endpoint(_) => "endpoint",
-        Fault::Sts(_) => "sts",
-        Fault::Denied(_) => "denied",
+        Cause::Sdk => "none",
+        Cause::Thumbprint => "thumbprint",
+        Cause::Unreadable(_) => "unreadable",
+        Cause::Endpoint(_) => "endpoint",
+        Cause::Sts(_) => "sts",
+        Cause::Denied(_) => "denied",
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Case<'a> {
     pub(super) owner: ResourceRef,
     pub(super) pods: Vec<&'a Pod>,
     pub(super) said: Said<'a>,
-    pub(super) fault: Fault,
+    pub(super) fault: Cause,
 }
 
 /// What tells of it.
@@ -113,8 +113,8 @@ impl<'a> Case<'a> {
 
     pub(super) fn finding(&self) -> Finding {
         let Verdict { fix, why, evidence, role } = self.verdict();
-        let needs_agent = self.fault == Fault::Agent || matches!(fix, Fix::Sdk { without_agent: true, .. });
-        let is_cut_off = matches!(self.fault, Fault::Sts(_));
+        let needs_agent = self.fault == Cause::Agent || matches!(fix, Fix::Sdk { without_agent: true, .. });
+        let is_cut_off = matches!(self.fault, Cause::Sts(_));
         let namespace = &self.pod().metadata.namespace;
         let account = ResourceRef::service_account(namespace, self.account());
         let mut made = Finding::new(
@@ -134,7 +134,7 @@ impl<'a> Case<'a> {
         if let Some(role) = role {
             made = made.breaks(ResourceRef::aws("iam", "role", role));
         }
-        if matches!(self.fault, Fault::NoProvider(_) | Fault::Audience)
+        if matches!(self.fault, Cause::NoProvider(_) | Cause::Audience)
             && self.other_issuer().is_none()
             && let Ok(cluster) = self.snap.eks_cluster()
         {
@@ -260,7 +260,7 @@ impl<'a> Case<'a> {
 
     /// The issuer of the token, where it is not the cluster's.
     pub(super) fn other_issuer(&self) -> Option<&str> {
-        let Fault::NoProvider(Some(issuer)) = &self.fault else { return None };
+        let Cause::NoProvider(Some(issuer)) = &self.fault else { return None };
         let own = self.snap.eks_cluster().ok()?.issuer_host_path();
         (!own.is_empty() && own != issuer).then_some(issuer)
     }
@@ -268,8 +268,8 @@ impl<'a> Case<'a> {
     pub(super) fn verdict(&self) -> Verdict {
         let source = credentials::source(self.snap, self.pod());
         match (&self.fault, source) {
-            (Fault::Denied(denied), source) => self.denied(denied, &source),
-            (Fault::NotAssumed, source) => {
+            (Cause::Denied(denied), source) => self.denied(denied, &source),
+            (Cause::NotAssumed, source) => {
                 let name = source.role().and_then(|r| r.rsplit('/').next());
                 let role = Placeholder::new("role-name")
                     .how("the role of the association")
@@ -280,7 +280,7 @@ impl<'a> Case<'a> {
                 );
                 self.plain(Fix::Associated { of: self.in_cluster(), account: self.account().to_owned(), role }, why)
             }
-            (Fault::Audience, _) => self.plain(
+            (Cause::Audience, _) => self.plain(
                 Fix::Audience {
                     of: self.of(),
                     account: self.account().to_owned(),
@@ -291,11 +291,11 @@ impl<'a> Case<'a> {
                     self.who()
                 ),
             ),
-            (Fault::NoProvider(_), _) => self.issuer(),
-            (Fault::Thumbprint, _) => self.thumbprint(),
-            (Fault::Unreadable(file), _) => self.unreadable(file),
-            (Fault::Endpoint(host), _) => self.endpoint(host.as_deref()),
-            (Fault::Sts(host), _) => self.sts(host),
+            (Cause::NoProvider(_), _) => self.issuer(),
+            (Cause::Thumbprint, _) => self.thumbprint(),
+            (Cause::Unreadable(file), _) => self.unreadable(file),
+            (Cause::Endpoint(host), _) => self.endpoint(host.as_deref()),
+            (Cause::Sts(host), _) => self.sts(host),
             (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
                 let role = source.role().unwrap_or("of its association");
                 let why = format!(
@@ -304,10 +304,10 @@ impl<'a> Case<'a> {
                 );
                 self.plain(Fix::Restart { of: self.of() }, why)
             }
-            (Fault::Agent, _) => self.agent(),
-            (Fault::Sdk, _) | (Fault::None, Source::PodIdentity { .. }) => self.sdk(),
-            (Fault::NotTrusted | Fault::None, Source::Irsa { role, .. }) => self.role(&role),
-            (Fault::None | Fault::NotTrusted, _) => self.node(),
+            (Cause::Agent, _) => self.agent(),
+            (Cause::Sdk, _) | (Cause::None, Source::PodIdentity { .. }) => self.sdk(),
+            (Cause::NotTrusted | Cause::None, Source::Irsa { role, .. }) => self.role(&role),
+            (Cause::None | Cause::NotTrusted, _) => self.node(),
         }
     }
 

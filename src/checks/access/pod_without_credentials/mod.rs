@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::lacks_agent;
-use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::aws::credentials::{self, Cause, Source};
 use crate::domain::kubernetes::foundation;
 use crate::domain::text::log_line::age;
 use crate::domain::text::windows::RECENT;
@@ -79,11 +79,11 @@ impl Check for PodWithoutCredentials {
         for (pod, container) in without_agent(snap) {
             let owner = snap.owner_ref(pod);
             // What it says itself tells more.
-            if cases.keys().any(|(known, kind)| *known == owner && *kind != case::kind(&Fault::Agent)) {
+            if cases.keys().any(|(known, kind)| *known == owner && *kind != case::kind(&Cause::Agent)) {
                 continue;
             }
-            let key = (owner.clone(), case::kind(&Fault::Agent));
-            let (said, fault) = (Said::Ends(pod, container), Fault::Agent);
+            let key = (owner.clone(), case::kind(&Cause::Agent));
+            let (said, fault) = (Said::Ends(pod, container), Cause::Agent);
             cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
         }
         let findings = cases.values().map(Case::finding);
@@ -101,13 +101,13 @@ fn is_driver(log: &ContainerLog) -> bool {
 
 /// What Prometheus, Alertmanager and the EBS CSI driver say of their own requests is read by the checks of those; of them
 /// only the way to the metadata is judged here.
-fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Fault) -> bool {
-    let without = *fault == Fault::None && credentials::out_of_reach(snap, pod).is_some();
+fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Cause) -> bool {
+    let without = *fault == Cause::None && credentials::out_of_reach(snap, pod).is_some();
     match log.program {
         Some(Program::Prometheus | Program::Alertmanager) => without,
         // It finds other ways than the metadata, unless it says so by not being ready.
         _ if is_driver(log) => without && !pod.is_ready(),
-        _ if is_loki(log) => !matches!(fault, Fault::Denied(_)),
+        _ if is_loki(log) => !matches!(fault, Cause::Denied(_)),
         _ => true,
     }
 }
@@ -118,11 +118,11 @@ fn is_loki(log: &ContainerLog) -> bool {
 }
 
 /// The VPC CNI keeps its log on the node: what it is refused, it says in events of its pods.
-fn told_by_events(snap: &Snapshot) -> Vec<(&Pod, &Event, Fault)> {
+fn told_by_events(snap: &Snapshot) -> Vec<(&Pod, &Event, Cause)> {
     let mut found = Vec::new();
     for pod in snap.pods.items().unwrap_or_default().iter().filter(|p| !p.is_ready()) {
         let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
-        let mut refused = events.filter_map(|e| Some((e, Fault::of_event(&e.reason, &e.message)?)));
+        let mut refused = events.filter_map(|e| Some((e, Cause::of_event(&e.reason, &e.message)?)));
         found.extend(refused.next().map(|(event, fault)| (pod, event, fault)));
     }
     found
@@ -151,16 +151,16 @@ fn without_agent(snap: &Snapshot) -> Vec<(&Pod, &str)> {
 }
 
 /// What passes by itself, as while a network comes up: one line of it tells nothing of now.
-fn passes(fault: &Fault) -> bool {
-    matches!(fault, Fault::Sts(_) | Fault::None | Fault::Agent | Fault::Endpoint(None))
+fn passes(fault: &Cause) -> bool {
+    matches!(fault, Cause::Sts(_) | Cause::None | Cause::Agent | Cause::Endpoint(None))
 }
 
 /// The last line of a log that speaks of credentials, and is of now.
-fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a str, Fault)> {
+fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a str, Cause)> {
     let lines: Vec<&str> = log.text.lines().collect();
     let now = snap.collected_at;
     let recent = lines.iter().enumerate().rev().filter_map(|(at, line)| {
-        let fault = Fault::read(line)?;
+        let fault = Cause::read(line)?;
         let seconds = age(line, now);
         let is_recent = match seconds {
             Some(seconds) => seconds <= RECENT,
@@ -168,13 +168,13 @@ fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a st
         };
         is_recent.then_some((*line, fault, seconds))
     });
-    let recent: Vec<(&'a str, Fault, Option<i64>)> = recent.collect();
+    let recent: Vec<(&'a str, Cause, Option<i64>)> = recent.collect();
     // How many lines say the same, and the age of the last of them.
     let mut same: BTreeMap<&'static str, (usize, Option<i64>)> = BTreeMap::new();
     for (_, fault, seconds) in &recent {
         same.entry(case::kind(fault)).or_insert((0, *seconds)).0 += 1;
     }
-    let goes_on = |fault: &Fault| {
+    let goes_on = |fault: &Cause| {
         same.get(case::kind(fault))
             .is_some_and(|(often, seconds)| *often >= OFTEN && seconds.is_none_or(|s| s <= LASTING))
     };
@@ -186,7 +186,7 @@ fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a st
     let last = told.next()?;
     // Nothing but the end of a search: why one of its sources was left out is said before it.
     match last.1 {
-        Fault::None => told.find(|(_, fault)| *fault == Fault::Sdk).or(Some(last)),
+        Cause::None => told.find(|(_, fault)| *fault == Cause::Sdk).or(Some(last)),
         _ => Some(last),
     }
 }

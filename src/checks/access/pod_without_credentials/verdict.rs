@@ -5,7 +5,7 @@ use super::fix::Fix;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::lacks_agent;
-use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
+use crate::domain::aws::credentials::{self, Cause, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
@@ -60,7 +60,7 @@ impl<'a> Case<'a> {
     pub(super) fn sdk(&self) -> Verdict {
         let without_agent = lacks_agent(self.snap);
         let why = match (&self.fault, without_agent) {
-            (Fault::Sdk, _) => "its AWS SDK is older than Pod Identity, and refuses the agent's address 169.254.170.23",
+            (Cause::Sdk, _) => "its AWS SDK is older than Pod Identity, and refuses the agent's address 169.254.170.23",
             (_, true) => {
                 "its AWS SDK may be older than Pod Identity, and the agent of EKS Pod Identity is not installed"
             }

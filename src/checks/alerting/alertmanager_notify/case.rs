@@ -3,7 +3,7 @@
 use crate::domain::alertmanager::bridge;
 use crate::domain::alertmanager::config::{Config, known_host};
 use crate::domain::alertmanager::group::Group;
-use crate::domain::alertmanager::notify_error::{self, Reason};
+use crate::domain::alertmanager::notify_error::{self, Cause};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place, is_public, place};
@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
 
     /// The proxy that stands between Alertmanager and the receiver, where the connection itself fails.
     pub(super) fn suspect(&self) -> Option<&str> {
-        let fails = matches!(self.group.reason, Reason::Timeout | Reason::Refused | Reason::NoRoute | Reason::Redirect);
+        let fails = matches!(self.group.reason, Cause::Timeout | Cause::Refused | Cause::NoRoute | Cause::Redirect);
         let proxy = self.config.as_ref()?.proxy(self.entry(), self.container)?;
         (fails && !matches!(self.place, Some(Place::Cluster(_)))).then_some(proxy)
     }
@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
     /// What a receiver in the cluster says itself, where it answers that it has failed.
     pub(super) fn bridge(&self) -> Option<(&ContainerLog, &str)> {
         match &self.place {
-            Some(Place::Cluster(s)) if self.group.reason == Reason::Server => {
+            Some(Place::Cluster(s)) if self.group.reason == Cause::Server => {
                 bridge::complaint(self.snap, &s.namespace, &s.service)
             }
             _ => None,
@@ -143,12 +143,12 @@ impl<'a> Case<'a> {
                 _ => finding,
             };
         }
-        let finding = match self.pod.filter(|_| matches!(self.group.reason, Reason::Timeout | Reason::Dns)) {
+        let finding = match self.pod.filter(|_| matches!(self.group.reason, Cause::Timeout | Cause::Dns)) {
             Some(pod) => egress_policies(self.snap, pod).into_iter().fold(finding, Finding::depends_on),
             None => finding,
         };
         let finding = match self.group.reason {
-            Reason::Dns => finding.depends_on(ResourceRef::service("kube-system", "kube-dns")),
+            Cause::Dns => finding.depends_on(ResourceRef::service("kube-system", "kube-dns")),
             _ => finding,
         };
         match &self.place {

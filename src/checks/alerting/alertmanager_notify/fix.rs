@@ -9,7 +9,7 @@ use super::words::is_of_key;
 use crate::checks::support::amtool::Amtool;
 use crate::checks::support::services::{self, OwnForm};
 use crate::domain::alertmanager::config::{Source, config_source, keeper, source_of};
-use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::alertmanager::notify_error::Cause;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::host::Place;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
@@ -306,39 +306,37 @@ impl Case<'_> {
             return self.through_proxy(proxy);
         }
         match self.group.reason {
-            Reason::NotFound if in_cluster && advice.is_empty() => self.service(),
-            Reason::Timeout | Reason::NoRoute | Reason::Refused | Reason::Server if in_cluster => self.service(),
-            Reason::Timeout | Reason::NoRoute => Way::Egress(self.asked()),
-            Reason::NoSuchHost | Reason::Dns => Way::Dns { host: host(), foreign: self.is_foreign() },
-            Reason::Refused => Way::Refused(self.asked()),
-            Reason::Certificate => {
+            Cause::NotFound if in_cluster && advice.is_empty() => self.service(),
+            Cause::Timeout | Cause::NoRoute | Cause::Refused | Cause::Server if in_cluster => self.service(),
+            Cause::Timeout | Cause::NoRoute => Way::Egress(self.asked()),
+            Cause::NoSuchHost | Cause::Dns => Way::Dns { host: host(), foreign: self.is_foreign() },
+            Cause::Refused => Way::Refused(self.asked()),
+            Cause::Certificate => {
                 let tls_host = if host().contains(':') { host() } else { format!("{}:443", host()) };
                 Way::Certificate { receiver, integration, host: host(), tls_host, mail: self.mail() }
             }
-            Reason::PlainHttp => Way::PlainHttp { receiver, host: host() },
-            Reason::Proxy | Reason::Redirect => Way::Proxy { receiver, integration, host: host() },
-            Reason::Auth if sample.integration == "email" => {
+            Cause::PlainHttp => Way::PlainHttp { receiver, host: host() },
+            Cause::Proxy | Cause::Redirect => Way::Proxy { receiver, integration, host: host() },
+            Cause::Auth if sample.integration == "email" => {
                 Way::SmtpAuth { receiver, host: host(), advice, secret: self.secret() }
             }
-            Reason::Auth | Reason::Url => self.credential(advice),
-            Reason::Channel => {
+            Cause::Auth | Cause::Url => self.credential(advice),
+            Cause::Channel => {
                 Way::Channel { receiver, telegram: integration == "telegram", channel: channel(), advice }
             }
-            Reason::Policy => Way::Policy { receiver, channel: channel() },
-            Reason::Retired | Reason::OldCard => {
-                Way::Retired { receiver, workflow: self.group.reason == Reason::OldCard }
-            }
-            Reason::AwsDenied => {
+            Cause::Policy => Way::Policy { receiver, channel: channel() },
+            Cause::Retired | Cause::OldCard => Way::Retired { receiver, workflow: self.group.reason == Cause::OldCard },
+            Cause::AwsDenied => {
                 let aws_role = aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned());
                 Way::AwsDenied { detail, aws_role, of_key: is_of_key(&sample.cause) }
             }
-            Reason::Payload => match self.own_form() {
+            Cause::Payload => match self.own_form() {
                 Some(OwnForm { service, configs, url, advice }) => {
                     Way::OwnForm { receiver, service, configs, url_field: url, advice }
                 }
                 None => Way::Payload { slack: self.is_slack(), receiver, detail, advice },
             },
-            Reason::Template => Way::Template {
+            Cause::Template => Way::Template {
                 receiver,
                 advice: template_error::advice(&sample.cause),
                 detail,
@@ -346,18 +344,18 @@ impl Case<'_> {
                 template_glob: template_glob(self.container),
                 config: self.config(),
             },
-            Reason::NotFound => Way::NotFound { receiver, integration, detail, advice },
-            Reason::RateLimit => Way::RateLimit,
-            Reason::Server => Way::Server { slack: self.is_slack(), host: host(), url: self.url() },
-            Reason::StartTls | Reason::Unsent => Way::Starttls { receiver, host: host(), advice },
-            Reason::AwsCredentials => Way::AwsCredentials {
+            Cause::NotFound => Way::NotFound { receiver, integration, detail, advice },
+            Cause::RateLimit => Way::RateLimit,
+            Cause::Server => Way::Server { slack: self.is_slack(), host: host(), url: self.url() },
+            Cause::StartTls | Cause::Unsent => Way::Starttls { receiver, host: host(), advice },
+            Cause::AwsCredentials => Way::AwsCredentials {
                 service_account: self.pod.map_or("default", |p| p.spec.account()).to_owned(),
                 operator: self.is_operated(),
             },
-            Reason::File => {
+            Cause::File => {
                 Way::File { receiver, path: self.path(), operator: self.is_operated(), secret: self.secret() }
             }
-            Reason::Other => Way::Other { detail },
+            Cause::Other => Way::Other { detail },
         }
     }
 
@@ -443,7 +441,7 @@ impl Case<'_> {
             "webhook" => &[("url_file", "")],
             _ => &[("webhook_url_file", ""), ("api_url_file", ""), ("token_file", "")],
         };
-        let from_log = (self.group.reason == Reason::File).then(|| opened(&self.group.sample.cause)).flatten();
+        let from_log = (self.group.reason == Cause::File).then(|| opened(&self.group.sample.cause)).flatten();
         let path =
             from_log.or_else(|| names.iter().find_map(|(own, global)| self.setting(own, global)).map(str::to_owned));
         let source = match (self.pod, self.container, &path) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::fix::Fix;
 use crate::domain::alertmanager::config::Config;
 use crate::domain::alertmanager::group::Group;
-use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::alertmanager::notify_error::Cause;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::templates::template_files;
 use crate::domain::kubernetes::proxy;
@@ -31,7 +31,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
     }
     let defined: BTreeSet<String> = files.iter().flat_map(|(_, _, text)| lint::defined_templates(text)).collect();
     let used = Config::of(snap)?.receivers_in_use();
-    let failed = |receiver: &str| groups.iter().any(|g| g.reason == Reason::Template && g.sample.receiver == receiver);
+    let failed = |receiver: &str| groups.iter().any(|g| g.reason == Cause::Template && g.sample.receiver == receiver);
     let mut found: Vec<Finding> = Vec::new();
     for (receiver, path, name) in lint::used_templates(&root) {
         let told = found.iter().any(|f| f.key == format!("{receiver}/template/{name}"));

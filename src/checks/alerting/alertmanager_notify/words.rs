@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::case::Case;
 use crate::checks::support::services::{self, OwnForm};
-use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::alertmanager::notify_error::Cause;
 use crate::domain::kubernetes::host::Place;
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::minute;
@@ -31,63 +31,63 @@ impl Case<'_> {
         match self.group.reason {
             _ if self.suspect().is_some() => {
                 let how = match self.group.reason {
-                    Reason::Timeout => "timeout",
-                    Reason::Refused => "refused or closed",
-                    Reason::Redirect => "redirected",
+                    Cause::Timeout => "timeout",
+                    Cause::Refused => "refused or closed",
+                    Cause::Redirect => "redirected",
                     _ => "no route",
                 };
                 let proxy = redact(self.suspect().unwrap_or_default());
                 format!("{host} cannot be reached through the proxy {proxy}, which its configuration names ({how})")
             }
-            Reason::Timeout => format!("{host} cannot be reached (timeout)"),
-            Reason::NoSuchHost if self.is_foreign() => {
+            Cause::Timeout => format!("{host} cannot be reached (timeout)"),
+            Cause::NoSuchHost if self.is_foreign() => {
                 format!(
                     "the name {host}, which is not Slack's, does not resolve: a proxy redirects there, or the URL is wrong"
                 )
             }
-            Reason::NoSuchHost => format!("the name {host} does not resolve (no such host)"),
-            Reason::Dns => format!("DNS fails to look up {host}"),
-            Reason::NoRoute => format!("there is no route to {host}"),
-            Reason::Refused => format!("{host} refuses or closes the connection"),
-            Reason::Certificate => format!("the TLS certificate of {host} is not accepted"),
-            Reason::PlainHttp => format!("{host} speaks plain HTTP where HTTPS is expected"),
-            Reason::Proxy => "the egress proxy does not let it through".to_owned(),
-            Reason::Redirect => format!("{host} sends the request elsewhere ({detail})"),
-            Reason::Auth => format!("{host} answers, but does not accept the credential ({detail})"),
-            Reason::Channel if self.group.sample.integration == "telegram" => {
+            Cause::NoSuchHost => format!("the name {host} does not resolve (no such host)"),
+            Cause::Dns => format!("DNS fails to look up {host}"),
+            Cause::NoRoute => format!("there is no route to {host}"),
+            Cause::Refused => format!("{host} refuses or closes the connection"),
+            Cause::Certificate => format!("the TLS certificate of {host} is not accepted"),
+            Cause::PlainHttp => format!("{host} speaks plain HTTP where HTTPS is expected"),
+            Cause::Proxy => "the egress proxy does not let it through".to_owned(),
+            Cause::Redirect => format!("{host} sends the request elsewhere ({detail})"),
+            Cause::Auth => format!("{host} answers, but does not accept the credential ({detail})"),
+            Cause::Channel if self.group.sample.integration == "telegram" => {
                 format!("Telegram does not let the bot write to the chat ({detail})")
             }
-            Reason::Channel => format!("Slack does not accept the channel ({detail})"),
-            Reason::Policy => {
+            Cause::Channel => format!("Slack does not accept the channel ({detail})"),
+            Cause::Policy => {
                 format!("Slack knows the app and the channel, and the workspace's rules do not let it post ({detail})")
             }
-            Reason::Retired => format!(
+            Cause::Retired => format!(
                 "{host} does not take messages any more ({detail}): Microsoft has retired the connectors of Teams"
             ),
-            Reason::OldCard => format!(
+            Cause::OldCard => format!(
                 "{host} is a workflow of Teams, which does not take the cards of msteams_configs ({detail}): it wants those of msteamsv2_configs"
             ),
-            Reason::Payload => match self.own_form() {
+            Cause::Payload => match self.own_form() {
                 Some(form) => format!(
                     "{} takes messages of its own form, and webhook_configs sends Alertmanager's ({detail})",
                     form.service
                 ),
                 None => format!("{host} refuses the message ({detail})"),
             },
-            Reason::NotFound => format!("{host} answers, but knows no such path ({detail})"),
-            Reason::RateLimit => format!("{host} limits the rate ({detail})"),
-            Reason::Server => format!("{host} answers with a server error ({detail})"),
-            Reason::StartTls => format!("{host} offers no working STARTTLS"),
-            Reason::Unsent => format!("Alertmanager does not give its password to {host} ({detail})"),
-            Reason::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
-            Reason::AwsDenied if is_of_key(&self.group.sample.cause) => {
+            Cause::NotFound => format!("{host} answers, but knows no such path ({detail})"),
+            Cause::RateLimit => format!("{host} limits the rate ({detail})"),
+            Cause::Server => format!("{host} answers with a server error ({detail})"),
+            Cause::StartTls => format!("{host} offers no working STARTTLS"),
+            Cause::Unsent => format!("Alertmanager does not give its password to {host} ({detail})"),
+            Cause::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
+            Cause::AwsDenied if is_of_key(&self.group.sample.cause) => {
                 format!("its AWS role may not use the key that encrypts the topic ({detail})")
             }
-            Reason::AwsDenied => format!("its AWS role may not send it ({detail})"),
-            Reason::Template => format!("its notification template does not work ({detail})"),
-            Reason::Url => format!("what it has as URL is none ({})", innermost(&self.group.sample.cause)),
-            Reason::File => format!("a file with its URL or key cannot be read ({detail})"),
-            Reason::Other => format!("it fails ({detail})"),
+            Cause::AwsDenied => format!("its AWS role may not send it ({detail})"),
+            Cause::Template => format!("its notification template does not work ({detail})"),
+            Cause::Url => format!("what it has as URL is none ({})", innermost(&self.group.sample.cause)),
+            Cause::File => format!("a file with its URL or key cannot be read ({detail})"),
+            Cause::Other => format!("it fails ({detail})"),
         }
     }
 

@@ -3,19 +3,19 @@
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::service_evidence;
 use crate::domain::grafana::provisioned::Datasource;
-use crate::domain::grafana::url::{self, Fault, Written};
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::grafana::url::{self, Written};
+use crate::domain::kubernetes::endpoints::Cause;
 use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Service;
 
 /// What would explain the fault. Where another name is meant, the missing one explains nothing.
-pub(super) fn depend(snap: &Snapshot, made: Finding, fault: &Fault<'_>, meant: Option<&Written>) -> Finding {
+pub(super) fn depend(snap: &Snapshot, made: Finding, fault: &url::Cause<'_>, meant: Option<&Written>) -> Finding {
     match fault {
-        Fault::UnknownService(host) if meant.is_none() => {
+        url::Cause::UnknownService(host) if meant.is_none() => {
             made.depends_on(ResourceRef::service(&host.namespace, &host.service))
         }
-        Fault::NoEndpoints(service, reason) => depend_with_reason(snap, made, service, reason.as_ref()),
+        url::Cause::NoEndpoints(service, reason) => depend_with_reason(snap, made, service, reason.as_ref()),
         _ => made,
     }
 }
@@ -24,40 +24,40 @@ pub(super) fn depend_with_reason(
     snap: &Snapshot,
     made: Finding,
     service: &Service,
-    reason: Option<&Reason<'_>>,
+    reason: Option<&Cause<'_>>,
 ) -> Finding {
     let made = depends_on_service(snap, made, &service.metadata.namespace, &service.metadata.name);
     reason.map(|r| r.owners(snap)).unwrap_or_default().into_iter().fold(made, Finding::depends_on)
 }
 
-pub(super) fn fault_words(snap: &Snapshot, datasource: &Datasource<'_>, fault: &Fault<'_>) -> String {
+pub(super) fn fault_words(snap: &Snapshot, datasource: &Datasource<'_>, fault: &url::Cause<'_>) -> String {
     let port = Written::parse(&datasource.url).map_or(0, |w| w.port);
     let named = |s: &Service| format!("Service {}/{}", s.metadata.namespace, s.metadata.name);
     match fault {
-        Fault::NoUrl => "has no URL".to_owned(),
-        Fault::Loopback => {
+        url::Cause::NoUrl => "has no URL".to_owned(),
+        url::Cause::Loopback => {
             format!(
                 "names Grafana's own container, {}, where nothing listens on port {port}",
                 datasource.instance.reference()
             )
         }
-        Fault::UnknownService(host) => {
+        url::Cause::UnknownService(host) => {
             format!("names Service {}/{}, which does not exist", host.namespace, host.service)
         }
-        Fault::Port(service) => {
+        url::Cause::Port(service) => {
             let ports: Vec<String> = url::offered(service).iter().map(u16::to_string).collect();
             format!("asks {} on port {port}, and it offers {}", named(service), ports.join(", "))
         }
-        Fault::Scheme(service) => {
+        url::Cause::Scheme(service) => {
             let (asked, served) = schemes(datasource);
             format!("asks {} on port {port} for {asked}, and {served} is served there", named(service))
         }
-        Fault::Prefix(service, prefix) => {
+        url::Cause::Prefix(service, prefix) => {
             let prefix = if prefix.is_empty() { "/" } else { prefix };
             let asked = Written::parse(&datasource.url).map(|w| w.path).filter(|p| !p.is_empty());
             format!("asks {} for {}, and it serves {prefix}", named(service), asked.as_deref().unwrap_or("/"))
         }
-        Fault::NoEndpoints(service, reason) => {
+        url::Cause::NoEndpoints(service, reason) => {
             let words = reason.as_ref().map(|r| format!(": {}", r.words(snap, service))).unwrap_or_default();
             format!("leads to {}, which has no ready endpoint{words}", named(service))
         }
@@ -71,9 +71,9 @@ pub(super) fn schemes(datasource: &Datasource<'_>) -> (&'static str, &'static st
     }
 }
 
-pub(super) fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> Evidence {
+pub(super) fn fault_evidence(fault: &url::Cause<'_>, datasource: &Datasource<'_>) -> Evidence {
     let service = match fault {
-        Fault::NoUrl | Fault::Loopback => {
+        url::Cause::NoUrl | url::Cause::Loopback => {
             let spec = &datasource.instance.workload.spec.template.spec;
             let listed: Vec<String> = spec
                 .containers
@@ -89,13 +89,13 @@ pub(super) fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> 
                 .with("grafana", datasource.instance.kubectl_name())
                 .with("namespace", datasource.instance.namespace());
         }
-        Fault::UnknownService(host) => {
+        url::Cause::UnknownService(host) => {
             let (source, value) =
                 (format!("Services of namespace {}", host.namespace), format!("no Service {}", host.service));
             return Evidence::new(source, value, "kubectl get service -n {{ namespace }}")
                 .with("namespace", &host.namespace);
         }
-        Fault::NoEndpoints(service, _) => {
+        url::Cause::NoEndpoints(service, _) => {
             let meta = &service.metadata;
             let show = "kubectl get endpointslices -n {{ namespace }} -l {{ selector }}";
             return Evidence::new(
@@ -106,14 +106,16 @@ pub(super) fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> 
             .with("namespace", &meta.namespace)
             .with("selector", format!("kubernetes.io/service-name={}", meta.name));
         }
-        Fault::Port(service) | Fault::Scheme(service) | Fault::Prefix(service, _) => service,
+        url::Cause::Port(service) | url::Cause::Scheme(service) | url::Cause::Prefix(service, _) => service,
     };
     let ports = service.spec.ports.iter().map(|p| match &p.target_port {
         serde_json::Value::Null => p.port.to_string(),
         target => format!("{} → {}", p.port, target.as_str().map_or_else(|| target.to_string(), str::to_owned)),
     });
     let value = match fault {
-        Fault::Prefix(_, prefix) => format!("flags set path prefix {:?}", if prefix.is_empty() { "/" } else { prefix }),
+        url::Cause::Prefix(_, prefix) => {
+            format!("flags set path prefix {:?}", if prefix.is_empty() { "/" } else { prefix })
+        }
         _ => format!("port {}", ports.collect::<Vec<_>>().join(", ")),
     };
     service_evidence(service, "", value)

@@ -19,7 +19,7 @@ use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::grafana::datasources::{self, shown_url};
 use crate::domain::grafana::provisioned::Datasource;
-use crate::domain::grafana::url::{self, Fault, Verdict, Written};
+use crate::domain::grafana::url::{self, Cause, Verdict, Written};
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::operator::chain;
@@ -105,7 +105,7 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
     let subject = datasource.reference();
     let detail = fault_words(snap, datasource, &verdict.fault);
     let proposal = match (&verdict.fault, meant) {
-        (Fault::UnknownService(_) | Fault::Loopback | Fault::NoUrl, Some(meant)) => {
+        (Cause::UnknownService(_) | Cause::Loopback | Cause::NoUrl, Some(meant)) => {
             format!("; {} does exist", meant.text().trim_end_matches('/'))
         }
         _ => String::new(),
@@ -119,13 +119,13 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
     made = made.evidence(fault_evidence(&verdict.fault, datasource));
     let end = End::of(snap, datasource, meant);
     let way = match (&verdict.fault, meant) {
-        (Fault::NoEndpoints(service, _), _) => Way::NoEndpoints {
+        (Cause::NoEndpoints(service, _), _) => Way::NoEndpoints {
             service: service.metadata.name.clone(),
             service_namespace: service.metadata.namespace.clone(),
             slice_selector: format!("kubernetes.io/service-name={}", service.metadata.name),
             selector: Some(endpoints::selector(service)).filter(|s| !s.is_empty()),
         },
-        (Fault::UnknownService(_), None) => Way::ServiceMissing {
+        (Cause::UnknownService(_), None) => Way::ServiceMissing {
             host_namespace: end.namespace(datasource),
             host_service: end.host.as_ref().map(|h| h.service.clone()),
             switch,
@@ -138,7 +138,7 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
 /// The value of kube-prometheus-stack that leaves its own datasource out: the chart provisions that of Alertmanager also where
 /// it installs none, and nobody misses anything then.
 fn left_on(datasource: &Datasource<'_>, verdict: &Verdict<'_>) -> Option<&'static str> {
-    let leads_nowhere = matches!(verdict.fault, Fault::UnknownService(_)) && verdict.meant.is_none();
+    let leads_nowhere = matches!(verdict.fault, Cause::UnknownService(_)) && verdict.meant.is_none();
     let is_own = datasource.kind == "alertmanager" && datasource.name == "Alertmanager";
     (leads_nowhere && is_own && chart(datasource)?.starts_with("kube-prometheus-stack"))
         .then_some("grafana.sidecar.datasources.alertmanager.enabled")

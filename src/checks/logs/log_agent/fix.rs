@@ -8,7 +8,7 @@ use crate::checks::support::configuration::Configuration;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::proxy;
-use crate::domain::loki::reason::{Reason, wants_tls};
+use crate::domain::loki::reason::{Cause, wants_tls};
 use crate::domain::text::redact::redact;
 
 /// See the page's fixes.
@@ -268,79 +268,79 @@ impl Case<'_> {
         let config_key = || self.config.key.clone();
         let change = || self.change();
         match self.reason {
-            Reason::Tenant => Way::Tenant { agent, place: self.place(), config_key: config_key(), change: change() },
-            Reason::Credential => Way::Credential { detail, change: change() },
-            Reason::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
-            Reason::Order => Way::Late,
-            Reason::TooOld => Way::Old { pod },
-            Reason::TooNew => Way::New { agent, detail, change: change() },
-            Reason::Structured => Way::Structured { detail, change: change() },
-            Reason::Product => Way::Product { agent, detail, image: self.image(), change: change() },
-            Reason::Rate | Reason::Streams => Way::Limits { detail, config_path: self.config_path() },
-            Reason::Size => Way::Size { detail, pod, change: change() },
-            Reason::Labels => Way::LabelLimit { detail, change: change() },
-            Reason::Path => Way::Path { service_namespace, change: change() },
-            Reason::IndexReadOnly => Way::IndexReadOnly(self.store()),
-            Reason::Mapping => {
+            Cause::Tenant => Way::Tenant { agent, place: self.place(), config_key: config_key(), change: change() },
+            Cause::Credential => Way::Credential { detail, change: change() },
+            Cause::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
+            Cause::Order => Way::Late,
+            Cause::TooOld => Way::Old { pod },
+            Cause::TooNew => Way::New { agent, detail, change: change() },
+            Cause::Structured => Way::Structured { detail, change: change() },
+            Cause::Product => Way::Product { agent, detail, image: self.image(), change: change() },
+            Cause::Rate | Cause::Streams => Way::Limits { detail, config_path: self.config_path() },
+            Cause::Size => Way::Size { detail, pod, change: change() },
+            Cause::Labels => Way::LabelLimit { detail, change: change() },
+            Cause::Path => Way::Path { service_namespace, change: change() },
+            Cause::IndexReadOnly => Way::IndexReadOnly(self.store()),
+            Cause::Mapping => {
                 let Configuration { config_kind, config_name, .. } = change();
                 Way::Index { detail, config_kind, config_name }
             }
-            Reason::Shards => {
+            Cause::Shards => {
                 let indices_path = self.elastic_path("/_cat/indices?v&s=index");
                 Way::Shards { detail, indices_path, store: self.store() }
             }
-            Reason::TypeName => Way::TypeName { agent, config_key: config_key(), change: change() },
-            Reason::Name => {
+            Cause::TypeName => Way::TypeName { agent, config_key: config_key(), change: change() },
+            Cause::Name => {
                 let host = self.target.as_ref().map_or("<host>", |(host, _)| host).to_owned();
                 Way::Name { host }
             }
-            Reason::Unreachable if self.sends_to_itself() => {
+            Cause::Unreachable if self.sends_to_itself() => {
                 let plugin = self.config.plugin.clone();
                 Way::Loopback { detail, plugin, config_key: config_key(), change: change() }
             }
-            Reason::Unreachable | Reason::Server => Way::Unreachable { detail, service, service_namespace },
-            Reason::Tls => Way::Tls { detail, change: change() },
-            Reason::Scheme => {
+            Cause::Unreachable | Cause::Server => Way::Unreachable { detail, service, service_namespace },
+            Cause::Tls => Way::Tls { detail, change: change() },
+            Cause::Scheme => {
                 let wants_tls = wants_tls(&self.text);
                 Way::Scheme { agent, detail, wants_tls, config_key: config_key(), change: change() }
             }
-            Reason::Files => Way::Files { detail },
-            Reason::Watches => Way::Watches { detail, node: self.node() },
-            Reason::Unreadable => Way::Unreadable { detail, managed_by: self.managed_by() },
-            Reason::NoFiles if !self.sees_logs() => Way::LogFolder { detail, managed_by: self.managed_by() },
-            Reason::NoFiles => Way::NoFiles {
+            Cause::Files => Way::Files { detail },
+            Cause::Watches => Way::Watches { detail, node: self.node() },
+            Cause::Unreadable => Way::Unreadable { detail, managed_by: self.managed_by() },
+            Cause::NoFiles if !self.sees_logs() => Way::LogFolder { detail, managed_by: self.managed_by() },
+            Cause::NoFiles => Way::NoFiles {
                 detail,
                 pod,
                 account_user: format!("system:serviceaccount:{}:{}", self.last.namespace, self.account()),
                 change: self.change(),
             },
-            Reason::Metadata => self.metadata(detail),
-            Reason::Denied => self.denied(detail),
-            Reason::Overload => {
+            Cause::Metadata => self.metadata(detail),
+            Cause::Denied => self.denied(detail),
+            Cause::Overload => {
                 let health_path = self.elastic_path("/_cluster/health?pretty");
                 Way::Overload { detail, service_namespace, health_path }
             }
-            Reason::Paused => Way::Paused { config_key: config_key(), change: change() },
-            Reason::Unsigned => Way::Unsigned { agent, detail, config_key: config_key(), change: change() },
-            Reason::Group => Way::Group {
+            Cause::Paused => Way::Paused { config_key: config_key(), change: change() },
+            Cause::Unsigned => Way::Unsigned { agent, detail, config_key: config_key(), change: change() },
+            Cause::Group => Way::Group {
                 detail,
                 group: self.config.literal("log_group_name").unwrap_or("<log-group>").to_owned(),
                 region: self.config.literal("region").unwrap_or("<region>").to_owned(),
                 change: change(),
             },
-            Reason::Throttled => Way::Throttled { detail, change: change() },
-            Reason::Kubelet => {
+            Cause::Throttled => Way::Throttled { detail, change: change() },
+            Cause::Kubelet => {
                 Way::Kubelet { detail, host_network: self.pod.is_some_and(|p| p.spec.host_network), change: change() }
             }
-            Reason::Buffer => {
+            Cause::Buffer => {
                 let plugin = Some(self.config.plugin.clone()).filter(|p| !p.is_empty());
                 let plugin = plugin.unwrap_or_else(|| "<output>".to_owned());
                 Way::Buffer { detail, of_filter: self.is_of_filter(), plugin, change: change() }
             }
-            Reason::Parser => Way::Parser { detail, change: change() },
-            Reason::Reload => Way::Reload { detail, change: change() },
-            Reason::Refused => Way::Refused { agent, detail, service_namespace },
-            Reason::Unsaid => Way::Unsaid { agent, to_loki: self.config.is_to_loki(), change: change() },
+            Cause::Parser => Way::Parser { detail, change: change() },
+            Cause::Reload => Way::Reload { detail, change: change() },
+            Cause::Refused => Way::Refused { agent, detail, service_namespace },
+            Cause::Unsaid => Way::Unsaid { agent, to_loki: self.config.is_to_loki(), change: change() },
         }
     }
 

@@ -16,7 +16,7 @@ use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::asked;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
-use crate::domain::loki::reason::Reason;
+use crate::domain::loki::reason::Cause;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -55,7 +55,7 @@ impl Check for LogAgent {
             return Ok(Diagnosis::NotApplicable("no log agent runs in the namespaces that were read".into()));
         }
         // Pods of one DaemonSet say the same: one finding for each of its reasons.
-        let mut groups: BTreeMap<(String, Reason), Vec<Failing>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Failing>> = BTreeMap::new();
         for failing in agent_log::failing(snap)? {
             let pod = snap.pods.find(&failing.namespace, &failing.pod).ok().flatten();
             let owner = pod.map_or_else(|| ResourceRef::pod(&failing.namespace, &failing.pod), |p| snap.owner_ref(p));
@@ -74,7 +74,7 @@ struct Case<'a> {
     target: Option<(String, Option<u16>)>,
     config: config::Config,
     /// Why lines do not arrive, and who says so: the agent, or the store where the agent does not print the answer.
-    reason: Reason,
+    reason: Cause,
     text: String,
 }
 
@@ -93,8 +93,8 @@ impl<'a> Case<'a> {
     }
 
     /// What the store behind the agent's address says of lines that it refuses, where the agent does not.
-    fn said_by_store(&self) -> Option<(Reason, String)> {
-        let (namespace, name) = self.service().filter(|_| self.reason == Reason::Refused)?;
+    fn said_by_store(&self) -> Option<(Cause, String)> {
+        let (namespace, name) = self.service().filter(|_| self.reason == Cause::Refused)?;
         let service = self.snap.services.find(&namespace, &name).ok().flatten()?;
         let pods: Vec<&Pod> = self.snap.pods_of_service(service).collect();
         let of_store = |log: &&ContainerLog| !log.previous && pods.iter().any(|p| log.is_of(&p.metadata));
@@ -103,7 +103,7 @@ impl<'a> Case<'a> {
         let lines = lines.filter(|l| matches!(l.level, Level::Warning | Level::Error));
         let refusals = lines.filter(|l| !l.is_older(self.snap.collected_at, agent_log::LOST)).filter_map(|line| {
             let text = line.text();
-            Some((Reason::of(&text).filter(|r| r.is_of_lines())?, text))
+            Some((Cause::of(&text).filter(|r| r.is_of_lines())?, text))
         });
         refusals.last()
     }
@@ -128,7 +128,7 @@ impl<'a> Case<'a> {
     fn sends_to_itself(&self) -> bool {
         let alone = self.pod.is_some_and(|p| p.spec.containers.len() == 1);
         let loopback = ["127.0.0.1", "localhost"].iter().any(|l| self.text.contains(l));
-        self.reason == Reason::Unreachable && alone && loopback && self.config.lacks_host()
+        self.reason == Cause::Unreachable && alone && loopback && self.config.lacks_host()
     }
 
     /// The answer that is too large is the API server's: what it tells of a pod.
@@ -150,15 +150,13 @@ impl<'a> Case<'a> {
         let owner = self.owner();
         let times: usize = self.all.iter().map(|f| f.times).sum();
         let effect = match self.reason {
-            Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
-            Reason::NoFiles => "no line is sent, and it is never ready",
-            Reason::Buffer if !self.is_of_filter() => {
-                "what the store answers is not known, and lines may be sent twice"
-            }
-            Reason::Metadata | Reason::Kubelet | Reason::Buffer => "lines cannot be found by pod or namespace",
-            Reason::Parser => "lines are sent as they are, without their fields and mostly without their own time",
-            Reason::Reload => "what was changed is not in force",
-            Reason::Paused => "lines come late, and are lost when their file is rotated before",
+            Cause::Watches | Cause::Unreadable => "lines of some pods are not sent",
+            Cause::NoFiles => "no line is sent, and it is never ready",
+            Cause::Buffer if !self.is_of_filter() => "what the store answers is not known, and lines may be sent twice",
+            Cause::Metadata | Cause::Kubelet | Cause::Buffer => "lines cannot be found by pod or namespace",
+            Cause::Parser => "lines are sent as they are, without their fields and mostly without their own time",
+            Cause::Reload => "what was changed is not in force",
+            Cause::Paused => "lines come late, and are lost when their file is rotated before",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
             _ => "lines wait, and are lost when the buffer is full",
         };
@@ -180,7 +178,7 @@ impl<'a> Case<'a> {
                 .with("container", &last.container),
         );
         // What is wrong with the labels stands in a filter, and not in the output.
-        if !matches!(self.reason, Reason::Metadata | Reason::Kubelet | Reason::Buffer | Reason::Parser) {
+        if !matches!(self.reason, Cause::Metadata | Cause::Kubelet | Cause::Buffer | Cause::Parser) {
             made.evidence.extend(self.config.evidence(&last.namespace));
         }
         made.breaks = Some(Vec::new());
@@ -253,7 +251,7 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if matches!(self.reason, Reason::Credential | Reason::Denied | Reason::Metadata) {
+        if matches!(self.reason, Cause::Credential | Cause::Denied | Cause::Metadata) {
             // In AWS it is the ServiceAccount that gives one.
             let account = self.pod.map(|p| {
                 let name = p.spec.account();
@@ -262,18 +260,18 @@ impl<'a> Case<'a> {
             return account.into_iter().fold(finding, Finding::depends_on);
         }
         let of_store = [
-            Reason::Unreachable,
-            Reason::Name,
-            Reason::Server,
-            Reason::Path,
+            Cause::Unreachable,
+            Cause::Name,
+            Cause::Server,
+            Cause::Path,
             // What Loki itself says of its limits is the deeper word.
-            Reason::Rate,
-            Reason::Streams,
-            Reason::Overload,
+            Cause::Rate,
+            Cause::Streams,
+            Cause::Overload,
             // A gateway may take less than the store.
-            Reason::Size,
-            Reason::Refused,
-            Reason::Unsaid,
+            Cause::Size,
+            Cause::Refused,
+            Cause::Unsaid,
         ];
         if !of_store.contains(&self.reason) || self.sends_to_itself() {
             return finding;

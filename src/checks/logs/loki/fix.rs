@@ -16,7 +16,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::kubernetes::{arguments, own_store, proxy};
 use crate::domain::loki::ring::{Slip, majority};
-use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::loki::store_log::{self, Cause, Failing, QueryLimit};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::StoreFailure;
@@ -103,14 +103,14 @@ impl<'a> Case<'a> {
             None => {}
         }
         match failing.trouble {
-            Trouble::Store(StoreFailure::Denied) => Way::Denied {
+            Cause::Store(StoreFailure::Denied) => Way::Denied {
                 program,
                 account: self.account().to_owned(),
                 role: self.role(),
                 partition: Identity::of(self.snap).partition.to_owned(),
                 bucket: "<bucket>",
             },
-            Trouble::Store(StoreFailure::Credentials) => Way::Credentials {
+            Cause::Store(StoreFailure::Credentials) => Way::Credentials {
                 program,
                 detail,
                 account: self.account().to_owned(),
@@ -118,19 +118,17 @@ impl<'a> Case<'a> {
                 account_read: self.snap.service_accounts.find(&failing.namespace, self.account()).is_ok(),
                 managed_by: self.managed_by(),
             },
-            Trouble::Store(StoreFailure::Bucket) => self.bucket(detail),
-            Trouble::Store(StoreFailure::Endpoint) => Way::Endpoint { detail, change: change() },
-            Trouble::Store(StoreFailure::Unreachable) => {
-                Way::Store { program, of_sts: is_of_sts(&failing.text), detail }
-            }
-            Trouble::Key => self.key(detail),
-            Trouble::Gone => Way::Gone { program, detail },
-            Trouble::Slow => Way::Slow { detail, config_path: config_path() },
-            Trouble::Flush => self.flush(detail),
-            Trouble::Blocks => Way::Blocks { detail },
-            Trouble::Period => Way::Period { time: time_of(&failing.text), detail, change: change() },
-            Trouble::IndexGateway => Way::IndexGateway { detail },
-            Trouble::RuleFolder => {
+            Cause::Store(StoreFailure::Bucket) => self.bucket(detail),
+            Cause::Store(StoreFailure::Endpoint) => Way::Endpoint { detail, change: change() },
+            Cause::Store(StoreFailure::Unreachable) => Way::Store { program, of_sts: is_of_sts(&failing.text), detail },
+            Cause::Key => self.key(detail),
+            Cause::Gone => Way::Gone { program, detail },
+            Cause::Slow => Way::Slow { detail, config_path: config_path() },
+            Cause::Flush => self.flush(detail),
+            Cause::Blocks => Way::Blocks { detail },
+            Cause::Period => Way::Period { time: time_of(&failing.text), detail, change: change() },
+            Cause::IndexGateway => Way::IndexGateway { detail },
+            Cause::RuleFolder => {
                 let folder = rule_folder(&failing.text).unwrap_or("<folder>").to_owned();
                 Way::RuleFolder {
                     program,
@@ -140,47 +138,45 @@ impl<'a> Case<'a> {
                     managed_by: self.managed_by(),
                 }
             }
-            Trouble::Cache => Way::Cache { detail, too_large: failing.text.contains("too large") },
-            Trouble::DiskFull => self.disk_full(),
-            Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
-            Trouble::Ring => self.ring(detail),
-            Trouble::Stopping => {
+            Cause::Cache => Way::Cache { detail, too_large: failing.text.contains("too large") },
+            Cause::DiskFull => self.disk_full(),
+            Cause::DiskReadOnly => Way::ReadOnly { program, detail },
+            Cause::Ring => self.ring(detail),
+            Cause::Stopping => {
                 Way::Stopping { detail, ring_path: self.ring_path(), rolls: !self.is_bare() && self.is_ingester() }
             }
-            Trouble::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
-            Trouble::Message => {
+            Cause::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
+            Cause::Message => {
                 let size = message_size::sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
                 // Whole MiB, and room for what grows.
                 let message_bytes = (size * 2).div_ceil(MIB) * MIB;
                 Way::Message { detail, message_bytes, change: change() }
             }
-            Trouble::Scheduler => Way::Scheduler { detail },
-            Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
-            Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
-            Trouble::BlockList => {
+            Cause::Scheduler => Way::Scheduler { detail },
+            Cause::Members => Way::Members { detail, managed_by: self.managed_by() },
+            Cause::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
+            Cause::BlockList => {
                 let is_own = failing.text.contains(store_log::CLEANS);
                 Way::BlockList { detail, compactor: is_own.then(|| failing.pod.clone()), change: change() }
             }
-            Trouble::Compactors => {
-                Way::Compactors { detail, ring_path: self.path("/compactor/ring"), change: change() }
-            }
-            Trouble::Streams => Way::Streams {
+            Cause::Compactors => Way::Compactors { detail, ring_path: self.path("/compactor/ring"), change: change() },
+            Cause::Streams => Way::Streams {
                 countless: store_log::countless_labels(&failing.text).join(", "),
                 labels_path: self.path("/loki/api/v1/labels"),
                 change: change(),
             },
-            Trouble::StreamRate => Way::StreamRate { detail, config_path: config_path(), change: change() },
-            Trouble::QueryLimit => {
+            Cause::StreamRate => Way::StreamRate { detail, config_path: config_path(), change: change() },
+            Cause::QueryLimit => {
                 let (limit_field, limit_new) = self.limit();
                 Way::QueryLimit { detail, config_path: config_path(), limit_field, limit_new, change: change() }
             }
-            Trouble::Rate => Way::Rate { detail, config_path: config_path(), change: change() },
-            Trouble::Traces => {
+            Cause::Rate => Way::Rate { detail, config_path: config_path(), change: change() },
+            Cause::Traces => {
                 let (limit_field, limit_new) = self.limit();
                 let overrides_path = self.path("/status/config");
                 Way::Traces { detail, overrides_path, limit_field, limit_new, change: change() }
             }
-            Trouble::Queries => Way::Queries { config_path: config_path(), change: change() },
+            Cause::Queries => Way::Queries { config_path: config_path(), change: change() },
         }
     }
 

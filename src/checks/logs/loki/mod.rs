@@ -13,7 +13,7 @@ use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::loki::ring;
-use crate::domain::loki::store_log::{self, Failing, Trouble};
+use crate::domain::loki::store_log::{self, Cause, Failing};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -46,20 +46,20 @@ impl Check for Loki {
             ));
         }
         // Its parts fail at the same store: one finding for each namespace and trouble.
-        let mut groups: BTreeMap<(String, Trouble), Vec<Failing>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Failing>> = BTreeMap::new();
         for failing in store_log::failing(snap)? {
             groups.entry((failing.namespace.clone(), failing.trouble)).or_default().push(failing);
         }
         // A store that refuses Mimir's compactor, or a disk of it that is full, leaves the list of blocks as it was.
-        let is_deeper = |((_, trouble), group): &(&(String, Trouble), &Vec<Failing>)| {
-            matches!(trouble, Trouble::Store(_) | Trouble::Key | Trouble::DiskFull | Trouble::DiskReadOnly)
+        let is_deeper = |((_, trouble), group): &(&(String, Cause), &Vec<Failing>)| {
+            matches!(trouble, Cause::Store(_) | Cause::Key | Cause::DiskFull | Cause::DiskReadOnly)
                 && group.iter().any(|f| f.store == Store::Mimir)
         };
         let deeper: BTreeSet<String> =
             groups.iter().filter(is_deeper).map(|((namespace, _), _)| namespace.clone()).collect();
         groups.retain(|(namespace, trouble), group| {
             let refuses = group.iter().any(|f| !f.text.contains(store_log::CLEANS));
-            *trouble != Trouble::BlockList || refuses && !deeper.contains(namespace)
+            *trouble != Cause::BlockList || refuses && !deeper.contains(namespace)
         });
         // Who renews it says why it does not.
         let says = |f: &&Failing| (f.text.contains(store_log::CLEANS), f.times);
@@ -94,8 +94,8 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
     };
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
-    let of_ring = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler | Trouble::IndexGateway);
-    let of_members = of_ring || failing.trouble == Trouble::Generator;
+    let of_ring = matches!(failing.trouble, Cause::Ring | Cause::Scheduler | Cause::IndexGateway);
+    let of_members = of_ring || failing.trouble == Cause::Generator;
     let slip = pod.zip(container).filter(|_| of_ring).and_then(|(p, c)| ring::slip(snap, p, c));
     let labels = labels + &more(snap, failing, slip.as_ref()) + &block_list(group);
     let message = format!(
@@ -114,7 +114,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
                 .with("pod", &failing.pod)
                 .with("container", &failing.container),
         );
-    if failing.trouble == Trouble::BlockList {
+    if failing.trouble == Cause::BlockList {
         let pods = group.iter().filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
         made = made.also_all(pods.map(|p| snap.owner_ref(p)));
         for other in compactors(snap, failing).filter(|p| !p.is_ready()) {
@@ -122,11 +122,11 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         }
     }
     let account = pod.map_or("default", |p| p.spec.account()).to_owned();
-    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied) | Trouble::Key) {
+    if matches!(failing.trouble, Cause::Store(StoreFailure::Credentials | StoreFailure::Denied) | Cause::Key) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
     // Why it ends says the same, of the end.
-    let is_of_store = matches!(failing.trouble, Trouble::Store(_) | Trouble::Key);
+    let is_of_store = matches!(failing.trouble, Cause::Store(_) | Cause::Key);
     let ends = |p: &Pod| p.statuses().any(|s| s.state.waiting.as_ref().is_some_and(|w| w.reason == "CrashLoopBackOff"));
     if is_of_store && pod.is_some_and(ends) {
         made = made.depends_on(owner.clone());
@@ -134,10 +134,10 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     // Members, or caches, that do not run explain it, or a part of it.
     let of_store = |p: &Pod| p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store));
     let is_missed = |p: &Pod| match failing.trouble {
-        Trouble::Cache => is_cache(p),
+        Cause::Cache => is_cache(p),
         _ => of_members && p.metadata.name != failing.pod && of_store(p),
     };
-    if of_members || failing.trouble == Trouble::Cache {
+    if of_members || failing.trouble == Cause::Cache {
         let near = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
         for other in near.filter(|p| !p.is_ready() && is_missed(p)) {
             made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));

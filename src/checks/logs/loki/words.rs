@@ -3,7 +3,7 @@
 use crate::domain::aws::denied::Denied;
 use crate::domain::loki::agent_log;
 use crate::domain::loki::ring::{Slip, majority};
-use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::loki::store_log::{self, Cause, Failing, QueryLimit};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
@@ -13,57 +13,57 @@ use crate::snapshot::Snapshot;
 /// What it does, or cannot do.
 pub(super) fn words(failing: &Failing) -> &'static str {
     match failing.trouble {
-        Trouble::DiskFull => "its disk is full",
-        Trouble::DiskReadOnly => "it cannot write to its disk",
-        Trouble::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
-        Trouble::Store(StoreFailure::Denied) => "its role may not use the bucket",
-        Trouble::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
-        Trouble::Store(StoreFailure::Unreachable) if is_of_sts(&failing.text) => {
+        Cause::DiskFull => "its disk is full",
+        Cause::DiskReadOnly => "it cannot write to its disk",
+        Cause::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
+        Cause::Store(StoreFailure::Denied) => "its role may not use the bucket",
+        Cause::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
+        Cause::Store(StoreFailure::Unreachable) if is_of_sts(&failing.text) => {
             "AWS STS, which gives it the credentials for its object store, cannot be reached"
         }
-        Trouble::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
-        Trouble::Store(StoreFailure::Endpoint) => {
+        Cause::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
+        Cause::Store(StoreFailure::Endpoint) => {
             "it asks the endpoint of its object store for its AWS credentials, which only STS gives"
         }
-        Trouble::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
-        Trouble::Gone => "chunks that its index names are not in its object store any more",
-        Trouble::Slow => "its object store takes no more requests for now (SlowDown)",
-        Trouble::Flush => "its object store does not take in time what it is to keep (flushes are given up)",
-        Trouble::Blocks => "searches fail: blocks of its object store cannot be read",
-        Trouble::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
-        Trouble::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",
-        Trouble::RuleFolder => "it loads no rules of a tenant: the folder for them is not there",
-        Trouble::Cache if failing.text.contains("too large") => {
+        Cause::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
+        Cause::Gone => "chunks that its index names are not in its object store any more",
+        Cause::Slow => "its object store takes no more requests for now (SlowDown)",
+        Cause::Flush => "its object store does not take in time what it is to keep (flushes are given up)",
+        Cause::Blocks => "searches fail: blocks of its object store cannot be read",
+        Cause::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
+        Cause::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",
+        Cause::RuleFolder => "it loads no rules of a tenant: the folder for them is not there",
+        Cause::Cache if failing.text.contains("too large") => {
             "a cache does not take what it is given, which is larger than one item may be"
         }
-        Trouble::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
-        Trouble::Ring => "ingesters are missing from its ring",
-        Trouble::Stopping => {
+        Cause::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
+        Cause::Ring => "ingesters are missing from its ring",
+        Cause::Stopping => {
             "one of its ingesters refuses everything that it is sent: it is shutting down, but its pod keeps running"
         }
-        Trouble::Generator => "its metrics generator, which is to make metrics of the spans, is not in its ring",
-        Trouble::Message => "a message from one of its members to another is larger than is taken",
-        Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
-        Trouble::Members => {
+        Cause::Generator => "its metrics generator, which is to make metrics of the spans, is not in its ring",
+        Cause::Message => "a message from one of its members to another is larger than is taken",
+        Cause::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
+        Cause::Members => {
             "its members do not find each other: the name that leads to them (memberlist) does not resolve"
         }
-        Trouble::Compactor => "its compactor fails",
-        Trouble::BlockList => {
+        Cause::Compactor => "its compactor fails",
+        Cause::BlockList => {
             "queries are refused: the list of a tenant's blocks, which its compactor is to renew, is too old"
         }
-        Trouble::Compactors => {
+        Cause::Compactors => {
             "blocks that it compacts are gone before it is done: another compactor is working on the same blocks"
         }
-        Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
-        Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
-        Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
-        Trouble::QueryLimit => "it refuses queries: they ask for more than one query may",
-        Trouble::Traces => match limit(failing).map_or("", |l| l.field) {
+        Cause::Streams => "it refuses new streams (429): the tenant has as many as it may have",
+        Cause::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
+        Cause::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
+        Cause::QueryLimit => "it refuses queries: they ask for more than one query may",
+        Cause::Traces => match limit(failing).map_or("", |l| l.field) {
             "max_traces_per_user" => "it refuses traces: more of them are open at once than the tenant may have",
             "max_bytes_per_trace" => "it refuses spans: their trace is larger than one may be",
             _ => "it refuses spans: more bytes in a second than the tenant's limit allows",
         },
-        Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
+        Cause::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
     }
 }
 
@@ -90,24 +90,24 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
         None => {}
     }
     match failing.trouble {
-        Trouble::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
-        Trouble::QueryLimit | Trouble::Traces => match limit(failing) {
+        Cause::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
+        Cause::QueryLimit | Cause::Traces => match limit(failing) {
             Some(limit) if limit.now.is_empty() => format!(" ({})", limit.field),
             Some(limit) => format!(" ({}: {})", limit.field, limit.now),
             None => String::new(),
         },
-        Trouble::Key => {
+        Cause::Key => {
             let denied = Denied::read(&failing.text);
             let named = denied.and_then(|d| d.action.zip(d.resource));
             named.map(|(action, key)| format!(" ({action} on {key})")).unwrap_or_default()
         }
-        Trouble::RuleFolder => rule_folder(&failing.text).map(|f| format!(" ({f})")).unwrap_or_default(),
-        Trouble::Message => message_size::words(&failing.text),
-        Trouble::Ring => match gone(snap, &failing.text).as_slice() {
+        Cause::RuleFolder => rule_folder(&failing.text).map(|f| format!(" ({f})")).unwrap_or_default(),
+        Cause::Message => message_size::words(&failing.text),
+        Cause::Ring => match gone(snap, &failing.text).as_slice() {
             [] => String::new(),
             gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
         },
-        Trouble::Store(StoreFailure::Bucket) => match regions(&failing.text) {
+        Cause::Store(StoreFailure::Bucket) => match regions(&failing.text) {
             Some((configured, bucket)) => format!(": it lies in {bucket}, and {configured} is configured"),
             None => String::new(),
         },
@@ -117,7 +117,7 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
 
 /// Since when nobody has renewed the list of blocks, of whom, and what the compactor says of it.
 pub(super) fn block_list(group: &[Failing]) -> String {
-    let old = group.iter().filter(|f| f.trouble == Trouble::BlockList);
+    let old = group.iter().filter(|f| f.trouble == Cause::BlockList);
     let texts: Vec<String> = old.map(|f| Line::parse(&f.text).text()).collect();
     let after = |mark: &str, ends: &[char]| {
         let rest = texts.iter().find_map(|t| t.split_once(mark))?.1;

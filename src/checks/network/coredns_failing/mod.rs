@@ -11,7 +11,7 @@ use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::resolver::{self, Resolver};
 use crate::domain::kubernetes::cluster_dns::NAMESPACE;
-use crate::domain::kubernetes::coredns_log::{Fault, Upstream, api_failures, faults};
+use crate::domain::kubernetes::coredns_log::{Cause, Upstream, api_failures, faults};
 use crate::domain::text::log_line::is_older;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -90,22 +90,22 @@ fn is_image(image: &str) -> bool {
 
 /// A fault and the logs that say so.
 struct Seen<'a> {
-    fault: Fault,
+    fault: Cause,
     line: &'a str,
     logs: Vec<&'a ContainerLog>,
 }
 
 impl<'a> Seen<'a> {
-    fn is_same(&self, other: &Fault) -> bool {
+    fn is_same(&self, other: &Cause) -> bool {
         match (&self.fault, other) {
-            (Fault::Upstream(a), Fault::Upstream(b)) => a.server == b.server,
+            (Cause::Upstream(a), Cause::Upstream(b)) => a.server == b.server,
             (a, b) => a == b,
         }
     }
 
-    fn add(&mut self, other: Fault, log: &'a ContainerLog) {
+    fn add(&mut self, other: Cause, log: &'a ContainerLog) {
         self.logs.push(log);
-        if let (Fault::Upstream(own), Fault::Upstream(other)) = (&mut self.fault, other) {
+        if let (Cause::Upstream(own), Cause::Upstream(other)) = (&mut self.fault, other) {
             own.count += other.count;
             own.refuses &= other.refuses;
             own.names.extend(other.names);
@@ -119,28 +119,28 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
     let workload = pod.map_or_else(|| ResourceRef::workload("Deployment", NAMESPACE, "coredns"), |p| snap.owner_ref(p));
     let names = Names::of(snap, &workload);
     let (fix, why, severity, key) = match &seen.fault {
-        Fault::Upstream(upstream) if upstream.count < OFTEN || upstream.names.is_empty() => return None,
-        Fault::Upstream(upstream) => {
+        Cause::Upstream(upstream) if upstream.count < OFTEN || upstream.names.is_empty() => return None,
+        Cause::Upstream(upstream) => {
             let (fix, why) = silent(snap, upstream, &names);
             // CoreDNS does not say when: a few of them may be all that were lost in weeks.
             let many = upstream.refuses || upstream.count >= MANY;
             let severity = if many { Severity::Error } else { Severity::Warning };
             (fix, why, severity, format!("upstream {}", upstream.server))
         }
-        Fault::Loop => (
+        Cause::Loop => (
             Fix::Loop { of: names.kept() },
             "forwards look-ups to itself: the server that its Corefile forwards to is CoreDNS again".to_owned(),
             Severity::Error,
             "loop".to_owned(),
         ),
-        Fault::NoServers => (
+        Cause::NoServers => (
             Fix::NoServers { of: names.kept(), node: pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_default() },
             "does not start: its Corefile forwards to the servers of the node's /etc/resolv.conf, and that names none"
                 .to_owned(),
             Severity::Error,
             "no-servers".to_owned(),
         ),
-        Fault::Corefile { line, text } => {
+        Cause::Corefile { line, text } => {
             let at = line.map(|l| format!(" line {l}")).unwrap_or_default();
             (
                 Fix::Corefile { of: names.kept() },
@@ -149,20 +149,20 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
                 "corefile".to_owned(),
             )
         }
-        Fault::Forbidden => (
+        Cause::Forbidden => (
             Fix::Forbidden { of: names.workload() },
             "may not read Services and endpoints: names of the cluster do not resolve".to_owned(),
             Severity::Error,
             "forbidden".to_owned(),
         ),
-        Fault::Api if !is_cut_off(snap, seen) => return None,
-        Fault::Api => (
+        Cause::Api if !is_cut_off(snap, seen) => return None,
+        Cause::Api => (
             Fix::Api { of: names.workload() },
             "does not reach the cluster's API: names of the cluster do not resolve, or to old addresses".to_owned(),
             Severity::Warning,
             "api".to_owned(),
         ),
-        Fault::TooMany => (
+        Cause::TooMany => (
             Fix::TooMany { of: names.kept() },
             "forwards as many look-ups at once as it may (max_concurrent): others are refused".to_owned(),
             Severity::Warning,
@@ -178,7 +178,7 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
     if !pods.is_empty() {
         made = made.evidence(where_they_run(&pods));
     }
-    if matches!(seen.fault, Fault::Api) {
+    if matches!(seen.fault, Cause::Api) {
         let nodes = pods.iter().filter_map(|p| p.spec.node_name.as_deref());
         made = nodes.fold(made, |made, n| made.depends_on(ResourceRef::node(n)));
     }

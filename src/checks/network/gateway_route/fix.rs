@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::kubernetes::gateway::{self, Fault, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::snapshot::Snapshot;
@@ -88,19 +88,19 @@ impl Route {
 }
 
 impl Fix {
-    pub(super) fn of_route(snap: &Snapshot, route: &GatewayObject, parent: &ParentRef, fault: Fault<'_>) -> Self {
+    pub(super) fn of_route(snap: &Snapshot, route: &GatewayObject, parent: &ParentRef, fault: Cause<'_>) -> Self {
         let of = Route::of(route);
         let namespace = gateway::namespace_of(parent.namespace.as_deref(), &route.metadata);
         let own = gateway::find(snap, "Gateway", namespace, &parent.name).ok().flatten();
         match fault {
-            Fault::NoGateway => Self::NoGateway { of, gateway: format!("{namespace}/{}", parent.name) },
-            Fault::Unseen => Self::Look {
+            Cause::NoGateway => Self::NoGateway { of, gateway: format!("{namespace}/{}", parent.name) },
+            Cause::Unseen => Self::Look {
                 gateway: parent.name.clone(),
                 namespace: namespace.to_owned(),
                 class: own.map(|g| g.spec.gateway_class_name.clone()).unwrap_or_default(),
                 managed: String::new(),
             },
-            Fault::NotAccepted(_) => {
+            Cause::NotAccepted(_) => {
                 let asked = own.map(|g| gateway::asked(g, parent)).unwrap_or_default();
                 let admits = |l: &&Listener| own.and_then(|g| gateway::admits(snap, g, l, &route.metadata.namespace));
                 Self::Attach {
@@ -112,7 +112,7 @@ impl Fix {
                     closed: !asked.is_empty() && asked.iter().all(|l| admits(l) == Some(false)),
                 }
             }
-            Fault::Unresolved(condition) => match condition.reason.as_deref() {
+            Cause::Unresolved(condition) => match condition.reason.as_deref() {
                 Some("RefNotPermitted") => match foreign(route, condition.message.as_deref().unwrap_or_default()) {
                     Some((service_namespace, service)) => Self::Grant {
                         grant: format!("{}-to-{}", route.metadata.namespace, service.name),

@@ -5,7 +5,7 @@ mod fix;
 mod tests;
 
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::gateway::{self, Fault, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, GatewayObject, ParentRef};
@@ -100,7 +100,7 @@ fn is_certain(snap: &Snapshot, hanging: &[&GatewayObject], own: &GatewayObject) 
 
 /// A route at each of its Gateways; where another one serves it, it is reached there.
 fn of_route(snap: &Snapshot, route: &GatewayObject) -> Vec<Finding> {
-    let judged: Vec<(&ParentRef, Option<Fault<'_>>)> =
+    let judged: Vec<(&ParentRef, Option<Cause<'_>>)> =
         gateway::parents(route).map(|p| (p, gateway::fault(snap, route, p))).collect();
     let served = judged.iter().any(|(_, fault)| fault.is_none());
     let severity = if served { Severity::Warning } else { Severity::Error };
@@ -120,7 +120,7 @@ fn finding(
     snap: &Snapshot,
     route: &GatewayObject,
     parent: &ParentRef,
-    fault: Fault<'_>,
+    fault: Cause<'_>,
     severity: Severity,
 ) -> Finding {
     let meta = &route.metadata;
@@ -128,23 +128,23 @@ fn finding(
     let (who, on) = (format!("HTTPRoute {}/{}", meta.namespace, meta.name), format!("{namespace}/{}", parent.name));
     // The others of several are served.
     let several = route.spec.rules.iter().flat_map(|r| &r.backend_refs).count() > 1;
-    let severity = if several && matches!(fault, Fault::Unresolved(_)) { Severity::Warning } else { severity };
+    let severity = if several && matches!(fault, Cause::Unresolved(_)) { Severity::Warning } else { severity };
     let message = match fault {
-        Fault::NoGateway => format!("{who} leads nowhere: Gateway {on}, on which it is to hang, does not exist"),
-        Fault::Unseen => format!("{who} leads nowhere: no controller has judged it for Gateway {on}"),
-        Fault::NotAccepted(c) => format!("{who} leads nowhere: Gateway {on} does not take it{}", said(c)),
-        Fault::Unresolved(c) if several => format!(
+        Cause::NoGateway => format!("{who} leads nowhere: Gateway {on}, on which it is to hang, does not exist"),
+        Cause::Unseen => format!("{who} leads nowhere: no controller has judged it for Gateway {on}"),
+        Cause::NotAccepted(c) => format!("{who} leads nowhere: Gateway {on} does not take it{}", said(c)),
+        Cause::Unresolved(c) if several => format!(
             "{who} hangs on Gateway {on}, and one of the backends that it leads to does not resolve{}: requests to that backend get a 500",
             said(c)
         ),
-        Fault::Unresolved(c) => {
+        Cause::Unresolved(c) => {
             format!("{who} hangs on Gateway {on}, and what it leads to does not resolve{}: requests get a 500", said(c))
         }
     };
     let shown = match fault {
-        Fault::NoGateway => "no such Gateway".to_owned(),
-        Fault::Unseen => format!("no status for Gateway {on}"),
-        Fault::NotAccepted(c) | Fault::Unresolved(c) => format!("{} {}{}", c.kind, c.status, said(c)),
+        Cause::NoGateway => "no such Gateway".to_owned(),
+        Cause::Unseen => format!("no status for Gateway {on}"),
+        Cause::NotAccepted(c) | Cause::Unresolved(c) => format!("{} {}{}", c.kind, c.status, said(c)),
     };
     let own = ResourceRef::kubernetes(gateway::GROUP, "Gateway", namespace, &parent.name);
     let made = Finding::new(GatewayRoute::META.id, severity, gateway::reference(route), message)
@@ -163,17 +163,17 @@ fn finding(
     // A Service that is not there for another reason explains it.
     let services = gateway::services(route).map(|(n, b)| ResourceRef::service(n, &b.name));
     match fault {
-        Fault::Unresolved(_) => made.depends_on_all(services),
+        Cause::Unresolved(_) => made.depends_on_all(services),
         _ => made,
     }
 }
 
-fn kind(fault: Fault<'_>) -> &'static str {
+fn kind(fault: Cause<'_>) -> &'static str {
     match fault {
-        Fault::NoGateway => "gateway",
-        Fault::Unseen => "unseen",
-        Fault::NotAccepted(_) => "accepted",
-        Fault::Unresolved(_) => "resolved",
+        Cause::NoGateway => "gateway",
+        Cause::Unseen => "unseen",
+        Cause::NotAccepted(_) => "accepted",
+        Cause::Unresolved(_) => "resolved",
     }
 }
 

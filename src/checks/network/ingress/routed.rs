@@ -9,7 +9,7 @@ use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::own_address::{declared, listens_on};
 use crate::domain::kubernetes::{ingress, json_patch, service_port};
-use crate::domain::traffic::router_log::{self, Failing, Trouble};
+use crate::domain::traffic::router_log::{self, Cause, Failing};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::annotation::{NGINX_BODY, NGINX_BUFFER, NGINX_WAIT};
@@ -99,7 +99,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     let set = |option: &str| ingress.metadata.annotations.get(option).map(|v| v.trim().to_owned());
     type Made = fn(Routed) -> Fix;
     let (key, made, option, value, answers): (_, Made, _, _, _) = match trouble {
-        Trouble::Header => {
+        Cause::Header => {
             let now = set(NGINX_BUFFER);
             let because = format!(
                 "502: the header of the answer (cookies, mostly those of a login) is longer than its buffer ({})",
@@ -108,7 +108,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
             let value = doubled(now.as_deref()).unwrap_or_else(|| "16k".to_owned());
             ("header", |of| Fix::RouterHeader { of }, NGINX_BUFFER, value, because)
         }
-        Trouble::Body => {
+        Cause::Body => {
             let now = set(NGINX_BODY);
             let size = router_log::body(line);
             let of_size = size.map(|s| format!(" of {s} bytes")).unwrap_or_default();
@@ -119,7 +119,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
             let mebibytes = size.map_or(16, |s| s.saturating_mul(2).div_ceil(1 << 20));
             ("body", |of| Fix::RouterBody { of }, NGINX_BODY, format!("{mebibytes}m"), because)
         }
-        Trouble::Slow => {
+        Cause::Slow => {
             let now = set(NGINX_WAIT);
             let because = format!(
                 "504: the answer takes longer than it waits ({})",
@@ -130,7 +130,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
                 .map_or(300, |n| n.max(60).saturating_mul(2));
             ("slow", |of| Fix::RouterSlow { of }, NGINX_WAIT, seconds.to_string(), because)
         }
-        Trouble::Refused => return refused(snap, failing),
+        Cause::Refused => return refused(snap, failing),
     };
     let message =
         format!("{}: nginx answers {host} with {answers}, {} times in the last hour", object.words(), said.times);

@@ -9,9 +9,9 @@ use crate::checks::support::addon;
 use crate::checks::support::node_group::{Again, again};
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::network_acl::{Dropped, Packet, free_numbers};
-use crate::domain::aws::routing::{Family, Fault, Network};
+use crate::domain::aws::routing::{Cause, Family, Network};
 use crate::domain::aws::vpc_cni::EXTERNAL_SNAT;
-use crate::domain::traffic::survey::{Affected, Trouble};
+use crate::domain::traffic::survey::{self, Affected};
 use crate::snapshot::aws::NatGateway;
 
 /// See the page's fixes.
@@ -138,7 +138,7 @@ struct Entry {
 
 impl<'a> Writer<'a> {
     /// The fix of a trouble.
-    pub(super) fn fix(&self, trouble: &Trouble, affected: &Affected<'a>) -> Fix {
+    pub(super) fn fix(&self, trouble: &survey::Cause, affected: &Affected<'a>) -> Fix {
         let ids = affected.subnets.iter().map(|s| s.subnet_id.as_str());
         let mut hosts = ids.filter_map(|id| self.survey.demands.of(id)).flat_map(|d| &d.wanted);
         let host = hosts.next().map_or("checkip.amazonaws.com", String::as_str);
@@ -149,7 +149,7 @@ impl<'a> Writer<'a> {
             cluster: self.cluster.name.clone(),
             region: self.region().to_owned(),
             vpc: self.survey.net.vpc.to_owned(),
-            routed: matches!(trouble, Trouble::Routing { .. }),
+            routed: matches!(trouble, survey::Cause::Routing { .. }),
             failed_groups: again(self.survey.snap, self.cut_off_groups(affected)),
             pod: pod.to_owned(),
             namespace: namespace.to_owned(),
@@ -159,28 +159,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn way(&self, trouble: &Trouble, affected: &Affected<'a>) -> Way {
+    fn way(&self, trouble: &survey::Cause, affected: &Affected<'a>) -> Way {
         match trouble {
-            Trouble::Routing { fault, table, family } => self.routing(fault, table, *family, affected),
-            Trouble::NoPublicAddress { .. } => addresses(affected),
-            Trouble::ExternalSnat { table, .. } => self.external_snat(table, affected),
-            Trouble::Acl { acl, dropped, vpc_cidr, family, .. } => self.acl(acl, dropped, vpc_cidr, *family),
-            Trouble::SecurityGroup { groups } => {
+            survey::Cause::Routing { fault, table, family } => self.routing(fault, table, *family, affected),
+            survey::Cause::NoPublicAddress { .. } => addresses(affected),
+            survey::Cause::ExternalSnat { table, .. } => self.external_snat(table, affected),
+            survey::Cause::Acl { acl, dropped, vpc_cidr, family, .. } => self.acl(acl, dropped, vpc_cidr, *family),
+            survey::Cause::SecurityGroup { groups } => {
                 Way::SecurityGroup { group: groups.first().cloned().unwrap_or_default() }
             }
         }
     }
 
-    fn routing(&self, fault: &Fault, table: &str, family: Family, affected: &Affected<'a>) -> Way {
+    fn routing(&self, fault: &Cause, table: &str, family: Family, affected: &Affected<'a>) -> Way {
         let route_table = self.survey.table(table);
         let rtb = table.to_owned();
         let dest = route_table.map_or(family.anywhere(), |t| Network::default_destination(t, family)).to_owned();
         let nat = self.survey.nat_for(&affected.subnets);
         let nat_id = nat.map(|n| n.nat_gateway_id.clone());
         let gateway = || self.survey.net.attached_gateway().map(str::to_owned);
-        let replace = *fault != Fault::NoRoute;
+        let replace = *fault != Cause::NoRoute;
         match fault {
-            Fault::GatewayGone { gateway: gone, table } => Way::AttachGateway {
+            Cause::GatewayGone { gateway: gone, table } => Way::AttachGateway {
                 gateway: gone.clone(),
                 gateway_table: table.clone(),
                 dest,
@@ -191,9 +191,9 @@ impl<'a> Writer<'a> {
                 let eigw = self.survey.egress_only_gateway().map(str::to_owned);
                 Way::CreateEigw { rtb, dest, replace, eigw }
             }
-            Fault::NatPending { nat } => Way::NatPending { nat: nat.clone() },
-            Fault::Blackhole { target } => Way::RestoreTarget { rtb, dest, target: target.clone(), nat: nat_id },
-            Fault::NatStranded { nat_table, .. } if nat.is_none() && self.survey.can_become_public(nat_table) => {
+            Cause::NatPending { nat } => Way::NatPending { nat: nat.clone() },
+            Cause::Blackhole { target } => Way::RestoreTarget { rtb, dest, target: target.clone(), nat: nat_id },
+            Cause::NatStranded { nat_table, .. } if nat.is_none() && self.survey.can_become_public(nat_table) => {
                 Way::NatInPrivate { rtb, nat_table: nat_table.clone(), gateway: gateway().unwrap_or_default() }
             }
             _ => match nat {

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
-use crate::domain::aws::routing::{Family, Fault, Network};
+use crate::domain::aws::routing::{Cause, Family, Network};
 use crate::domain::kubernetes::proxy_env::has_proxy;
 use crate::domain::traffic::egress_demand::{Demand, Demands};
-use crate::domain::traffic::survey::{Affected, Survey, Trouble};
+use crate::domain::traffic::survey::{self, Affected, Survey};
 use crate::model::{CheckMeta, Diagnosis, Gap, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
@@ -91,10 +91,10 @@ fn node_subnets<'a>(snap: &'a Snapshot, at: &Placement<'a>) -> Result<BTreeMap<&
 
 /// How bad a trouble is: an error where something was seen to fail, a warning where something wants the internet or the
 /// route shows that it was meant to be reached. `None`: a private network, as it may well be meant.
-fn severity(snap: &Snapshot, demands: &Demands, trouble: &Trouble, affected: &Affected<'_>) -> Option<Severity> {
+fn severity(snap: &Snapshot, demands: &Demands, trouble: &survey::Cause, affected: &Affected<'_>) -> Option<Severity> {
     let of_subnets: Vec<&Demand> = affected.subnets.iter().filter_map(|s| demands.of(&s.subnet_id)).collect();
     let fails = of_subnets.iter().any(|d| !d.symptoms.is_empty());
-    if matches!(trouble, Trouble::Routing { fault: Fault::NatPending { .. }, .. }) {
+    if matches!(trouble, survey::Cause::Routing { fault: Cause::NatPending { .. }, .. }) {
         return Some(if fails { Severity::Warning } else { Severity::Info });
     }
     if fails {

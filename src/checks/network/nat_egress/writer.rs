@@ -6,10 +6,10 @@ use crate::checks::support::amtool::Amtool;
 use crate::checks::support::traffic;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::network_acl::FINAL_RULE;
-use crate::domain::aws::routing::{Family, Fault, target};
+use crate::domain::aws::routing::{Cause, Family, target};
 use crate::domain::aws::vpc_cni::EXTERNAL_SNAT;
 use crate::domain::traffic::public_subnet::named;
-use crate::domain::traffic::survey::{Affected, Survey, Trouble};
+use crate::domain::traffic::survey::{self, Affected, Survey};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, NatGateway, Nodegroup, RouteTable, Subnet};
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -29,7 +29,7 @@ impl<'a> Writer<'a> {
         &self,
         id: CheckId,
         severity: Severity,
-        trouble: &Trouble,
+        trouble: &survey::Cause,
         affected: &Affected<'a>,
     ) -> Finding {
         let subject = self.subject(trouble);
@@ -70,49 +70,51 @@ impl<'a> Writer<'a> {
     }
 
     /// What has to change.
-    fn subject(&self, trouble: &Trouble) -> ResourceRef {
+    fn subject(&self, trouble: &survey::Cause) -> ResourceRef {
         match trouble {
-            Trouble::Routing { fault: Fault::NatStranded { nat, .. } | Fault::NatPending { nat }, .. } => {
+            survey::Cause::Routing { fault: Cause::NatStranded { nat, .. } | Cause::NatPending { nat }, .. } => {
                 self.resource("natgateway", nat)
             }
-            Trouble::Routing { fault: Fault::GatewayGone { table, .. }, .. } => self.resource("route-table", table),
-            Trouble::Routing { table, .. } | Trouble::NoPublicAddress { table, .. } => {
+            survey::Cause::Routing { fault: Cause::GatewayGone { table, .. }, .. } => {
                 self.resource("route-table", table)
             }
-            Trouble::ExternalSnat { .. } => ResourceRef::workload("DaemonSet", "kube-system", "aws-node"),
-            Trouble::Acl { acl, .. } => self.resource("network-acl", acl),
-            Trouble::SecurityGroup { groups } => {
+            survey::Cause::Routing { table, .. } | survey::Cause::NoPublicAddress { table, .. } => {
+                self.resource("route-table", table)
+            }
+            survey::Cause::ExternalSnat { .. } => ResourceRef::workload("DaemonSet", "kube-system", "aws-node"),
+            survey::Cause::Acl { acl, .. } => self.resource("network-acl", acl),
+            survey::Cause::SecurityGroup { groups } => {
                 self.resource("security-group", groups.first().map_or("<security-group-id>", String::as_str))
             }
         }
     }
 
     /// Tells apart two findings on one resource.
-    fn key(&self, trouble: &Trouble) -> String {
+    fn key(&self, trouble: &survey::Cause) -> String {
         match trouble {
-            Trouble::Routing { fault: Fault::NatStranded { .. } | Fault::GatewayGone { .. }, table, .. } => {
+            survey::Cause::Routing { fault: Cause::NatStranded { .. } | Cause::GatewayGone { .. }, table, .. } => {
                 table.clone()
             }
-            Trouble::Routing { .. } => "default-route".into(),
-            Trouble::NoPublicAddress { .. } => "public-address".into(),
-            Trouble::ExternalSnat { table, .. } => format!("external-snat {table}"),
-            Trouble::Acl { nat_side, vpc_cidr, .. } => format!("{nat_side}/{vpc_cidr}"),
-            Trouble::SecurityGroup { .. } => "egress-443".into(),
+            survey::Cause::Routing { .. } => "default-route".into(),
+            survey::Cause::NoPublicAddress { .. } => "public-address".into(),
+            survey::Cause::ExternalSnat { table, .. } => format!("external-snat {table}"),
+            survey::Cause::Acl { nat_side, vpc_cidr, .. } => format!("{nat_side}/{vpc_cidr}"),
+            survey::Cause::SecurityGroup { .. } => "egress-443".into(),
         }
     }
 
-    fn because(&self, trouble: &Trouble) -> String {
+    fn because(&self, trouble: &survey::Cause) -> String {
         match trouble {
-            Trouble::Routing { fault, table, family } => self.because_of_routing(fault, table, *family),
-            Trouble::NoPublicAddress { gateway, table } => format!(
+            survey::Cause::Routing { fault, table, family } => self.because_of_routing(fault, table, *family),
+            survey::Cause::NoPublicAddress { gateway, table } => format!(
                 "route table {} leads straight to internet gateway {gateway}, but the nodes have no public IP address",
                 self.survey.named_table(table)
             ),
-            Trouble::ExternalSnat { gateway, table } => format!(
+            survey::Cause::ExternalSnat { gateway, table } => format!(
                 "aws-node runs with {EXTERNAL_SNAT}=true, so that pods keep their private addresses, and route table {} leads straight to internet gateway {gateway}, which passes public ones only",
                 self.survey.named_table(table)
             ),
-            Trouble::Acl { acl, dropped, nat_side, .. } => {
+            survey::Cause::Acl { acl, dropped, nat_side, .. } => {
                 let rule =
                     |n: u32| if n == FINAL_RULE { "its final deny rule".to_owned() } else { format!("rule {n}") };
                 let all: Vec<String> =
@@ -120,18 +122,18 @@ impl<'a> Writer<'a> {
                 let whose = if *nat_side { "the NAT gateway's subnet" } else { "these subnets" };
                 format!("network ACL {acl} of {whose} drops {}", all.join(" and "))
             }
-            Trouble::SecurityGroup { groups } => {
+            survey::Cause::SecurityGroup { groups } => {
                 let all: Vec<&str> = groups.iter().map(String::as_str).collect();
                 format!("no security group of the nodes ({}) allows outbound TCP 443 to the internet", all.join(", "))
             }
         }
     }
 
-    fn because_of_routing(&self, fault: &Fault, table: &str, family: Family) -> String {
+    fn because_of_routing(&self, fault: &Cause, table: &str, family: Family) -> String {
         let anywhere = family.anywhere();
         let named = self.survey.named_table(table);
         match fault {
-            Fault::NoRoute => match self.survey.nat_for(&[]) {
+            Cause::NoRoute => match self.survey.nat_for(&[]) {
                 Some(nat) if family == Family::V4 => {
                     format!(
                         "route table {named} has no {anywhere} route, while NAT gateway {} is available",
@@ -140,20 +142,20 @@ impl<'a> Writer<'a> {
                 }
                 _ => format!("route table {named} has no {anywhere} route"),
             },
-            Fault::Blackhole { target } => {
+            Cause::Blackhole { target } => {
                 // A transit gateway may be there, and this VPC not attached to it any more.
                 let or = if target.starts_with("tgw-") { ", or not attached to this VPC any more" } else { "" };
                 format!("the {anywhere} route of route table {named} is a blackhole: {target} is gone{or}")
             }
-            Fault::NatGone { nat, state } => {
+            Cause::NatGone { nat, state } => {
                 let why = self.survey.nat(nat).and_then(failure).map(|f| format!(" ({f})")).unwrap_or_default();
                 let state = if state == "blackhole" { "gone (the route is a blackhole)" } else { state };
                 format!("the {anywhere} route of route table {named} leads to NAT gateway {nat}, which is {state}{why}")
             }
-            Fault::NatPending { nat } => {
+            Cause::NatPending { nat } => {
                 format!("NAT gateway {nat}, where route table {named} leads, is still being made")
             }
-            Fault::NatStranded { nat, nat_subnet, nat_table, via } => {
+            Cause::NatStranded { nat, nat_subnet, nat_table, via } => {
                 let leads = match via {
                     Some(via) if via == nat => "routes back to the NAT gateway itself".to_owned(),
                     Some(via) => format!("routes to {via}"),
@@ -164,12 +166,12 @@ impl<'a> Writer<'a> {
                     self.survey.named_table(nat_table)
                 )
             }
-            Fault::NatPrivate { nat } => {
+            Cause::NatPrivate { nat } => {
                 format!(
                     "the {anywhere} route of route table {named} leads to NAT gateway {nat}, which is private: it has no public address"
                 )
             }
-            Fault::GatewayGone { gateway, table } => format!(
+            Cause::GatewayGone { gateway, table } => format!(
                 "the {anywhere} route of route table {} leads to internet gateway {gateway}, which is not attached to VPC {}",
                 self.survey.named_table(table),
                 self.survey.net.vpc
@@ -177,11 +179,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn evidence(&self, finding: Finding, trouble: &Trouble, affected: &Affected<'a>) -> Finding {
+    fn evidence(&self, finding: Finding, trouble: &survey::Cause, affected: &Affected<'a>) -> Finding {
         let mut finding = finding;
-        if let Trouble::Routing { table, .. }
-        | Trouble::NoPublicAddress { table, .. }
-        | Trouble::ExternalSnat { table, .. } = trouble
+        if let survey::Cause::Routing { table, .. }
+        | survey::Cause::NoPublicAddress { table, .. }
+        | survey::Cause::ExternalSnat { table, .. } = trouble
         {
             let routes = self.survey.table(table).map(routes).unwrap_or_default();
             let template = "aws ec2 describe-route-tables{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} Name=route-table-id,Values={{ rtb }} --query 'RouteTables[].Routes[]'";
@@ -189,7 +191,7 @@ impl<'a> Writer<'a> {
             finding = finding
                 .evidence(seen.with("region", self.region()).with("vpc", self.survey.net.vpc).with("rtb", table));
         }
-        if let Trouble::ExternalSnat { .. } = trouble {
+        if let survey::Cause::ExternalSnat { .. } = trouble {
             let template =
                 "kubectl get daemonset aws-node -n kube-system -o jsonpath='{.spec.template.spec.containers[*].env}'";
             finding = finding.evidence(Evidence::new(
@@ -198,14 +200,14 @@ impl<'a> Writer<'a> {
                 template,
             ));
         }
-        if let Trouble::Acl { acl, dropped, .. } = trouble {
+        if let survey::Cause::Acl { acl, dropped, .. } = trouble {
             let rules: Vec<String> =
                 dropped.iter().map(|d| format!("rule {} drops {}", d.rule, d.packet.words())).collect();
             let template = "aws ec2 describe-network-acls{% if region %} --region {{ region }}{% endif %} --network-acl-ids {{ acl }}";
             let seen = Evidence::new(format!("network ACL {acl}"), rules.join("; "), template);
             finding = finding.evidence(seen.with("region", self.region()).with("acl", acl));
         }
-        if let Trouble::SecurityGroup { groups } = trouble {
+        if let survey::Cause::SecurityGroup { groups } = trouble {
             let template = "aws ec2 describe-security-groups{% if region %} --region {{ region }}{% endif %} --group-ids {{ groups }} --query 'SecurityGroups[].IpPermissionsEgress'";
             let seen = Evidence::new(
                 "outbound rules of the nodes' security groups",

@@ -50,7 +50,7 @@ impl Check for NodePortRange {
         }
         let asked = asked::all(snap);
         let case = Case::new(snap, &asked, &refusals);
-        let mut groups: BTreeMap<(Severity, Kind, Source), Vec<Problem<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Severity, Cause, Source), Vec<Problem<'_>>> = BTreeMap::new();
         for problem in case.problems() {
             groups.entry((problem.severity, problem.kind, problem.source())).or_default().push(problem);
         }
@@ -66,7 +66,7 @@ const TAKEN_THEN: &str = "another Service had when it was applied";
 
 /// Why a port is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum Cause {
     /// Outside of the range.
     Range,
     /// A Service of the cluster has it.
@@ -92,7 +92,7 @@ enum Source {
 
 /// One port that is not given.
 struct Problem<'a> {
-    kind: Kind,
+    kind: Cause,
     severity: Severity,
     /// Who asks, in a file.
     asked: Option<&'a Asked<'a>>,
@@ -164,10 +164,10 @@ impl<'a> Case<'a> {
         let refusals: Vec<&Refusal> = self.refusals.iter().filter(said).collect();
         let unsure = if asked.sure { Severity::Error } else { Severity::Warning };
         let (kind, severity, other) = if !self.range.contains(asked.wanted) {
-            (Kind::Range, unsure, String::new())
+            (Cause::Range, unsure, String::new())
         } else if let Some(holder) = self.holder(asked) {
             let Meta { namespace, name, .. } = &holder.metadata;
-            (Kind::Taken, unsure, format!("Service {namespace}/{name} has"))
+            (Cause::Taken, unsure, format!("Service {namespace}/{name} has"))
         } else if let Some(first) =
             self.before(at).find(|first| collide(first, asked) && !self.together.are_apart(first.file, asked.file))
         {
@@ -177,10 +177,10 @@ impl<'a> Case<'a> {
             };
             // Folders may be for different clusters.
             let near = folder(&first.file.path) == folder(&asked.file.path);
-            (Kind::Twice, if near { unsure } else { Severity::Warning }, other)
+            (Cause::Twice, if near { unsure } else { Severity::Warning }, other)
         } else {
             let refused = refusals.iter().any(|r| r.taken) && self.absent(service.as_ref());
-            (refused.then_some(Kind::Taken)?, unsure, TAKEN_THEN.to_owned())
+            (refused.then_some(Cause::Taken)?, unsure, TAKEN_THEN.to_owned())
         };
         // The chart's name for the Service is known once the API server has refused it.
         let service = service.or_else(|| refusals.first().map(|r| self.service_of(r)));
@@ -205,7 +205,7 @@ impl<'a> Case<'a> {
             return None;
         }
         Some(Problem {
-            kind: if refusal.taken { Kind::Taken } else { Kind::Range },
+            kind: if refusal.taken { Cause::Taken } else { Cause::Range },
             severity: Severity::Error,
             asked: None,
             refusals: vec![refusal],
@@ -255,7 +255,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn finding(&self, severity: Severity, kind: Kind, source: Source, problems: &[Problem<'a>]) -> Finding {
+    fn finding(&self, severity: Severity, kind: Cause, source: Source, problems: &[Problem<'a>]) -> Finding {
         let subjects: Vec<ResourceRef> = problems.iter().map(Problem::subject).collect();
         let first = subjects[0].clone();
         let mut finding = Finding::new(NodePortRange::META.id, severity, first, self.message(kind, problems))
@@ -267,9 +267,9 @@ impl<'a> Case<'a> {
         finding.breaks = Some(broken.map(Problem::subject).chain(late).collect());
         finding = finding.also_all(subjects);
         let kind = match kind {
-            Kind::Range => "range",
-            Kind::Taken => "taken",
-            Kind::Twice => "twice",
+            Cause::Range => "range",
+            Cause::Taken => "taken",
+            Cause::Twice => "twice",
         };
         let key = format!("{kind} {} {}", finding.variant, finding.subject().key());
         finding = finding.key(key);

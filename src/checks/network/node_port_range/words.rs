@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::refusal::Refusal;
-use super::{Case, Kind, Problem, full_name};
+use super::{Case, Cause, Problem, full_name};
 use crate::checks::support::seen::service_evidence;
 use crate::lint;
 use crate::model::{Evidence, Location, Severity};
@@ -19,7 +19,7 @@ impl Case<'_> {
         place.at(asked.place.line, Some(asked.place.column)).excerpt(line)
     }
 
-    pub(super) fn message(&self, kind: Kind, problems: &[Problem<'_>]) -> String {
+    pub(super) fn message(&self, kind: Cause, problems: &[Problem<'_>]) -> String {
         let one = problems.len() == 1;
         let names: Vec<String> = problems.iter().map(|p| format!("{} ({})", p.subject().name(), p.port)).collect();
         let what = problems.first().map(|p| p.subject().kind_label()).unwrap_or_default();
@@ -34,7 +34,7 @@ impl Case<'_> {
         };
         let them = if one { "it" } else { "them" };
         match kind {
-            Kind::Range => {
+            Cause::Range => {
                 let range = format!("{}-{}", self.range.first, self.range.last);
                 let default = if self.range.known { "" } else { " (the default range)" };
                 let ask = if one { "asks for a nodePort" } else { "ask for nodePorts" };
@@ -43,12 +43,12 @@ impl Case<'_> {
                 let names = and(&names);
                 format!("{what} {names} {ask} outside {range}{default}: the API server refuses {them}{when}{so}")
             }
-            Kind::Taken => {
+            Cause::Taken => {
                 let each =
                     problems.iter().map(|p| format!("{} asks for nodePort {}, which {}", p.who(), p.port, p.other));
                 format!("{}: the API server refuses {them}{so}", each.collect::<Vec<_>>().join("; "))
             }
-            Kind::Twice => {
+            Cause::Twice => {
                 let each =
                     problems.iter().map(|p| format!("{} asks for nodePort {}, as does {}", p.who(), p.port, p.other));
                 let each = each.collect::<Vec<_>>().join("; ");
@@ -74,7 +74,7 @@ impl Case<'_> {
             let (template, value) = &first.reproduce;
             more.push(Evidence::new(first.source.clone(), lines.join("\n"), template).with("value", value));
         }
-        for problem in problems.iter().filter(|p| p.kind == Kind::Taken).take(EXCERPTS) {
+        for problem in problems.iter().filter(|p| p.kind == Cause::Taken).take(EXCERPTS) {
             let of =
                 |s: &&&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
             if let Some(holder) = self.holders.get(&problem.port).into_iter().flatten().find(of) {

@@ -3,7 +3,7 @@
 use super::{Fix, NodeServices, Owner};
 use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::line_evidence;
-use crate::domain::kubernetes::proxy_log::{self, Kind, Trouble};
+use crate::domain::kubernetes::proxy_log::{self, Cause, Trouble};
 use crate::domain::traffic::service_network::{Cut, SETTLES};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -34,9 +34,9 @@ pub(super) fn findings(snap: &Snapshot, told: &[Cut<'_>]) -> Vec<Finding> {
 pub(super) fn words(trouble: &Trouble<'_>) -> String {
     let reason = &trouble.reason;
     match trouble.kind {
-        Kind::Lock => format!("its kube-proxy does not get the lock of the packet filter ({reason})"),
-        Kind::Rules => format!("its kube-proxy cannot write its rules ({reason})"),
-        Kind::Api => format!("its kube-proxy gets no Services and endpoints from the API server ({reason})"),
+        Cause::Lock => format!("its kube-proxy does not get the lock of the packet filter ({reason})"),
+        Cause::Rules => format!("its kube-proxy cannot write its rules ({reason})"),
+        Cause::Api => format!("its kube-proxy gets no Services and endpoints from the API server ({reason})"),
     }
 }
 
@@ -56,8 +56,8 @@ fn finding(snap: &Snapshot, node: &Node, proxy: &Pod, trouble: &Trouble<'_>) -> 
             node: name.clone(),
             proxy: proxy.metadata.name.clone(),
             proxy_namespace: proxy.metadata.namespace.clone(),
-            locked: trouble.kind == Kind::Lock,
-            api: trouble.kind == Kind::Api,
+            locked: trouble.kind == Cause::Lock,
+            api: trouble.kind == Cause::Api,
             commands: json!({"commands": [SHOW]}).to_string(),
             workloads: vec![Owner {
                 name: snap.owner_ref(proxy).kubectl_name(),

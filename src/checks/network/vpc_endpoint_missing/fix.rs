@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::checks::support::node_group::{Again, again};
 use crate::checks::support::place::region;
 use crate::checks::support::traffic::evidence;
-use crate::domain::aws::endpoints::{self, Fault};
+use crate::domain::aws::endpoints::{self, Cause};
 use crate::domain::traffic::closed_vpc::{ClosedVpc, Lack, lost_nodes};
 use crate::model::{CheckId, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -80,7 +80,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn findings(&self, id: CheckId, loud: &[&Lack<'a>], quiet: &[&Lack<'a>]) -> Vec<Finding> {
-        let (missing, broken): (Vec<&Lack<'_>>, Vec<&Lack<'_>>) = loud.iter().partition(|l| l.fault == Fault::Missing);
+        let (missing, broken): (Vec<&Lack<'_>>, Vec<&Lack<'_>>) = loud.iter().partition(|l| l.fault == Cause::Missing);
         let mut all: Vec<Finding> = broken.iter().map(|l| self.broken(id, l)).collect();
         if !missing.is_empty() {
             all.push(self.missing(id, &missing, quiet));
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
         let name = |l: &&Lack<'_>| self.service_name(l.need.service);
         let others: Vec<String> = quiet
             .iter()
-            .filter(|l| l.fault == Fault::Missing)
+            .filter(|l| l.fault == Cause::Missing)
             .map(|l| format!("{} ({})", l.need.service, l.need.why))
             .collect();
         let fix = Fix::Missing {
@@ -129,25 +129,25 @@ impl<'a> Writer<'a> {
         let endpoint = lack.fault.id().unwrap_or_default().to_owned();
         let common = self.common();
         let (what, fix) = match &lack.fault {
-            Fault::State { state, .. } => (format!("is {state}"), Fix::State { common, endpoint: endpoint.clone() }),
-            Fault::NoPrivateDns { .. } => (
+            Cause::State { state, .. } => (format!("is {state}"), Fix::State { common, endpoint: endpoint.clone() }),
+            Cause::NoPrivateDns { .. } => (
                 "has no private DNS: its name leads to the internet".to_owned(),
                 Fix::PrivateDns { common, endpoint: endpoint.clone() },
             ),
-            Fault::NotInTables { tables, .. } => {
+            Cause::NotInTables { tables, .. } => {
                 let tables: Vec<String> = tables.iter().map(|t| (*t).to_owned()).collect();
                 let what = format!("has no route in {} of the nodes' subnets", tables.join(", "));
                 (what, Fix::RouteTables { common, endpoint: endpoint.clone(), tables })
             }
-            Fault::Policy { bucket, .. } => (
+            Cause::Policy { bucket, .. } => (
                 format!("has a policy that does not let nodes read {bucket}"),
                 Fix::Policy { common, endpoint: endpoint.clone(), bucket: bucket.clone() },
             ),
-            Fault::Closed { group, source, .. } => (
+            Cause::Closed { group, source, .. } => (
                 format!("does not admit TCP 443 from the nodes: its security group {group} lacks a rule for {source}"),
                 Fix::ClosedGroup { common, group: (*group).to_owned(), source: (*source).to_owned() },
             ),
-            Fault::Missing => ("is missing".to_owned(), Fix::State { common, endpoint: endpoint.clone() }),
+            Cause::Missing => ("is missing".to_owned(), Fix::State { common, endpoint: endpoint.clone() }),
         };
         let vpc = self.closed.vpc;
         let message = match self.closed.is_open {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
 use crate::domain::aws::access::{self, Admits};
-use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
+use crate::domain::aws::node_pool::{self, Cause, Launch, Stuck, Unfound};
 use crate::domain::aws::node_pool_said::is_controller;
 use crate::model::Placeholder;
 use crate::snapshot::kubernetes::NodeMaker;
@@ -141,28 +141,28 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
     let class = || Class::of(stuck.object);
     let auto = node_pool::is_of_auto_mode(stuck.object);
     match &stuck.fault {
-        Fault::Class { what: Unfound::Subnets } => Fix::Subnets {
+        Cause::Class { what: Unfound::Subnets } => Fix::Subnets {
             class: class(),
             patch: near_tag(snap, stuck).map(|(patch, _)| patch).unwrap_or_default(),
             tags: tags(&stuck.object.spec.subnet_selector_terms),
             subnets: snap.eks_cluster.iter().flat_map(|c| c.resources_vpc_config.subnet_ids.clone()).collect(),
             region,
         },
-        Fault::Class { what: Unfound::SecurityGroups } => {
+        Cause::Class { what: Unfound::SecurityGroups } => {
             Fix::SecurityGroups { class: class(), tags: tags(&stuck.object.spec.security_group_selector_terms), region }
         }
-        Fault::Class { what: Unfound::Images } => Fix::Images { class: class(), region },
-        Fault::Class { what: Unfound::InstanceProfile } => {
+        Cause::Class { what: Unfound::Images } => Fix::Images { class: class(), region },
+        Cause::Class { what: Unfound::InstanceProfile } => {
             Fix::Profile { class: class(), role: stuck.object.spec.role.clone().unwrap_or_else(|| "<role>".to_owned()) }
         }
-        Fault::Unauthorized { action } => {
+        Cause::Unauthorized { action } => {
             let (action, account) = (action.clone(), account(snap));
             Fix::Allow { action, auto, cluster, region, controller, namespace, account }
         }
-        Fault::ClassOther => Fix::ClassOther { class: class() },
-        Fault::NoClass { name } => no_class(snap, stuck, pool, name),
-        Fault::Pool => Fix::Pool { pool: Pool::of(snap, pool) },
-        Fault::Launch { why } => match why {
+        Cause::ClassOther => Fix::ClassOther { class: class() },
+        Cause::NoClass { name } => no_class(snap, stuck, pool, name),
+        Cause::Pool => Fix::Pool { pool: Pool::of(snap, pool) },
+        Cause::Launch { why } => match why {
             Launch::Denied => {
                 let action = crate::domain::aws::denied::Denied::read(stuck.condition.message.as_deref().unwrap_or(""));
                 let action = action.and_then(|d| d.action).unwrap_or_else(|| "ec2:RunInstances".to_owned());
@@ -181,11 +181,11 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
                 Fix::Launch { claim, auto, controller, namespace }
             }
         },
-        Fault::Joins if is_untainted(stuck) => {
+        Cause::Joins if is_untainted(stuck) => {
             let family = family(snap, stuck).unwrap_or_default().to_owned();
             Fix::Taint { class: class_of(snap, stuck), family, claim: stuck.object.metadata.name.clone() }
         }
-        Fault::Joins => {
+        Cause::Joins => {
             let role = role(snap, stuck).unwrap_or_else(|| "<node-role>".to_owned());
             let instance = stuck.object.status.provider_id.rsplit('/').next().unwrap_or_default().to_owned();
             let unmapped = is_unmapped(snap, stuck).is_some();
@@ -252,7 +252,7 @@ pub(super) fn selector_text(stuck: &Stuck<'_>) -> String {
 
 /// The tag that subnets of the cluster have, where the selector asks for another value of the same key: the patch, and words.
 pub(super) fn near_tag(snap: &Snapshot, stuck: &Stuck<'_>) -> Option<(String, String)> {
-    if stuck.fault != (Fault::Class { what: Unfound::Subnets }) {
+    if stuck.fault != (Cause::Class { what: Unfound::Subnets }) {
         return None;
     }
     let terms = stuck.object.spec.subnet_selector_terms.as_array()?;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
-use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
+use crate::domain::aws::node_pool::{self, Cause, Launch, Stuck, Unfound};
 use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::domain::text::shorten::shorten;
@@ -44,7 +44,7 @@ impl Check for NodePoolStuck {
             return Ok(Diagnosis::NotApplicable("no NodePool: neither Karpenter nor EKS Auto Mode makes nodes".into()));
         }
         // Claims come and go: those of one pool that fail alike are one fault.
-        let mut groups: BTreeMap<(String, Fault), Vec<Stuck<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Stuck<'_>>> = BTreeMap::new();
         for stuck in node_pool::stuck(snap) {
             let about = match stuck.object.kind.as_str() {
                 "NodeClaim" => stuck.pools.join(", "),
@@ -99,7 +99,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
         made = made.evidence(line_evidence(log, line));
     }
     // What the controller may not do is a matter of its role.
-    if matches!(first.fault, Fault::Unauthorized { .. } | Fault::Launch { why: Launch::Denied }) {
+    if matches!(first.fault, Cause::Unauthorized { .. } | Cause::Launch { why: Launch::Denied }) {
         let (namespace, name) = fix::controller(snap);
         made = made.depends_on(ResourceRef::workload("Deployment", &namespace, &name));
     }
@@ -150,28 +150,28 @@ fn message(snap: &Snapshot, stuck: &Stuck<'_>, pools: &BTreeSet<&str>) -> String
     let said = hanging.as_deref().or(stuck.condition.message.as_deref()).unwrap_or_default();
     let object = format!("{} {}", stuck.object.kind, stuck.object.metadata.name);
     match &stuck.fault {
-        Fault::Class { what: Unfound::InstanceProfile } => {
+        Cause::Class { what: Unfound::InstanceProfile } => {
             format!("{pool}: the role of {object} cannot be used ({})", shorten(said, QUOTED))
         }
-        Fault::Class { what } => {
+        Cause::Class { what } => {
             let near = fix::near_tag(snap, stuck).map(|(_, words)| format!("; {words}")).unwrap_or_default();
             format!("{pool}: {object} finds no {} by its selector{}{near}", what.words(), fix::selector_text(stuck))
         }
-        Fault::Unauthorized { action } => format!("{pool}: the controller may not {action}, says {object}"),
-        Fault::ClassOther => format!("{pool}: {object} is not ready ({})", shorten(said, QUOTED)),
-        Fault::NoClass { name } => match stuck.condition.reason.as_deref() {
+        Cause::Unauthorized { action } => format!("{pool}: the controller may not {action}, says {object}"),
+        Cause::ClassOther => format!("{pool}: {object} is not ready ({})", shorten(said, QUOTED)),
+        Cause::NoClass { name } => match stuck.condition.reason.as_deref() {
             Some("NodeClassTerminating") => format!("{pool}: its node class {name} is being deleted"),
             _ => format!("{pool}: its node class {name} does not exist"),
         },
-        Fault::Pool => format!("{pool}: it is not valid ({})", shorten(said, QUOTED)),
-        Fault::Joins if fix::is_untainted(stuck) => format!(
+        Cause::Pool => format!("{pool}: it is not valid ({})", shorten(said, QUOTED)),
+        Cause::Joins if fix::is_untainted(stuck) => format!(
             "{pool}: its nodes join without the taint karpenter.sh/unregistered, by which Karpenter knows that they begin, so it does not take them for its own"
         ),
-        Fault::Joins => match fix::is_unmapped(snap, stuck) {
+        Cause::Joins => match fix::is_unmapped(snap, stuck) {
             Some(role) => format!("{pool}: instances start and do not join, and their role {role} has no access entry"),
             None => format!("{pool}: instances start and do not join the cluster"),
         },
-        Fault::Launch { why } => format!("{pool}: {}", launch(*why, said)),
+        Cause::Launch { why } => format!("{pool}: {}", launch(*why, said)),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
-use crate::domain::aws::node_group::{Fault, Launch};
+use crate::domain::aws::node_group::{Cause, Launch};
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
@@ -103,7 +103,7 @@ enum Way {
 
 impl Fix {
     /// Of a node group that failed.
-    pub(super) fn of(snap: &Snapshot, group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+    pub(super) fn of(snap: &Snapshot, group: &Nodegroup, fault: Cause, place: &Place) -> Self {
         Self {
             cluster: place.cluster.clone(),
             region: place.region.clone(),
@@ -115,20 +115,20 @@ impl Fix {
 }
 
 impl Again {
-    fn of(group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+    fn of(group: &Nodegroup, fault: Cause, place: &Place) -> Self {
         let failed = group.status == "CREATE_FAILED";
         let tag = |key: &str| group.tags.get(key);
         let by_eksctl = tag("alpha.eksctl.io/cluster-name").or(tag("eksctl.cluster.k8s.io/v1alpha1/cluster-name"));
         let doubtful = doubtful(group);
         let good: Vec<String> = group.subnets.iter().filter(|s| !doubtful.contains(s)).cloned().collect();
         let subnets = match fault {
-            Fault::SubnetMissing if good.is_empty() => vec!["<subnet-id>".to_owned()],
-            Fault::SubnetMissing => good,
+            Cause::SubnetMissing if good.is_empty() => vec!["<subnet-id>".to_owned()],
+            Cause::SubnetMissing => good,
             _ => group.subnets.clone(),
         };
         // A version of the template that is still to be made, or a disk that holds the image.
         let meant = match fault {
-            Fault::Launch(Launch::Disk) => with_disk(group),
+            Cause::Launch(Launch::Disk) => with_disk(group),
             _ => group.clone(),
         };
         Self {
@@ -141,7 +141,7 @@ impl Again {
 }
 
 impl Way {
-    fn of(snap: &Snapshot, group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+    fn of(snap: &Snapshot, group: &Nodegroup, fault: Cause, place: &Place) -> Self {
         if group.status == "DELETE_FAILED" {
             return Self::DeleteFailed;
         }
@@ -149,10 +149,10 @@ impl Way {
         let scaling_group = group.resources.auto_scaling_groups.first().map(|g| g.name.clone());
         let vpc = || snap.eks_cluster.as_ref().map(|c| c.resources_vpc_config.vpc_id.clone()).unwrap_or_default();
         match fault {
-            Fault::SubnetConfiguration => Self::SubnetConfiguration { subnets: doubtful(group) },
-            Fault::SubnetMissing => Self::SubnetMissing { vpc: vpc() },
-            Fault::Addresses => Self::Addresses { subnets: doubtful(group) },
-            Fault::Join => {
+            Cause::SubnetConfiguration => Self::SubnetConfiguration { subnets: doubtful(group) },
+            Cause::SubnetMissing => Self::SubnetMissing { vpc: vpc() },
+            Cause::Addresses => Self::Addresses { subnets: doubtful(group) },
+            Cause::Join => {
                 let template = group.launch_template.as_ref().filter(|t| !t.id.is_empty());
                 Self::Join {
                     role,
@@ -162,13 +162,13 @@ impl Way {
                     own_image: group.ami_type == "CUSTOM",
                 }
             }
-            Fault::Launch(Launch::Quota) => {
+            Cause::Launch(Launch::Quota) => {
                 Self::Quota { scaling_group, quota: quota(group), vcpus: wanted_vcpus(group) }
             }
-            Fault::Launch(Launch::Capacity) => Self::Capacity { scaling_group },
-            Fault::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
-            Fault::Launch(Launch::Key) => Self::Key { scaling_group },
-            Fault::Launch(Launch::Disk) => {
+            Cause::Launch(Launch::Capacity) => Self::Capacity { scaling_group },
+            Cause::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
+            Cause::Launch(Launch::Key) => Self::Key { scaling_group },
+            Cause::Launch(Launch::Disk) => {
                 let template = group.launch_template.as_ref().filter(|t| !t.id.is_empty());
                 Self::Disk {
                     template: template.map(|t| t.id.clone()),
@@ -176,15 +176,15 @@ impl Way {
                     size: image_size(group).map_or_else(|| "<size>".to_owned(), |s| s.to_string()),
                 }
             }
-            Fault::Launch(_) => Self::Launch { scaling_group },
-            Fault::Role => Self::Role { role, policies: policies(place), node_trust: node_trust(place) },
-            Fault::Access => Self::Access { role },
-            Fault::LaunchTemplate | Fault::Image => {
+            Cause::Launch(_) => Self::Launch { scaling_group },
+            Cause::Role => Self::Role { role, policies: policies(place), node_trust: node_trust(place) },
+            Cause::Access => Self::Access { role },
+            Cause::LaunchTemplate | Cause::Image => {
                 Self::LaunchTemplate { template: group.launch_template.as_ref().map(|t| t.id.clone()) }
             }
-            Fault::SecurityGroup => Self::SecurityGroup { vpc: vpc() },
-            Fault::AutoScalingGroup => Self::AutoScalingGroup,
-            Fault::Cluster | Fault::Internal | Fault::Other => Self::Other { scaling_group },
+            Cause::SecurityGroup => Self::SecurityGroup { vpc: vpc() },
+            Cause::AutoScalingGroup => Self::AutoScalingGroup,
+            Cause::Cluster | Cause::Internal | Cause::Other => Self::Other { scaling_group },
         }
     }
 }

@@ -6,7 +6,7 @@ use fix::Fix;
 
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::node_group::{self, Fault, Launch};
+use crate::domain::aws::node_group::{self, Cause, Launch};
 use crate::domain::kubernetes::disruption;
 use crate::domain::kubernetes::unschedulable::unscheduled;
 use crate::domain::text::shorten::shorten;
@@ -41,11 +41,11 @@ impl Check for NodegroupFailed {
 }
 
 /// The issue that says most: one that names a cause before one that only says that nodes are missing.
-fn telling(group: &Nodegroup) -> Option<(&HealthIssue, Fault)> {
+fn telling(group: &Nodegroup) -> Option<(&HealthIssue, Cause)> {
     let all = group.health.issues.iter().map(|i| (i, node_group::fault(i)));
     all.min_by_key(|(_, fault)| match fault {
-        Fault::Internal | Fault::Other => 2,
-        Fault::Join | Fault::Launch(Launch::Other) => 1,
+        Cause::Internal | Cause::Other => 2,
+        Cause::Join | Cause::Launch(Launch::Other) => 1,
         _ => 0,
     })
 }
@@ -55,13 +55,13 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
     let nodes: Vec<&Node> = node_group::nodes_of(snap, name).collect();
     let ready = nodes.iter().filter(|n| n.is_ready()).count();
     let waiting = waiting_for(snap, group);
-    let fault = telling(group).map_or(Fault::Other, |(_, fault)| fault);
+    let fault = telling(group).map_or(Cause::Other, |(_, fault)| fault);
     let severity = match group.status.as_str() {
         "DELETE_FAILED" => Severity::Warning,
         // Where nodes could not be read nobody knows how many there are.
         _ if ready == 0 && snap.nodes.is_whole() => Severity::Error,
         _ if !waiting.is_empty() => Severity::Error,
-        _ if fault == Fault::Access && ready < nodes.len() => Severity::Error,
+        _ if fault == Cause::Access && ready < nodes.len() => Severity::Error,
         _ => Severity::Warning,
     };
     let place = Place::of(snap);
@@ -76,12 +76,12 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
     for node in nodes.iter().filter(|n| !n.is_ready()) {
         let node = ResourceRef::node(&node.metadata.name);
         // Nodes whose role the cluster does not let in are not heard of: that is deeper than each of them.
-        made = if fault == Fault::Access { made.breaks(node) } else { made.depends_on(node) };
+        made = if fault == Cause::Access { made.breaks(node) } else { made.depends_on(node) };
     }
     for subnet in subnets_in_doubt(group, fault) {
         made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
     }
-    if fault == Fault::Role
+    if fault == Cause::Role
         && let Some(role) = group.node_role.rsplit('/').next()
     {
         made = made.depends_on(ResourceRef::aws("iam", "role", role));
@@ -99,15 +99,15 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
 }
 
 /// Subnets whose own fault would explain it.
-fn subnets_in_doubt(group: &Nodegroup, fault: Fault) -> &[String] {
-    if matches!(fault, Fault::Addresses | Fault::Join) { &group.subnets } else { &[] }
+fn subnets_in_doubt(group: &Nodegroup, fault: Cause) -> &[String] {
+    if matches!(fault, Cause::Addresses | Cause::Join) { &group.subnets } else { &[] }
 }
 
 fn message(snap: &Snapshot, group: &Nodegroup, ready: usize, waiting: &[&Pod]) -> String {
     let cluster = Place::of(snap).cluster;
     let name = &group.nodegroup_name;
     let why = match telling(group) {
-        Some((issue, Fault::Join)) if group.ami_type == "CUSTOM" => {
+        Some((issue, Cause::Join)) if group.ami_type == "CUSTOM" => {
             format!(
                 "{} (its image is not EKS' own, so that its user data alone tell instances which cluster to join)",
                 text(issue)

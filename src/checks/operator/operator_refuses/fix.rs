@@ -9,7 +9,7 @@ use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
 use crate::checks::support::origin::path_of_key;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::prometheus::operator::log::{self, Reason};
+use crate::domain::prometheus::operator::log::{self, Cause};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::text::between::between;
 use crate::domain::text::redact::redact;
@@ -144,11 +144,11 @@ pub(super) struct Source {
 
 impl Source {
     /// Of what a reason says is not there.
-    fn of(reason: &Reason) -> Option<Self> {
+    fn of(reason: &Cause) -> Option<Self> {
         let (source, name) = match reason {
-            Reason::SecretMissing { name } => ("secret", name),
-            Reason::ConfigMapMissing { name } => ("configmap", name),
-            Reason::KeyMissing { kind, name, .. } => (if *kind == "Secret" { "secret" } else { "configmap" }, name),
+            Cause::SecretMissing { name } => ("secret", name),
+            Cause::ConfigMapMissing { name } => ("configmap", name),
+            Cause::KeyMissing { kind, name, .. } => (if *kind == "Secret" { "secret" } else { "configmap" }, name),
             _ => return None,
         };
         Some(Self { source, source_name: name.clone() })
@@ -169,18 +169,18 @@ pub(super) fn object(snap: &Snapshot, left: &Left<'_>) -> Fix {
     let text = left.text.trim().to_owned();
     let operator = Operator::of(snap);
     match (&left.reason, Source::of(&left.reason)) {
-        (Reason::KeyMissing { key, .. }, Some(source)) => {
+        (Cause::KeyMissing { key, .. }, Some(source)) => {
             Fix::Key { object, source, key: key.clone(), operator, loaded: loaded() }
         }
         (_, Some(source)) => Fix::Missing { object, source, operator, loaded: loaded() },
-        (Reason::FileAccess(_), None) => Fix::FileAccess {
+        (Cause::FileAccess(_), None) => Fix::FileAccess {
             object,
             account: format!("{}-scrape", meta.name),
             token: TOKEN,
             patch: monitor(snap, left).and_then(|m| file_patch(m, &left.reason)),
             loaded: loaded(),
         },
-        (Reason::Rule, None) => {
+        (Cause::Rule, None) => {
             let server = selected_by(snap, left);
             Fix::Rule {
                 object,
@@ -208,8 +208,8 @@ fn monitor<'a>(snap: &'a Snapshot, left: &Left<'_>) -> Option<&'a Monitor> {
 }
 
 /// A JSON patch that takes the files out of a monitor's endpoints and names a Secret instead.
-fn file_patch(monitor: &Monitor, reason: &Reason) -> Option<String> {
-    let Reason::FileAccess(field) = reason else { return None };
+fn file_patch(monitor: &Monitor, reason: &Cause) -> Option<String> {
+    let Cause::FileAccess(field) = reason else { return None };
     let list = if monitor.kind == "PodMonitor" { "podMetricsEndpoints" } else { "endpoints" };
     let mut operations = Vec::new();
     for (at, endpoint) in monitor.spec.endpoints.iter().enumerate() {

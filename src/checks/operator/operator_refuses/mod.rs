@@ -14,7 +14,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_storage;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::files;
-use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
+use crate::domain::prometheus::operator::log::{self, Cause, Refused, Said, SyncFailed};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::minute;
@@ -78,7 +78,7 @@ pub(super) struct Left<'a> {
     kind: Kind,
     meta: &'a Meta,
     text: String,
-    reason: Reason,
+    reason: Cause,
     since: Option<jiff::Timestamp>,
     server: Option<(String, String)>,
     seen: Evidence,
@@ -250,7 +250,7 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
         .key(format!("{} refused", subject.key()))
         .evidence(left.seen.clone());
     // Whoever says what is wrong with the object says why it is refused; a file that is forbidden says it itself.
-    if !matches!(left.reason, Reason::FileAccess(_)) {
+    if !matches!(left.reason, Cause::FileAccess(_)) {
         made = made.depends_on(subject);
     }
     if let (Some(since), Some(seen)) = (left.since, made.evidence.last_mut()) {

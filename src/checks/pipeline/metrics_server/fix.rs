@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::checks::support::addon;
 use crate::checks::support::host_network::HostNetwork;
-use crate::domain::kubernetes::api_services::{Fault, Unavailable};
+use crate::domain::kubernetes::api_services::{self, Unavailable};
 use crate::domain::kubernetes::arguments;
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints::Cause;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
@@ -206,7 +206,7 @@ impl<'a> Server<'a> {
         let usual = Self::usual(snap, &silent.service.namespace);
         let service = silent.service.name.clone();
         let looks_like = match &silent.fault {
-            Fault::NoEndpoints(Some(reason)) => reason.workload(),
+            api_services::Cause::NoEndpoints(Some(reason)) => reason.workload(),
             _ => None,
         };
         match served_by(snap, silent).or(looks_like) {
@@ -248,28 +248,30 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
     let way = match &silent.fault {
         _ if is_left => Way::LeftBehind { namespace: server.namespace, is_eks, cluster: Cluster::of(snap) },
         // Where nothing makes its pods, there is nothing to look at.
-        Fault::NoService | Fault::NoPort | Fault::NoEndpoints(Some(Reason::NoWorkload)) => Way::Reinstall {
+        api_services::Cause::NoService
+        | api_services::Cause::NoPort
+        | api_services::Cause::NoEndpoints(Some(Cause::NoWorkload)) => Way::Reinstall {
             namespace: server.namespace,
             service: server.service,
             managed_by: server.managed_by,
             addon: Addon::of(snap),
         },
-        Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => {
+        api_services::Cause::NoEndpoints(Some(Cause::ScaledToZero(_))) => {
             Way::ScaledToZero { namespace: server.namespace, workload: server.workload, managed_by: server.managed_by }
         }
         // It is not ready until one kubelet has answered.
-        Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => {
+        api_services::Cause::NoEndpoints(Some(Cause::NotReady(_))) if !failed.is_empty() => {
             Way::of_kubelets(snap, failed, server, false)
         }
-        Fault::NoEndpoints(Some(reason)) if super::forbids_probes(snap, reason) => Way::ProbesForbidden {
+        api_services::Cause::NoEndpoints(Some(reason)) if super::forbids_probes(snap, reason) => Way::ProbesForbidden {
             paths_patch: arguments::adding(server.deployment, "metrics-server", OPEN_PATHS),
             namespace: server.namespace,
             workload: server.workload,
             managed_by: server.managed_by,
         },
-        Fault::NoEndpoints(_) | Fault::Refused => {
+        api_services::Cause::NoEndpoints(_) | api_services::Cause::Refused => {
             let pods = match &silent.fault {
-                Fault::NoEndpoints(Some(reason)) => reason.pods(),
+                api_services::Cause::NoEndpoints(Some(reason)) => reason.pods(),
                 _ => &[],
             };
             let pod = pods.first();
@@ -280,11 +282,11 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
                 pod: pod.map(|p| p.metadata.name.clone()).unwrap_or_default(),
             }
         }
-        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+        api_services::Cause::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => Way::Overlay(overlay),
             None => Way::blocked(snap, silent, failed, server),
         },
-        Fault::Certificate | Fault::Status | Fault::Other => {
+        api_services::Cause::Certificate | api_services::Cause::Status | api_services::Cause::Other => {
             Way::Look { namespace: server.namespace, workload: server.workload }
         }
     };

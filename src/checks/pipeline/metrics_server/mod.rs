@@ -10,9 +10,9 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, plural};
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
+use crate::domain::kubernetes::api_services::{self, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
-use crate::domain::kubernetes::endpoints::{self, Reason};
+use crate::domain::kubernetes::endpoints::{self, Cause};
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
 use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -88,9 +88,9 @@ fn security_groups(snap: &Snapshot) -> BTreeSet<String> {
 
 /// Its pods run and forbid the kubelet's probes, which come without a name: whoever took away what a cluster gives to those
 /// (`system:public-info-viewer`) took that, too.
-fn forbids_probes(snap: &Snapshot, reason: &Reason<'_>) -> bool {
+fn forbids_probes(snap: &Snapshot, reason: &Cause<'_>) -> bool {
     let is_forbidden = |p: &&Pod| endpoints::unhealthy(snap, p).is_some_and(|e| e.contains("statuscode: 403"));
-    matches!(reason, Reason::NotReady(_)) && reason.pods().iter().any(is_forbidden)
+    matches!(reason, Cause::NotReady(_)) && reason.pods().iter().any(is_forbidden)
 }
 
 /// No such API.
@@ -111,28 +111,32 @@ fn with_autoscalers(made: Finding, wanting: &[&Autoscaler]) -> Finding {
 /// The API is registered and does not answer.
 fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler], failed: &[Failed<'_>]) -> Finding {
     let (namespace, name) = (&silent.service.namespace, &silent.service.name);
-    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
+    let is_left = matches!(silent.fault, api_services::Cause::NoService | api_services::Cause::NoEndpoints(_))
         && api_services::left_behind(snap, silent.service);
     let why = match &silent.fault {
-        Fault::NoService if is_left => {
+        api_services::Cause::NoService if is_left => {
             format!("its Service {namespace}/{name} went with its namespace, and the APIService stayed")
         }
-        Fault::NoService => format!("its Service {namespace}/{name} does not exist"),
-        Fault::NoPort => format!("Service {namespace}/{name} does not have the port that it names"),
-        Fault::NoEndpoints(reason) => {
+        api_services::Cause::NoService => format!("its Service {namespace}/{name} does not exist"),
+        api_services::Cause::NoPort => format!("Service {namespace}/{name} does not have the port that it names"),
+        api_services::Cause::NoEndpoints(reason) => {
             let service = snap.services.find(namespace, name).ok().flatten();
             let words = reason.as_ref().zip(service).map(|(r, s)| format!(": {}", r.words(snap, s)));
             let forbids = reason.as_ref().is_some_and(|r| forbids_probes(snap, r));
             let probes = if forbids { ", as it lets nobody without a name see whether it is ready" } else { "" };
             format!("Service {namespace}/{name} has no ready endpoint{}{probes}", words.unwrap_or_default())
         }
-        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+        api_services::Cause::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => overlay.why(&format!("{namespace}/{name}")),
             None => format!("the control plane gets no answer from the pods of Service {namespace}/{name}"),
         },
-        Fault::Refused => format!("the pods of Service {namespace}/{name} refuse the control plane's connections"),
-        Fault::Certificate => format!("the certificate of Service {namespace}/{name} is not trusted"),
-        Fault::Status | Fault::Other => silent.condition.message.clone().unwrap_or_default(),
+        api_services::Cause::Refused => {
+            format!("the pods of Service {namespace}/{name} refuse the control plane's connections")
+        }
+        api_services::Cause::Certificate => format!("the certificate of Service {namespace}/{name} is not trusted"),
+        api_services::Cause::Status | api_services::Cause::Other => {
+            silent.condition.message.clone().unwrap_or_default()
+        }
     };
     let message = format!("the metrics API does not answer: {why}; {}", effect(wanting));
     let mut made = base(Severity::Error, message)
@@ -140,15 +144,15 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         .evidence(api_evidence(silent.api));
     made = with_autoscalers(made, wanting);
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
-    if let Fault::NoEndpoints(Some(reason)) = &silent.fault {
+    if let api_services::Cause::NoEndpoints(Some(reason)) = &silent.fault {
         // What is said of its pods is said of it.
         let pods = reason.pods().iter().map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name));
         made = made.also_all(pods);
     }
-    if matches!(silent.fault, Fault::Timeout) {
+    if matches!(silent.fault, api_services::Cause::Timeout) {
         made = network(snap, made);
     }
-    if matches!(silent.fault, Fault::NoEndpoints(Some(Reason::Pending(_)))) {
+    if matches!(silent.fault, api_services::Cause::NoEndpoints(Some(Cause::Pending(_)))) {
         // Nodes that never came are why nobody runs it.
         let failed = snap.eks_nodegroups.iter().flatten().filter(|g| g.join_failure().is_some());
         made = failed.fold(made, |made, g| made.depends_on(ResourceRef::aws("eks", "nodegroup", &g.nodegroup_name)));

@@ -9,14 +9,14 @@ use crate::checks::support::helm;
 use crate::checks::support::host_network::HostNetwork;
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::service_port;
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
-use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
+use crate::domain::kubernetes::webhooks::{self, Cause, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{HelmRelease, WebhookConfiguration};
 use crate::snapshot::manifests::HelmCall;
@@ -224,23 +224,23 @@ impl Way {
                     failed_namespace: failed.map(|r| r.metadata.namespace.clone()),
                 }
             }
-            Fault::NoService | Fault::Told(CallFault::NoService) if installed.is_some() => {
+            Cause::NoService | Cause::Told(CallFault::NoService) if installed.is_some() => {
                 let home = home(installed);
                 Self::ServiceLost { service, release: named, release_namespace, home, stop_gap }
             }
-            Fault::NoService | Fault::Told(CallFault::NoService) => {
+            Cause::NoService | Cause::Told(CallFault::NoService) => {
                 let perhaps_left =
                     !named.is_empty() && !releases::is_of_gitops(meta) && releases::is_kept_nowhere(snap, &named);
                 let managed_by = managed_by(meta);
                 Self::ServiceUnknown { namespace, service, release: named, managed_by, perhaps_left, stop_gap }
             }
-            Fault::NoEndpoints(_, Reason::ScaledToZero(_)) => {
+            Cause::NoEndpoints(_, endpoints::Cause::ScaledToZero(_)) => {
                 Self::ScaledToZero { namespace, workload: workload(), managed_by: managed_by(meta) }
             }
-            Fault::NoEndpoints(..) | Fault::Told(CallFault::NoEndpoints | CallFault::Refused) => {
+            Cause::NoEndpoints(..) | Cause::Told(CallFault::NoEndpoints | CallFault::Refused) => {
                 Self::NoEndpoints { namespace, service, workload: workload(), stop_gap }
             }
-            Fault::NoPort(..) | Fault::Told(CallFault::NoPort) => Self::Port {
+            Cause::NoPort(..) | Cause::Told(CallFault::NoPort) => Self::Port {
                 home: home(installed),
                 namespace,
                 service,
@@ -260,7 +260,7 @@ impl Way {
                 let injector_namespace = injector_namespace(snap);
                 Self::Certificate { namespace, workload: workload(), injected, injector_namespace, home, stop_gap }
             }
-            Fault::Told(CallFault::Timeout | CallFault::NotAllowed) => {
+            Cause::Told(CallFault::Timeout | CallFault::NotAllowed) => {
                 match called.and_then(|c| HostNetwork::behind(snap, c)) {
                     Some(host) => Self::Overlay { host, stop_gap },
                     None => Self::timeout(snap, group, namespace, &service, stop_gap),
@@ -287,17 +287,17 @@ impl Way {
     }
 }
 
-pub(super) fn is_of_certificate(fault: &Fault<'_>) -> bool {
+pub(super) fn is_of_certificate(fault: &Cause<'_>) -> bool {
     match fault {
-        Fault::NoBundle | Fault::BadBundle => true,
-        Fault::Told(told) => told.is_tls(),
+        Cause::NoBundle | Cause::BadBundle => true,
+        Cause::Told(told) => told.is_tls(),
         _ => false,
     }
 }
 
 /// The certificate is for another name: somebody else's, perhaps.
-fn is_of_name(fault: &Fault<'_>) -> bool {
-    matches!(fault, Fault::Told(CallFault::WrongName))
+fn is_of_name(fault: &Cause<'_>) -> bool {
+    matches!(fault, Cause::Told(CallFault::WrongName))
 }
 
 /// The security group in front of the pods that serve it, where it is one.
@@ -316,7 +316,7 @@ fn injector_namespace(snap: &Snapshot) -> Option<String> {
 
 /// The workload that serves it.
 fn workload(snap: &Snapshot, group: &Group<'_>) -> Option<ResourceRef> {
-    if let Fault::NoEndpoints(_, reason) = &group.fault {
+    if let Cause::NoEndpoints(_, reason) = &group.fault {
         return reason.owners(snap).into_iter().next();
     }
     let called = group.hooks[0].service()?;
@@ -336,9 +336,9 @@ fn target_port(snap: &Snapshot, group: &Group<'_>) -> Option<u16> {
     }
 }
 
-fn ports(fault: &Fault<'_>) -> Vec<String> {
+fn ports(fault: &Cause<'_>) -> Vec<String> {
     match fault {
-        Fault::NoPort(service, _) => service.spec.ports.iter().map(|p| p.port.to_string()).collect(),
+        Cause::NoPort(service, _) => service.spec.ports.iter().map(|p| p.port.to_string()).collect(),
         _ => Vec::new(),
     }
 }
@@ -349,7 +349,7 @@ fn strict_hooks<'a>(snap: &'a Snapshot, group: &Group<'a>) -> Vec<Hook<'a>> {
     let mut all: Vec<Hook<'a>> = group.hooks.iter().filter(|h| h.webhook.blocks()).copied().collect();
     let unanswered = matches!(
         group.fault,
-        Fault::NoEndpoints(..) | Fault::Told(CallFault::Timeout | CallFault::Refused | CallFault::NoEndpoints)
+        Cause::NoEndpoints(..) | Cause::Told(CallFault::Timeout | CallFault::Refused | CallFault::NoEndpoints)
     );
     let at = |hook: &Hook<'_>| hook.service().map(|s| (s.namespace.clone(), s.name.clone()));
     let called = at(&group.hooks[0]).filter(|_| unanswered);

@@ -9,11 +9,11 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::support::seen::{event_quote, log_evidence, replica_failure};
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::releases::{self, Presence, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
-use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
+use crate::domain::kubernetes::webhooks::{self, Cause, Hook, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::arn;
@@ -39,7 +39,7 @@ check! {
 /// The webhooks that call one Service in vain.
 struct Group<'a> {
     hooks: Vec<Hook<'a>>,
-    fault: Fault<'a>,
+    fault: Cause<'a>,
     calls: Vec<(FailedCall, Told<'a>)>,
 }
 
@@ -78,12 +78,12 @@ fn groups<'a>(snap: &'a Snapshot, told: &[(FailedCall, Told<'a>)]) -> Vec<Group<
 }
 
 /// What is wrong with a webhook, if something is that matters.
-fn fault<'a>(snap: &'a Snapshot, hook: &Hook<'a>, calls: &[(FailedCall, Told<'a>)]) -> Option<Fault<'a>> {
-    let told = calls.first().map(|(call, _)| Fault::Told(call.fault)).filter(|_| hook.webhook.blocks());
+fn fault<'a>(snap: &'a Snapshot, hook: &Hook<'a>, calls: &[(FailedCall, Told<'a>)]) -> Option<Cause<'a>> {
+    let told = calls.first().map(|(call, _)| Cause::Told(call.fault)).filter(|_| hook.webhook.blocks());
     let own = hook.fault(snap).filter(|fault| match fault {
         // A chart's job fills the bundle in and then makes the webhook strict.
-        Fault::NoBundle => hook.webhook.blocks(),
-        Fault::NoEndpoints(_, Reason::NotReady(pods) | Reason::Pending(pods)) => {
+        Cause::NoBundle => hook.webhook.blocks(),
+        Cause::NoEndpoints(_, endpoints::Cause::NotReady(pods) | endpoints::Cause::Pending(pods)) => {
             !calls.is_empty() || pods.iter().any(|p| snap.age_seconds(&p.metadata) >= STARTING)
         }
         _ => true,
@@ -207,14 +207,14 @@ impl Group<'_> {
         let called = hook.service().map(|s| format!("Service {}/{}", s.namespace, s.name));
         let called = called.unwrap_or_else(|| "what it calls".to_owned());
         match &self.fault {
-            Fault::NoService => format!("{called} does not exist"),
-            Fault::NoPort(_, port) => format!("{called} has no port {port}"),
-            Fault::NoEndpoints(service, reason) => {
+            Cause::NoService => format!("{called} does not exist"),
+            Cause::NoPort(_, port) => format!("{called} has no port {port}"),
+            Cause::NoEndpoints(service, reason) => {
                 format!("{called} has no ready endpoint: {}", reason.words(snap, service))
             }
-            Fault::NoBundle => format!("it has no CA bundle, so the certificate of {called} is not trusted"),
-            Fault::BadBundle => "its CA bundle is no certificate".to_owned(),
-            Fault::Told(fault) => match fault {
+            Cause::NoBundle => format!("it has no CA bundle, so the certificate of {called} is not trusted"),
+            Cause::BadBundle => "its CA bundle is no certificate".to_owned(),
+            Cause::Told(fault) => match fault {
                 CallFault::NoService => format!("{called} was not found"),
                 CallFault::NoEndpoints => format!("{called} has no endpoint"),
                 CallFault::NoPort => format!("{called} does not have the port that is called"),
@@ -248,7 +248,7 @@ impl Group<'_> {
         }
         let mut all = Vec::new();
         all.extend(self.hooks[0].service().map(|s| ResourceRef::service(&s.namespace, &s.name)));
-        if let Fault::NoEndpoints(_, reason) = &self.fault {
+        if let Cause::NoEndpoints(_, reason) = &self.fault {
             all.extend(reason.pods().iter().map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
             all.extend(reason.owners(snap));
             all.extend(dead_nodes(snap, reason.pods().iter().copied()));
@@ -299,10 +299,10 @@ impl Group<'_> {
     }
 }
 
-fn service_evidence(snap: &Snapshot, namespace: &str, name: &str, fault: &Fault<'_>) -> Evidence {
+fn service_evidence(snap: &Snapshot, namespace: &str, name: &str, fault: &Cause<'_>) -> Evidence {
     let value = match fault {
-        Fault::NoService => "not found".to_owned(),
-        Fault::NoPort(service, _) | Fault::NoEndpoints(service, _) => {
+        Cause::NoService => "not found".to_owned(),
+        Cause::NoPort(service, _) | Cause::NoEndpoints(service, _) => {
             let ports: Vec<String> = service.spec.ports.iter().map(|p| p.port.to_string()).collect();
             let (ready, unready) = snap.endpoints_of(service).unwrap_or_default();
             format!("ports {}; {ready} ready endpoints, {unready} not ready", ports.join(", "))

@@ -12,7 +12,7 @@ use crate::domain::aws::trust;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::operator_resource;
-use crate::domain::prometheus::discovery_log::{FileFault, Reason};
+use crate::domain::prometheus::discovery_log::{Cause, FileFault};
 use crate::domain::prometheus::origin;
 use crate::domain::text::redact::redact;
 
@@ -151,28 +151,28 @@ impl Discovery<'_> {
         let error = redact(&self.first.error);
         let (namespace, pod, _) = self.first.pod.clone();
         match &self.first.reason {
-            Reason::Denied(_) => self.forbidden(),
-            Reason::NotInCluster => Way::Token {
+            Cause::Denied(_) => self.forbidden(),
+            Cause::NotInCluster => Way::Token {
                 error,
                 log_namespace: namespace,
                 log_pod: pod,
                 prometheus_resource: self.operator_resource(),
                 account: self.refused_account(),
             },
-            Reason::Unauthorized => Way::Unauthorized { error },
-            Reason::Certificate => Way::Certificate { error, log_namespace: namespace },
-            Reason::Unreachable => Way::Unreachable { error },
-            Reason::File(fault, path) => self.file(error, fault, path),
-            Reason::AwsCredentials if self.is_older_than_its_role() => Way::AwsRestart,
-            Reason::AwsCredentials => self.aws_credentials(error),
-            Reason::AwsRole => Way::AwsRole { error, aws_role: self.aws_role(), admit: self.admit() },
-            Reason::AwsDenied(action) => {
+            Cause::Unauthorized => Way::Unauthorized { error },
+            Cause::Certificate => Way::Certificate { error, log_namespace: namespace },
+            Cause::Unreachable => Way::Unreachable { error },
+            Cause::File(fault, path) => self.file(error, fault, path),
+            Cause::AwsCredentials if self.is_older_than_its_role() => Way::AwsRestart,
+            Cause::AwsCredentials => self.aws_credentials(error),
+            Cause::AwsRole => Way::AwsRole { error, aws_role: self.aws_role(), admit: self.admit() },
+            Cause::AwsDenied(action) => {
                 let (aws_role, policy) = (self.aws_role(), policy(action));
                 let of_node = self.assumed_role().is_none() && self.role_arn().is_none();
                 let account = self.refused_account();
                 Way::AwsDenied { error, aws_role, of_node, account, policy_name: POLICY, policy }
             }
-            Reason::Other(_) => self.other(error),
+            Cause::Other(_) => self.other(error),
         }
     }
 

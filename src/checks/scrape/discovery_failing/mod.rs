@@ -12,7 +12,7 @@ use crate::checks::support::scrape;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::prometheus::discovery_jobs::{self, Job};
-use crate::domain::prometheus::discovery_log::{self, Denied, Failure, Reason};
+use crate::domain::prometheus::discovery_log::{self, Cause, Denied, Failure};
 use crate::domain::prometheus::targets;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -66,31 +66,31 @@ fn group_of(snap: &Snapshot, failure: &Failure) -> String {
     let job = failure.job.as_deref().unwrap_or_default();
     let owner = pod_of(snap, failure).map(|p| snap.owner_ref(p).key()).unwrap_or_default();
     match &failure.reason {
-        Reason::Denied(denied) => format!("denied/{}", denied.user),
-        Reason::File(_, path) => format!("file/{path}/{job}"),
-        Reason::Other(words) => format!("other/{}/{job}/{words}", failure.mechanism),
-        Reason::AwsDenied(_) | Reason::AwsCredentials | Reason::AwsRole => {
+        Cause::Denied(denied) => format!("denied/{}", denied.user),
+        Cause::File(_, path) => format!("file/{path}/{job}"),
+        Cause::Other(words) => format!("other/{}/{job}/{words}", failure.mechanism),
+        Cause::AwsDenied(_) | Cause::AwsCredentials | Cause::AwsRole => {
             format!("aws/{}/{owner}", kind(&failure.reason))
         }
-        Reason::NotInCluster | Reason::Unauthorized | Reason::Certificate | Reason::Unreachable => {
+        Cause::NotInCluster | Cause::Unauthorized | Cause::Certificate | Cause::Unreachable => {
             format!("{}/{owner}", kind(&failure.reason))
         }
     }
 }
 
 /// What failures of a pod have in common.
-fn kind(reason: &Reason) -> &'static str {
+fn kind(reason: &Cause) -> &'static str {
     match reason {
-        Reason::Denied(_) => "denied",
-        Reason::NotInCluster => "token",
-        Reason::Unauthorized => "unauthorized",
-        Reason::Certificate => "certificate",
-        Reason::Unreachable => "unreachable",
-        Reason::File(..) => "file",
-        Reason::AwsCredentials => "aws-credentials",
-        Reason::AwsRole => "aws-role",
-        Reason::AwsDenied(_) => "aws-denied",
-        Reason::Other(_) => "other",
+        Cause::Denied(_) => "denied",
+        Cause::NotInCluster => "token",
+        Cause::Unauthorized => "unauthorized",
+        Cause::Certificate => "certificate",
+        Cause::Unreachable => "unreachable",
+        Cause::File(..) => "file",
+        Cause::AwsCredentials => "aws-credentials",
+        Cause::AwsRole => "aws-role",
+        Cause::AwsDenied(_) => "aws-denied",
+        Cause::Other(_) => "other",
     }
 }
 
@@ -136,7 +136,7 @@ impl<'a> Discovery<'a> {
             made = made.evidence(evidence(failure));
         }
         made = self.dependencies().into_iter().fold(made, Finding::depends_on);
-        if let (Reason::AwsCredentials | Reason::AwsRole, Ok(cluster)) = (&self.first.reason, self.snap.eks_cluster()) {
+        if let (Cause::AwsCredentials | Cause::AwsRole, Ok(cluster)) = (&self.first.reason, self.snap.eks_cluster()) {
             made = made.fix_needs(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
         }
         Some(made)
@@ -145,9 +145,9 @@ impl<'a> Discovery<'a> {
     fn key(&self, variant: &str) -> String {
         let job = self.first.job.as_deref().unwrap_or_default();
         match &self.first.reason {
-            Reason::Denied(denied) => denied.user.clone(),
-            Reason::File(_, path) => format!("{job} {path}"),
-            Reason::Other(_) => format!("{job} {}", self.first.mechanism),
+            Cause::Denied(denied) => denied.user.clone(),
+            Cause::File(_, path) => format!("{job} {path}"),
+            Cause::Other(_) => format!("{job} {}", self.first.mechanism),
             _ => variant.to_owned(),
         }
     }
@@ -169,15 +169,15 @@ impl<'a> Discovery<'a> {
 
     fn subject(&self) -> ResourceRef {
         match &self.first.reason {
-            Reason::Denied(denied) => match service_account(&denied.user) {
+            Cause::Denied(denied) => match service_account(&denied.user) {
                 Some((namespace, name)) => ResourceRef::service_account(namespace, name),
                 None => self.owner(),
             },
-            Reason::AwsCredentials | Reason::AwsRole | Reason::AwsDenied(_) if self.pod.is_some() => {
+            Cause::AwsCredentials | Cause::AwsRole | Cause::AwsDenied(_) if self.pod.is_some() => {
                 let (namespace, name) = self.account();
                 ResourceRef::service_account(&namespace, &name)
             }
-            Reason::File(..) | Reason::Other(_) if !self.affected.is_empty() => {
+            Cause::File(..) | Cause::Other(_) if !self.affected.is_empty() => {
                 ResourceRef::ScrapeJob { job: self.affected[0].clone() }
             }
             _ => self.owner(),
@@ -185,7 +185,7 @@ impl<'a> Discovery<'a> {
     }
 
     fn denied(&self) -> impl Iterator<Item = &Denied> {
-        self.failures.iter().filter_map(|f| if let Reason::Denied(denied) = &f.reason { Some(denied) } else { None })
+        self.failures.iter().filter_map(|f| if let Cause::Denied(denied) = &f.reason { Some(denied) } else { None })
     }
 
     /// The IAM role of the service account.
@@ -207,17 +207,17 @@ impl<'a> Discovery<'a> {
 
     fn dependencies(&self) -> Vec<ResourceRef> {
         match &self.first.reason {
-            Reason::Unreachable => {
+            Cause::Unreachable => {
                 let policies = self.pod.map(|p| network_policy::egress_policies(self.snap, p)).unwrap_or_default();
                 policies.into_iter().chain([ResourceRef::service("default", "kubernetes")]).collect()
             }
-            Reason::Other(_) => {
+            Cause::Other(_) => {
                 let host = self.first.error.split("\"").find(|part| part.starts_with("http"));
                 let address = host.and_then(targets::Address::parse);
                 let service = address.and_then(|a| targets::cluster_host(self.snap, &a.host));
                 service.map(|s| ResourceRef::service(&s.namespace, &s.service)).into_iter().collect()
             }
-            Reason::NotInCluster => {
+            Cause::NotInCluster => {
                 let (namespace, account) = self.account();
                 vec![ResourceRef::service_account(&namespace, &account)]
             }
@@ -229,7 +229,7 @@ impl<'a> Discovery<'a> {
 /// True for a job whose discovery this failure concerns.
 fn is_hit(job: &Job, failure: &Failure) -> bool {
     match &failure.reason {
-        Reason::Denied(denied) => job.needs(&denied.resource, denied.namespace.as_deref()),
+        Cause::Denied(denied) => job.needs(&denied.resource, denied.namespace.as_deref()),
         _ => job.uses(&failure.mechanism),
     }
 }

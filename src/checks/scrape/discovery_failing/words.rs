@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Discovery, SHOWN, service_account};
-use crate::domain::prometheus::discovery_log::{Failure, FileFault, Reason};
+use crate::domain::prometheus::discovery_log::{Cause, Failure, FileFault};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::text::redact::redact;
 use crate::model::Evidence;
@@ -13,12 +13,12 @@ impl Discovery<'_> {
         let (namespace, account) = self.account();
         let account = format!("ServiceAccount {namespace}/{account}");
         match &self.first.reason {
-            Reason::Denied(denied) => {
+            Cause::Denied(denied) => {
                 let who = service_account(&denied.user)
                     .map_or_else(|| denied.user.clone(), |(ns, name)| format!("ServiceAccount {ns}/{name}"));
                 format!("{who} may not list {}: no Role or ClusterRole bound to it allows that (RBAC)", self.refused())
             }
-            Reason::NotInCluster => {
+            Cause::NotInCluster => {
                 let what = if self.first.error.contains("KUBERNETES_SERVICE_HOST") {
                     "KUBERNETES_SERVICE_HOST is not set"
                 } else {
@@ -26,16 +26,16 @@ impl Discovery<'_> {
                 };
                 format!("Prometheus has no in-cluster configuration for service discovery: {what}")
             }
-            Reason::Unauthorized => format!("the API server does not accept the token of {account} (Unauthorized)"),
-            Reason::Certificate => format!(
+            Cause::Unauthorized => format!("the API server does not accept the token of {account} (Unauthorized)"),
+            Cause::Certificate => format!(
                 "Prometheus does not accept the certificate of the API server: {}",
                 certificate_words(&self.first.error)
             ),
-            Reason::Unreachable => {
+            Cause::Unreachable => {
                 let why = ScrapeFailure::classify(&self.first.error).words();
                 format!("Prometheus cannot reach the API server for service discovery: {why}")
             }
-            Reason::File(fault, path) => match fault {
+            Cause::File(fault, path) => match fault {
                 FileFault::Missing => format!("{path} of file_sd_configs does not exist: no file of targets matches"),
                 FileFault::Unreadable => format!("{path} of file_sd_configs cannot be read: permission denied"),
                 FileFault::Invalid => {
@@ -43,7 +43,7 @@ impl Discovery<'_> {
                     format!("{path} of file_sd_configs is not a valid list of targets ({kind}): {}", self.first.error)
                 }
             },
-            Reason::AwsCredentials => match self.role_arn() {
+            Cause::AwsCredentials => match self.role_arn() {
                 Some(arn) if self.is_older_than_its_role() => {
                     format!("Prometheus has no AWS credentials: its pods are older than the role of {account} ({arn})")
                 }
@@ -52,15 +52,15 @@ impl Discovery<'_> {
                     "Prometheus has no AWS credentials: {account} has no IAM role (neither annotation nor Pod Identity)"
                 ),
             },
-            Reason::AwsRole => format!("AWS lets {account} not assume its IAM role"),
-            Reason::AwsDenied(action) => match (self.assumed_role(), self.role_arn()) {
+            Cause::AwsRole => format!("AWS lets {account} not assume its IAM role"),
+            Cause::AwsDenied(action) => match (self.assumed_role(), self.role_arn()) {
                 (Some(role), _) => format!("IAM role {role}, which Prometheus has, does not allow {action}"),
                 (None, Some(_)) => format!("the IAM role of {account} does not allow {action}"),
                 (None, None) => format!(
                     "Prometheus may not call {action}: {account} has no IAM role, and what it has instead (the role of its node, or keys) does not allow it"
                 ),
             },
-            Reason::Other(words) => format!("{} discovery of Prometheus fails: {words}", self.first.mechanism),
+            Cause::Other(words) => format!("{} discovery of Prometheus fails: {words}", self.first.mechanism),
         }
     }
 
@@ -107,9 +107,9 @@ pub(super) fn evidence(failure: &Failure) -> Evidence {
     let (namespace, pod, container) = &failure.pod;
     let template =
         "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=200 | grep -iF -- {{ pattern }}";
-    let value = if matches!(failure.reason, Reason::Other(_)) { redact(&failure.line) } else { failure.line.clone() };
+    let value = if matches!(failure.reason, Cause::Other(_)) { redact(&failure.line) } else { failure.line.clone() };
     let pattern = match &failure.reason {
-        Reason::Denied(_) => "is forbidden",
+        Cause::Denied(_) => "is forbidden",
         _ if failure.line.contains("ailed to list *") => "failed to list",
         _ => failure.error.split(['"', '\n', '\\']).next().unwrap_or_default().trim(),
     };

@@ -9,7 +9,7 @@ use crate::checks::support::origin::ConfigLine;
 use crate::checks::support::scrape::Targets;
 use crate::checks::support::seen::line_evidence;
 use crate::domain::prometheus::origin::monitor_of;
-use crate::domain::prometheus::pool_log::{self, Failing, Fault};
+use crate::domain::prometheus::pool_log::{self, Cause, Failing};
 use crate::domain::prometheus::targets;
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::{Snapshot, journal};
@@ -19,14 +19,14 @@ pub(super) fn findings(snap: &Snapshot, jobs: &BTreeSet<&str>) -> Vec<Finding> {
     let known = pool_log::failing(snap).into_iter().filter(|f| jobs.contains(f.job.as_str()));
     let is_there = |f: &Failing<'_>| targets::all(snap).iter().any(|t| t.job() == f.job);
     // A pool that was made since has targets.
-    let still = known.filter(|f| matches!(f.fault, Fault::Address(_)) || !is_there(f));
+    let still = known.filter(|f| matches!(f.fault, Cause::Address(_)) || !is_there(f));
     still.map(|f| finding(snap, &f)).collect()
 }
 
 fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let job = &failing.job;
     let (message, way) = match &failing.fault {
-        Fault::Client { error, file } => {
+        Cause::Client { error, file } => {
             let source = file.as_deref().and_then(pool_log::source).filter(|_| monitor_of(job).is_some());
             let (namespace, secret, key) = source.unwrap_or_default();
             let message = format!(
@@ -35,7 +35,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let file = file.clone().unwrap_or_default();
             (message, Way::Client { file, source: secret, source_namespace: namespace, source_key: key })
         }
-        Fault::Address(address) => {
+        Cause::Address(address) => {
             let message = format!(
                 "scrape job {job} leaves out a target: {address:?} is no host and port; scheme and path have fields of their own"
             );

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fix::{Change, Place, Way, replace_url};
 use super::{Case, corrected};
 use crate::domain::kubernetes::json_patch;
-use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
+use crate::domain::prometheus::remote_write::answer::{self, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Evidence, ResourceRef};
@@ -16,7 +16,7 @@ use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 const POLICY: &str = "AmazonPrometheusRemoteWriteAccess";
 
 /// What is wrong with the identity.
-enum Fault {
+enum Cause {
     /// The role may not write to the workspace.
     Write { role: String },
     /// The role is told to assume itself.
@@ -35,39 +35,39 @@ enum Fault {
     NoCredentials,
 }
 
-fn fault(case: &Case<'_>) -> Option<Fault> {
+fn fault(case: &Case<'_>) -> Option<Cause> {
     if case.receiver != Receiver::Amp && case.failing.failure != SendFailure::Signing {
         return None;
     }
     match &case.reason {
-        Reason::Denied { user, action, resource } => denied(user, action, resource),
-        Reason::NoAwsCredentials => Some(Fault::NoCredentials),
-        Reason::Unsigned if case.configured.signs == Some(false) => Some(Fault::NotSigned),
-        Reason::Unsigned | Reason::Path => corrected(case).map(|right| Fault::Url { right }),
-        Reason::Signature => {
+        answer::Cause::Denied { user, action, resource } => denied(user, action, resource),
+        answer::Cause::NoAwsCredentials => Some(Cause::NoCredentials),
+        answer::Cause::Unsigned if case.configured.signs == Some(false) => Some(Cause::NotSigned),
+        answer::Cause::Unsigned | answer::Cause::Path => corrected(case).map(|right| Cause::Url { right }),
+        answer::Cause::Signature => {
             let right = answer::region_of(&case.failing.url)?;
             let configured = case.configured.region.clone().filter(|r| *r != right)?;
-            Some(Fault::Region { configured, right })
+            Some(Cause::Region { configured, right })
         }
         _ => None,
     }
 }
 
-fn denied(user: &str, action: &str, resource: &str) -> Option<Fault> {
+fn denied(user: &str, action: &str, resource: &str) -> Option<Cause> {
     let (role, session) = answer::role_of(user)?;
     let role = role.to_owned();
     if action != "sts:AssumeRole" {
-        return (action == "aps:RemoteWrite").then_some(Fault::Write { role });
+        return (action == "aps:RemoteWrite").then_some(Cause::Write { role });
     }
     let wanted = answer::role_of(resource).map_or_else(String::new, |(name, _)| name.to_owned());
     if wanted == role {
-        return Some(Fault::Itself { role });
+        return Some(Cause::Itself { role });
     }
     // The session of an instance is called by its id.
     if session.is_some_and(|s| s.starts_with("i-")) {
-        return Some(Fault::NodeRole { node_role: role, wanted });
+        return Some(Cause::NodeRole { node_role: role, wanted });
     }
-    Some(Fault::Assume { role, wanted })
+    Some(Cause::Assume { role, wanted })
 }
 
 /// The ServiceAccount of the pod that writes.
@@ -81,30 +81,30 @@ fn account<'a>(case: &Case<'a>) -> Option<&'a ServiceAccount> {
 pub(super) fn why(case: &Case<'_>) -> Option<String> {
     let also = corrected(case).map_or("", |_| "; besides, its URL has a slash too many");
     Some(match fault(case)? {
-        Fault::Write { role } => {
+        Cause::Write { role } => {
             format!("role {role} may not write to the workspace (aps:RemoteWrite is denied){also}")
         }
-        Fault::Itself { role } => {
+        Cause::Itself { role } => {
             format!(
                 "sigv4 names role {role}, which Prometheus has already: a role may not assume itself (sts:AssumeRole is denied){also}"
             )
         }
-        Fault::NodeRole { node_role, wanted } => format!(
+        Cause::NodeRole { node_role, wanted } => format!(
             "Prometheus runs with the role of its node ({node_role}), which may not assume {wanted}: its ServiceAccount gets no role{also}"
         ),
-        Fault::Assume { role, wanted } => {
+        Cause::Assume { role, wanted } => {
             format!("role {role} may not assume {wanted} (sts:AssumeRole is denied){also}")
         }
-        Fault::NotSigned => {
+        Cause::NotSigned => {
             "the request is not signed: the remote write has no sigv4 (403 Missing Authentication Token)".into()
         }
-        Fault::Region { configured, right } => {
+        Cause::Region { configured, right } => {
             format!("the request is signed for region {configured}, and the workspace is in {right}")
         }
-        Fault::Url { right } => {
+        Cause::Url { right } => {
             format!("the path of its URL is not one of the API's: it should be {right} ({})", case.reason_code())
         }
-        Fault::NoCredentials => "the request cannot be signed: the pod gets no AWS credentials".into(),
+        Cause::NoCredentials => "the request cannot be signed: the pod gets no AWS credentials".into(),
     })
 }
 
@@ -117,19 +117,19 @@ impl Case<'_> {
 /// The fix; `None` where it is nothing of AWS.
 pub(super) fn way(case: &Case<'_>) -> Option<Way> {
     Some(match fault(case)? {
-        Fault::Write { role } => Way::Forbidden {
+        Cause::Write { role } => Way::Forbidden {
             role,
             policy_arn: policy_arn(case),
             workspace: Some(asked(case).1).filter(|r| r.contains(":workspace/")).map(str::to_owned),
         },
-        Fault::Itself { role } => itself(case, role),
-        Fault::NodeRole { .. } | Fault::NoCredentials => no_role(case),
-        Fault::Assume { role, wanted } => assume(case, role, wanted),
-        Fault::NotSigned => {
+        Cause::Itself { role } => itself(case, role),
+        Cause::NodeRole { .. } | Cause::NoCredentials => no_role(case),
+        Cause::Assume { role, wanted } => assume(case, role, wanted),
+        Cause::NotSigned => {
             Way::Unsigned { url: case.shown_url(), region: region(case), change: Change::of(case, false) }
         }
-        Fault::Region { .. } => Way::Region { region: region(case), change: Change::of(case, false) },
-        Fault::Url { right } => {
+        Cause::Region { .. } => Way::Region { region: region(case), change: Change::of(case, false) },
+        Cause::Url { right } => {
             let place = Place::of(case);
             Way::Url { replace_url: replace_url(case, &right), right_url: right, place }
         }
@@ -186,11 +186,11 @@ pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
 /// The role, or the ServiceAccount that should give one.
 pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
     match fault(case) {
-        Some(Fault::NodeRole { .. } | Fault::NoCredentials) => case.pod.map_or_else(Vec::new, |p| {
+        Some(Cause::NodeRole { .. } | Cause::NoCredentials) => case.pod.map_or_else(Vec::new, |p| {
             let name = p.spec.account();
             vec![ResourceRef::service_account(&p.metadata.namespace, name)]
         }),
-        Some(Fault::Write { role } | Fault::Assume { role, .. }) => vec![ResourceRef::aws("iam", "role", role)],
+        Some(Cause::Write { role } | Cause::Assume { role, .. }) => vec![ResourceRef::aws("iam", "role", role)],
         _ => Vec::new(),
     }
 }
@@ -198,7 +198,7 @@ pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
 /// Who was refused, and what he asked for.
 fn asked<'a>(case: &'a Case<'_>) -> (&'a str, &'a str) {
     match &case.reason {
-        Reason::Denied { user, resource, .. } => (user, resource),
+        answer::Cause::Denied { user, resource, .. } => (user, resource),
         _ => ("", ""),
     }
 }

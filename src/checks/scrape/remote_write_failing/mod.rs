@@ -14,7 +14,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place as HostPlace, place};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::service_host;
-use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver, is_page_of_proxy};
+use crate::domain::prometheus::remote_write::answer::{self, Cause, Receiver, is_page_of_proxy};
 use crate::domain::prometheus::remote_write::collector::COLLECTOR;
 use crate::domain::prometheus::remote_write::config::{Configured, Origin};
 use crate::domain::prometheus::remote_write::queue::Queue;
@@ -74,7 +74,7 @@ struct Case<'a> {
     snap: &'a Snapshot,
     failing: &'a Failing,
     lost: u64,
-    reason: Reason,
+    reason: Cause,
     receiver: Receiver,
     pod: Option<&'a Pod>,
     configured: Configured<'a>,
@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
         let pod = snap.pods.find(&failing.at.namespace, &failing.at.pod).ok().flatten();
         let pod = pod.or_else(|| targets::prometheus_pod(snap));
         Self {
-            reason: Reason::of(&failing.failure, &failing.error),
+            reason: Cause::of(&failing.failure, &failing.error),
             receiver: Receiver::of(&failing.url, failing.failure.body()),
             configured: Configured::of(snap, pod, &failing.url),
             address: Address::parse(&failing.url),
@@ -145,12 +145,12 @@ impl<'a> Case<'a> {
     fn severity(&self) -> Severity {
         match self.reason {
             // The rest of the samples arrives.
-            Reason::OutOfOrder
-            | Reason::TooOld
-            | Reason::Future
-            | Reason::Duplicate
-            | Reason::Labels
-            | Reason::SeriesLimit => Severity::Warning,
+            Cause::OutOfOrder
+            | Cause::TooOld
+            | Cause::Future
+            | Cause::Duplicate
+            | Cause::Labels
+            | Cause::SeriesLimit => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -190,7 +190,7 @@ impl<'a> Case<'a> {
         let service = service_host::asked(snap, host, &self.failing.at.namespace);
         let answers_not = self.failing.failure.is_unreachable()
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_))
-            || matches!(self.reason, Reason::Server(_))
+            || matches!(self.reason, Cause::Server(_))
             // A part behind it says so, and not its gateway.
             || message_size::is_too_large(&self.failing.error);
         if let (Some(service), true) = (&service, answers_not) {

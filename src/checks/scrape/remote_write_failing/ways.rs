@@ -3,7 +3,7 @@
 use super::fix::{Change, Service, Way};
 use super::{Case, amp, words};
 use crate::domain::kubernetes::{ingress, service_host};
-use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
+use crate::domain::prometheus::remote_write::answer::{Cause, Receiver};
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::kubernetes;
@@ -46,27 +46,27 @@ impl Case<'_> {
         let (receiver, detail) = (self.receiver.words().to_owned(), words::detail(self));
         let change = || Change::of(self, false);
         match &self.reason {
-            Reason::Tenant => Way::Tenant { url, receiver, change: change() },
-            Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => {
+            Cause::Tenant => Way::Tenant { url, receiver, change: change() },
+            Cause::Credential | Cause::Denied { .. } | Cause::Unsigned | Cause::Signature => {
                 Way::Credential { receiver, detail, of_receiver: self.of_receiver(), change: change() }
             }
-            Reason::NoAwsCredentials => amp::no_role(self),
-            Reason::Path => {
+            Cause::NoAwsCredentials => amp::no_role(self),
+            Cause::Path => {
                 let path = self.receiver.path().unwrap_or("<path>").to_owned();
                 Way::Path { url, receiver, path, change: change() }
             }
-            Reason::ReceiverOff => Way::ReceiverOff(self.service()),
-            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => Way::OutOfOrder { receiver, detail },
-            Reason::Future => Way::Future { receiver, detail },
-            Reason::Protocol => Way::Protocol { url, receiver, detail, change: change() },
-            Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
-            Reason::SeriesLimit => Way::Series { receiver, detail, pod },
-            Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
-            Reason::Names => Way::Names { url, receiver, detail, change: change() },
-            Reason::Scheme => self.scheme_way(change()),
-            Reason::TooLarge => Way::TooLarge { url, by_proxy: self.is_answered_by_proxy(), change: change() },
-            Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
-            Reason::Transport => self.transport_way(url, pod, receiver, detail),
+            Cause::ReceiverOff => Way::ReceiverOff(self.service()),
+            Cause::OutOfOrder | Cause::TooOld | Cause::Duplicate => Way::OutOfOrder { receiver, detail },
+            Cause::Future => Way::Future { receiver, detail },
+            Cause::Protocol => Way::Protocol { url, receiver, detail, change: change() },
+            Cause::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
+            Cause::SeriesLimit => Way::Series { receiver, detail, pod },
+            Cause::Labels => Way::Labels { url, receiver, detail, change: change() },
+            Cause::Names => Way::Names { url, receiver, detail, change: change() },
+            Cause::Scheme => self.scheme_way(change()),
+            Cause::TooLarge => Way::TooLarge { url, by_proxy: self.is_answered_by_proxy(), change: change() },
+            Cause::Server(_) | Cause::Refused(_) => Way::Server { detail, service: self.service() },
+            Cause::Transport => self.transport_way(url, pod, receiver, detail),
         }
     }
 

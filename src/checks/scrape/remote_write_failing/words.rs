@@ -3,7 +3,7 @@
 use super::fix::Fix;
 use super::{Case, RemoteWriteFailing, amp};
 use crate::checks::support::scrape::api_evidence;
-use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
+use crate::domain::prometheus::remote_write::answer::{Cause, Receiver};
 use crate::domain::prometheus::remote_write::queue::Queue;
 use crate::domain::prometheus::targets::{Address, prometheus_pod};
 use crate::domain::text::message_size;
@@ -38,37 +38,37 @@ impl Case<'_> {
         let code = self.failing.failure.status().map_or_else(String::new, |s| format!(" ({s})"));
         let detail = detail(self);
         match &self.reason {
-            Reason::Denied { user, action, .. } => format!("{user} may not do {action}"),
-            Reason::NoAwsCredentials => format!("the request cannot be signed: {detail}"),
-            Reason::Unsigned | Reason::Signature => format!("{who} does not accept the signature{code}: {detail}"),
-            Reason::Tenant => format!("{who} wants a tenant, and no header X-Scope-OrgID names one{code}"),
-            Reason::Credential => format!("{who} does not accept the credential{code}: {detail}"),
-            Reason::Path => format!("{who} knows no such path{code}{}", self.right_path()),
-            Reason::ReceiverOff => {
+            Cause::Denied { user, action, .. } => format!("{user} may not do {action}"),
+            Cause::NoAwsCredentials => format!("the request cannot be signed: {detail}"),
+            Cause::Unsigned | Cause::Signature => format!("{who} does not accept the signature{code}: {detail}"),
+            Cause::Tenant => format!("{who} wants a tenant, and no header X-Scope-OrgID names one{code}"),
+            Cause::Credential => format!("{who} does not accept the credential{code}: {detail}"),
+            Cause::Path => format!("{who} knows no such path{code}{}", self.right_path()),
+            Cause::ReceiverOff => {
                 "the receiving Prometheus takes no remote writes (it runs without --web.enable-remote-write-receiver)"
                     .into()
             }
-            Reason::OutOfOrder => format!("{who} refuses samples that are out of order{code}: {detail}"),
-            Reason::TooOld => format!("{who} refuses samples that are too old or out of its window{code}: {detail}"),
-            Reason::Future => format!("{who} refuses samples of a time that has not come yet{code}: {detail}"),
-            Reason::Protocol => format!("{who} does not take remote write 2.0, which is configured{code}: {detail}"),
-            Reason::Duplicate => format!("{who} gets another value for the same series and time{code}: {detail}"),
-            Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
-            Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
-            Reason::Labels => format!("{who} refuses labels{code}: {detail}"),
-            Reason::Names => format!(
+            Cause::OutOfOrder => format!("{who} refuses samples that are out of order{code}: {detail}"),
+            Cause::TooOld => format!("{who} refuses samples that are too old or out of its window{code}: {detail}"),
+            Cause::Future => format!("{who} refuses samples of a time that has not come yet{code}: {detail}"),
+            Cause::Protocol => format!("{who} does not take remote write 2.0, which is configured{code}: {detail}"),
+            Cause::Duplicate => format!("{who} gets another value for the same series and time{code}: {detail}"),
+            Cause::RateLimit => format!("{who} limits the rate{code}: {detail}"),
+            Cause::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
+            Cause::Labels => format!("{who} refuses labels{code}: {detail}"),
+            Cause::Names => format!(
                 "{who} takes no metric names with characters other than letters, digits, _ and :{code}: {detail}"
             ),
-            Reason::TooLarge if self.is_answered_by_proxy() => {
+            Cause::TooLarge if self.is_answered_by_proxy() => {
                 format!("a proxy before {who} lets no requests through that are as large as these{code}")
             }
-            Reason::TooLarge => {
+            Cause::TooLarge => {
                 format!("{who} refuses requests as large as these{code}{}", message_size::words(&self.failing.error))
             }
-            Reason::Scheme => format!("its URL has no scheme (http:// or https://): {detail}"),
-            Reason::Refused(_) => format!("{who} refuses the samples{code}: {detail}"),
-            Reason::Server(_) => format!("{who} fails{code}: {detail}"),
-            Reason::Transport => self.transport(),
+            Cause::Scheme => format!("its URL has no scheme (http:// or https://): {detail}"),
+            Cause::Refused(_) => format!("{who} refuses the samples{code}: {detail}"),
+            Cause::Server(_) => format!("{who} fails{code}: {detail}"),
+            Cause::Transport => self.transport(),
         }
     }
 

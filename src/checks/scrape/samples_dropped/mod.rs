@@ -141,13 +141,13 @@ impl Secret {
 
 /// Why samples are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Loss {
+enum Cause {
     Duplicate,
     OutOfOrder,
     TooOld,
 }
 
-impl Loss {
+impl Cause {
     fn of(message: &str) -> Option<Self> {
         let has = |part: &str| message.contains(part);
         // Results of rules are rule-failing.
@@ -201,11 +201,11 @@ const NOW: i64 = 600;
 const AGAIN: i64 = 120;
 
 fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let mut last: BTreeMap<(String, Loss), Logged> = BTreeMap::new();
+    let mut last: BTreeMap<(String, Cause), Logged> = BTreeMap::new();
     for log in snap.logs_of(Program::Prometheus)? {
         for line in log.text.lines() {
             let line = Line::parse(line);
-            let Some(loss) = Loss::of(&line.msg) else { continue };
+            let Some(loss) = Cause::of(&line.msg) else { continue };
             if line.is_older(snap.collected_at, RECENT) {
                 continue;
             }
@@ -238,9 +238,9 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
 
 /// Addresses of which the log says that two jobs lose samples as duplicates: pairs of jobs. Prometheus itself tells more,
 /// where it can be asked.
-fn shared_addresses(snap: &Snapshot, last: &BTreeMap<(String, Loss), Logged>) -> BTreeMap<String, Vec<String>> {
+fn shared_addresses(snap: &Snapshot, last: &BTreeMap<(String, Cause), Logged>) -> BTreeMap<String, Vec<String>> {
     let mut jobs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for ((job, _), logged) in last.iter().filter(|((_, loss), _)| *loss == Loss::Duplicate) {
+    for ((job, _), logged) in last.iter().filter(|((_, loss), _)| *loss == Cause::Duplicate) {
         jobs.entry(logged.url.clone()).or_default().push(job.clone());
     }
     jobs.retain(|_, jobs| jobs.len() > 1);
@@ -251,12 +251,12 @@ fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
     targets::all(snap).iter().find(|t| t.scrape_url == url).map_or(url, |t| t.job())
 }
 
-fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeMap<String, Vec<String>>) -> Finding {
+fn lost(snap: &Snapshot, job: &str, loss: Cause, logged: &Logged, shared: &BTreeMap<String, Vec<String>>) -> Finding {
     let (namespace, pod, container) = &logged.pod;
-    let merged = if loss == Loss::TooOld { None } else { merged::find(snap, job) };
+    let merged = if loss == Cause::TooOld { None } else { merged::find(snap, job) };
     let known = || twice(snap, job, &logged.url).or_else(|| logged_twice(shared, job, &logged.url));
-    let twice = if loss == Loss::Duplicate && merged.is_none() { known() } else { None };
-    let clock = (loss == Loss::TooOld).then(|| kubelet(snap, &logged.url)).flatten();
+    let twice = if loss == Cause::Duplicate && merged.is_none() { known() } else { None };
+    let clock = (loss == Cause::TooOld).then(|| kubelet(snap, &logged.url)).flatten();
     let message = match (&twice, &merged) {
         (Some(twice), _) => twice.message(),
         (None, Some(merged)) => of_merged(job, merged),
@@ -276,7 +276,7 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
     let answer = Answer::of(snap, &logged.url);
     let way = match (loss, merged) {
         (_, Some(merged)) => Way::Merged { lost: merged.lost, monitor_list: monitor_list(job) },
-        (Loss::Duplicate, None) => Way::Duplicate(answer),
+        (Cause::Duplicate, None) => Way::Duplicate(answer),
         (_, None) if clock.is_some() => Way::Clock { node: clock.unwrap_or_default() },
         _ => Way::Timestamps { monitor_list: monitor_list(job), answer },
     };

@@ -8,7 +8,7 @@ use crate::checks::support::back::Back;
 use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::probes::readiness_path;
 use crate::domain::kubernetes::arguments::flag;
-use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
+use crate::domain::kubernetes::endpoints::{self, Cause, Difference};
 use crate::domain::kubernetes::last_revision::LastRevision;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::Target;
@@ -118,7 +118,7 @@ impl Fix {
     pub(super) fn endpoints(
         snap: &Snapshot,
         service: &Service,
-        reason: &Reason<'_>,
+        reason: &Cause<'_>,
         last: Option<&(&Pod, LastRevision)>,
     ) -> Self {
         let workload = || {
@@ -128,14 +128,14 @@ impl Fix {
         let (name, service_managed_by) = (service.metadata.name.clone(), managed_by(&service.metadata));
         let pod = reason.pods().first().copied();
         let way = match reason {
-            Reason::NotReady(_) => {
+            Cause::NotReady(_) => {
                 let back = last.map(|(pod, last)| Back::of(snap, pod, &Target::of(snap, pod), Some(last)));
                 not_ready(snap, pod, workload(), back.unwrap_or_default())
             }
-            Reason::Pending(_) => Way::Pending { pod: pod.map(|p| p.metadata.name.clone()) },
-            Reason::ScaledToZero(_) => Way::ScaledToZero { workload: workload() },
-            Reason::NoPods(_) => Way::NoPods { workload: workload() },
-            Reason::Mismatch(_, differences) => Way::SelectorMismatch {
+            Cause::Pending(_) => Way::Pending { pod: pod.map(|p| p.metadata.name.clone()) },
+            Cause::ScaledToZero(_) => Way::ScaledToZero { workload: workload() },
+            Cause::NoPods(_) => Way::NoPods { workload: workload() },
+            Cause::Mismatch(_, differences) => Way::SelectorMismatch {
                 name,
                 selector: endpoints::selector(service),
                 service_managed_by,
@@ -143,7 +143,7 @@ impl Fix {
                 patch: selector_patch(differences, |d| d.found.clone()),
                 patch_back: selector_patch(differences, |d| Some(d.wanted.clone())),
             },
-            Reason::NoWorkload => {
+            Cause::NoWorkload => {
                 let server = front::servers_behind(snap, service).into_iter().next();
                 Way::NoWorkload {
                     name,

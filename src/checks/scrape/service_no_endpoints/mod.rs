@@ -11,7 +11,7 @@ use crate::checks::support::scrape;
 use crate::checks::support::seen::{event_evidence, log_evidence, service_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::complains::Complains;
-use crate::domain::kubernetes::endpoints::{self, Reason};
+use crate::domain::kubernetes::endpoints::{self, Cause};
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
@@ -118,18 +118,18 @@ fn is_provided_elsewhere(snap: &Snapshot, service: &Service) -> bool {
 }
 
 /// The reason that is worth a finding.
-fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) -> Option<Reason<'a>> {
+fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) -> Option<Cause<'a>> {
     let namespace = &service.metadata.namespace;
     if !snap.pods.covers(namespace) {
         return None;
     }
-    let reason = Reason::of(snap, service)?;
+    let reason = Cause::of(snap, service)?;
     let is_quiet = match &reason {
         // Off on purpose, as long as nobody asks for it.
-        Reason::ScaledToZero(_) => true,
-        Reason::NotReady(pods) | Reason::Pending(pods) => pods.iter().all(|p| is_young(snap, p)),
+        Cause::ScaledToZero(_) => true,
+        Cause::NotReady(pods) | Cause::Pending(pods) => pods.iter().all(|p| is_young(snap, p)),
         // The operator leaves its governing Service behind when the Prometheus or Alertmanager is deleted.
-        Reason::NoWorkload => service.metadata.labels.keys().any(|k| k.starts_with("operated-")),
+        Cause::NoWorkload => service.metadata.labels.keys().any(|k| k.starts_with("operated-")),
         _ => false,
     };
     (!is_quiet || !behind.is_empty()).then_some(reason)
@@ -153,7 +153,7 @@ fn not_made(service: &Service) -> Vec<ResourceRef> {
 
 /// Services without a ready endpoint for one reason: a chart's Service and the governing one of its StatefulSet.
 struct Group<'a> {
-    reason: Reason<'a>,
+    reason: Cause<'a>,
     services: Vec<(&'a Service, Vec<&'a Down<'a>>)>,
     unready: usize,
 }
@@ -166,7 +166,7 @@ impl Group<'_> {
         let subjects: Vec<ResourceRef> = self.services.iter().map(|(s, _)| reference(s)).collect();
         let names: Vec<String> = subjects.iter().map(ResourceRef::name).collect();
         let last = match &self.reason {
-            Reason::NotReady(pods) => back::first_unready(snap, pods),
+            Cause::NotReady(pods) => back::first_unready(snap, pods),
             _ => None,
         };
         let change = last.as_ref().map(|(_, last)| format!("; {}", back::words(last))).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Group<'_> {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
         made = owners.into_iter().fold(made, Finding::depends_on);
-        if matches!(self.reason, Reason::NoWorkload) {
+        if matches!(self.reason, Cause::NoWorkload) {
             for server in self.services.iter().flat_map(|(s, _)| front::servers_behind(snap, s)) {
                 made = made.depends_on(server.reference()).depends_on(server.set());
             }
@@ -220,7 +220,7 @@ impl Group<'_> {
     fn severity(&self, snap: &Snapshot) -> Severity {
         let is_wanted = self.services.iter().any(|(s, behind)| !behind.is_empty() || is_main(snap, s));
         match self.reason {
-            Reason::ScaledToZero(_) => Severity::Warning,
+            Cause::ScaledToZero(_) => Severity::Warning,
             _ if is_wanted => Severity::Error,
             _ => Severity::Warning,
         }

@@ -3,8 +3,8 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use crate::checks::scrape::target_down::cause::{Cause, Certificate};
 use crate::checks::scrape::target_down::joined;
-use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
@@ -19,7 +19,7 @@ const DIGITS: usize = 3;
 /// Targets of one job that fail in one way.
 pub(super) struct Family<'a> {
     pub(super) job: &'a str,
-    pub(super) kind: Kind,
+    pub(super) kind: Cause,
     pub(super) words: &'a str,
     pub(super) group: &'a [&'a Down<'a>],
     /// All targets of the job.
@@ -39,7 +39,7 @@ pub(super) fn gone_node(snap: &Snapshot, down: &Down<'_>) -> Option<String> {
     journal::aside(|| targets::gone_node(snap, down.target, address))
 }
 
-impl Kind {
+impl Cause {
     /// The way in which a target fails, and that in words.
     pub(super) fn of(snap: &Snapshot, down: &Down<'_>, credentials: &Credentials<'_>) -> (Self, String) {
         let words = words(down);

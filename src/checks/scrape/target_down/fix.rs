@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::scrape::target_down::cause::{Cause, Certificate};
 use crate::checks::scrape::target_down::family::{
     Family, asks_snmp, camel_case, gone_node, limit_name, offered, scheme_spoken,
 };
 use crate::checks::scrape::target_down::joined::{Asks, Bound, Past, proxy_map};
-use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::scrape::target_down::way::{Answer, Asked, Edit, Logged, Way};
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::origin::ChangeJob;
@@ -59,64 +59,64 @@ impl Site<'_> {
         let error = self.down.target.last_error.clone();
         let reader_namespace = self.change.place.line.reader_namespace.clone();
         match self.family.kind {
-            Kind::BadLine => Way::BadLine { error, answer: self.answer() },
-            Kind::Certificate(which) => self.certificate(which),
-            Kind::ControlPlane => self.control_plane(),
-            Kind::CredentialRefused => self.credential_refused(),
-            Kind::KubeProxy => Way::KubeProxy { proxy_map: proxy_map(self.snap, self.down) },
-            Kind::Localhost => Way::Localhost {
+            Cause::BadLine => Way::BadLine { error, answer: self.answer() },
+            Cause::Certificate(which) => self.certificate(which),
+            Cause::ControlPlane => self.control_plane(),
+            Cause::CredentialRefused => self.credential_refused(),
+            Cause::KubeProxy => Way::KubeProxy { proxy_map: proxy_map(self.snap, self.down) },
+            Cause::Localhost => Way::Localhost {
                 namespace: self.namespace(),
                 pod: self.pod().map(|(_, name)| name),
                 bound: Bound::of(self.snap, self.down),
             },
-            Kind::Mesh => Way::Mesh { namespace: self.namespace(), past: Past::of(self.snap, self.down) },
-            Kind::Credentials => Way::Credentials {
+            Cause::Mesh => Way::Mesh { namespace: self.namespace(), past: Past::of(self.snap, self.down) },
+            Cause::Credentials => Way::Credentials {
                 file: between(&error, "open ", ": ").map(str::to_owned),
                 error,
                 reader: self.change.place.line.reader.clone(),
                 reader_namespace,
             },
-            Kind::Dns => Way::Dns { reader_namespace },
-            Kind::Forbidden => {
+            Cause::Dns => Way::Dns { reader_namespace },
+            Cause::Forbidden => {
                 Way::Forbidden { authorizer: Authorizer::of(self.snap, self.down.target, self.address()) }
             }
-            Kind::Limits => self.limits(error),
-            Kind::NoRoute => self.no_route(),
-            Kind::NoSuchHost => Way::NoSuchHost {
+            Cause::Limits => self.limits(error),
+            Cause::NoRoute => self.no_route(),
+            Cause::NoSuchHost => Way::NoSuchHost {
                 host: self.host(),
                 service_exists: self.service_exists(),
                 namespace: self.namespace(),
                 service: self.service().map(|(_, name)| name),
                 reader_namespace,
             },
-            Kind::NotFound => Way::NotFound { path: self.path(), logged: self.logged(), edit: self.edit() },
-            Kind::NotHttp => Way::NotHttp {
+            Cause::NotFound => Way::NotFound { path: self.path(), logged: self.logged(), edit: self.edit() },
+            Cause::NotHttp => Way::NotHttp {
                 url: self.down.target.scrape_url.clone(),
                 service_exists: self.service_exists(),
                 namespace: self.namespace(),
                 service: self.service().map(|(_, name)| name),
                 edit: self.edit(),
             },
-            Kind::NotMetrics => Way::NotMetrics { answer: self.answer() },
-            Kind::Protobuf => {
+            Cause::NotMetrics => Way::NotMetrics { answer: self.answer() },
+            Cause::Protobuf => {
                 let Logged { namespace, workload, .. } = self.logged();
                 Way::Protobuf { error, job: self.family.job.to_owned(), namespace, workload, change: self.change }
             }
-            Kind::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
-            Kind::Redirect => self.redirect(),
-            Kind::Refused => self.refused(),
-            Kind::Reset => Way::Reset { logged: self.logged() },
-            Kind::Review => Way::Review { namespace: self.namespace(), asks: Asks::of(self.snap, self.down) },
-            Kind::Scheme => Way::Scheme {
+            Cause::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
+            Cause::Redirect => self.redirect(),
+            Cause::Refused => self.refused(),
+            Cause::Reset => Way::Reset { logged: self.logged() },
+            Cause::Review => Way::Review { namespace: self.namespace(), asks: Asks::of(self.snap, self.down) },
+            Cause::Scheme => Way::Scheme {
                 scheme: self.address().map(|a| a.scheme.clone()),
                 right_scheme: if self.address().is_some_and(|a| a.scheme == "https") { "http" } else { "https" },
                 edit: self.edit(),
             },
-            Kind::ServerError => Way::ServerError { answer: self.answer(), logged: self.logged() },
-            Kind::Status => Way::Status { snmp: asks_snmp(self.down), answer: self.answer() },
-            Kind::Timeout => self.timeout(reader_namespace),
-            Kind::Tls => Way::Tls { host_port: self.host_port(), edit: self.edit() },
-            Kind::Unauthorized => Way::Unauthorized {
+            Cause::ServerError => Way::ServerError { answer: self.answer(), logged: self.logged() },
+            Cause::Status => Way::Status { snmp: asks_snmp(self.down), answer: self.answer() },
+            Cause::Timeout => self.timeout(reader_namespace),
+            Cause::Tls => Way::Tls { host_port: self.host_port(), edit: self.edit() },
+            Cause::Unauthorized => Way::Unauthorized {
                 guard: Authorizer::of(self.snap, self.down.target, self.address()).guard,
                 edit: self.edit(),
             },

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::scrape::target_down::kind::Kind;
+use crate::checks::scrape::target_down::cause::Cause;
 use crate::checks::support::seen::line_evidence;
 use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::owner::Target;
@@ -13,28 +13,28 @@ use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::Snapshot;
 
 /// The way in which it fails, and that in words.
-pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(Kind, String)> {
+pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(Cause, String)> {
     Some(match joined::of(snap, down)? {
         Joined::Argument { container, argument, .. } => {
-            (Kind::Localhost, format!("connection refused: container {} listens on loopback only ({argument})", container.name))
+            (Cause::Localhost, format!("connection refused: container {} listens on loopback only ({argument})", container.name))
         }
         Joined::KubeProxy { map: Some((_, _, value)) } => {
             let value = if value.is_empty() { "127.0.0.1:10249, its default" } else { &value };
-            (Kind::KubeProxy, format!("connection refused: kube-proxy serves its metrics on loopback only (metricsBindAddress {value})"))
+            (Cause::KubeProxy, format!("connection refused: kube-proxy serves its metrics on loopback only (metricsBindAddress {value})"))
         }
         Joined::KubeProxy { map: None } => (
-            Kind::KubeProxy,
+            Cause::KubeProxy,
             "connection refused: kube-proxy serves its metrics on 127.0.0.1:10249 only, unless metricsBindAddress says otherwise".into(),
         ),
         Joined::Review { why, .. } => (
-            Kind::Review,
+            Cause::Review,
             format!("refused by kube-rbac-proxy, which cannot ask the API server who asks: {why}"),
         ),
         Joined::Gathering { why, .. } => {
-            (Kind::ServerError, format!("HTTP 500, it cannot gather its metrics, and says why: {why}"))
+            (Cause::ServerError, format!("HTTP 500, it cannot gather its metrics, and says why: {why}"))
         }
         Joined::Mesh { mesh, .. } => (
-            Kind::Mesh,
+            Cause::Mesh,
             format!("the side-car {} closes the connection: it takes only mutual TLS, and Prometheus is not part of the mesh", mesh.sidecar()),
         ),
     })

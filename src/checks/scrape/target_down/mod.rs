@@ -1,9 +1,9 @@
 //! Prometheus fails to scrape a job.
 
+mod cause;
 mod family;
 mod fix;
 mod joined;
-mod kind;
 mod way;
 
 use std::cell::LazyCell;
@@ -22,7 +22,6 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Service;
 use family::{Credentials, Family};
 use fix::Fix;
-use kind::Kind;
 
 check! {
     /// See the check's page.
@@ -44,9 +43,9 @@ impl Check for TargetDown {
         let down: Vec<Down<'_>> =
             targets::down(snap)?.into_iter().filter(|d| !targets::is_leaving(snap, d.target)).collect();
         let credentials: Credentials<'_> = LazyCell::new(Box::new(|| jobs_with_credential(snap)));
-        let mut families: BTreeMap<(&str, Kind, String), Vec<&Down<'_>>> = BTreeMap::new();
+        let mut families: BTreeMap<(&str, cause::Cause, String), Vec<&Down<'_>>> = BTreeMap::new();
         for target in &down {
-            let (kind, words) = Kind::of(snap, target, &credentials);
+            let (kind, words) = cause::Cause::of(snap, target, &credentials);
             families.entry((target.target.job(), kind, words)).or_default().push(target);
         }
         let mut findings = Vec::new();
@@ -63,7 +62,7 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     let Family { job, kind, words, group, total, all_down } = family;
     let (first, count) = (group[0], group.len());
     let severity = match (kind, all_down) {
-        (Kind::ControlPlane, _) => Severity::Info,
+        (cause::Cause::ControlPlane, _) => Severity::Info,
         (_, true) => Severity::Error,
         (_, false) => Severity::Warning,
     };
@@ -76,11 +75,11 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
         let limit = limit.map(|l| format!(", and the job takes {l}")).unwrap_or_default();
         message.push_str(&format!("; the target offers {offered} samples{limit}"));
     }
-    if *kind == Kind::CredentialRefused {
+    if *kind == cause::Cause::CredentialRefused {
         message.push_str("; the job sends one, and it is not accepted");
     }
     let lacking = match kind {
-        Kind::Forbidden => first.address.as_ref().and_then(|a| authorizer::lacking(snap, first.target, a)),
+        cause::Cause::Forbidden => first.address.as_ref().and_then(|a| authorizer::lacking(snap, first.target, a)),
         _ => None,
     };
     if let Some(lacking) = &lacking {
@@ -115,17 +114,17 @@ fn shared(snap: &Snapshot, family: &Family<'_>, lacking: Option<String>) -> Opti
         let message = format!("several jobs are refused with HTTP 403: {lacking}");
         return Some(Cause::keyed(lacking, message));
     }
-    if family.kind == Kind::Other && family::is_out_of_files(family.group[0]) {
+    if family.kind == cause::Cause::Other && family::is_out_of_files(family.group[0]) {
         let message = "Prometheus reaches none of its targets: it has no file descriptor left (too many open files)";
         return Some(Cause::keyed("own files", message));
     }
     let is_gone = family::gone_node(snap, family.group[0]).is_some();
-    if is_gone || matches!(family.kind, Kind::Certificate(_) | Kind::Tls) {
+    if is_gone || matches!(family.kind, cause::Cause::Certificate(_) | cause::Cause::Tls) {
         return same_places(family);
     }
     let why = match family.kind {
-        Kind::Unauthorized => "does not know who asks",
-        Kind::CredentialRefused => "does not accept the token that they send",
+        cause::Cause::Unauthorized => "does not know who asks",
+        cause::Cause::CredentialRefused => "does not accept the token that they send",
         _ => return None,
     };
     let first = family.group[0];

@@ -1,6 +1,6 @@
 //! A page that is scraped, and where else its Service offers metrics.
 
-use crate::checks::scrape::target_not_metrics::kind::Kind;
+use crate::checks::scrape::target_not_metrics::cause::Cause;
 use crate::checks::support::scrape::SHOW_ANSWER;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::model::{Evidence, Finding};
@@ -18,7 +18,7 @@ pub(super) struct Answer<'a> {
     pub(super) address: &'a Address,
     pub(super) service: Option<&'a Service>,
     pub(super) body: Option<&'a str>,
-    pub(super) kind: Kind,
+    pub(super) kind: Cause,
 }
 
 /// Where else the same Service offers metrics.
@@ -40,7 +40,7 @@ impl<'a> Answer<'a> {
             address,
             service: targets::existing_service_of(snap, first.target, address),
             body,
-            kind: Kind::of(&first.target.last_error, body),
+            kind: Cause::of(&first.target.last_error, body),
         })
     }
 
@@ -109,7 +109,7 @@ impl<'a> Answer<'a> {
     /// Spring Boot's exposition, where its actuator answers.
     fn actuator(&self) -> Option<Better> {
         let path = self.address.bare_path();
-        if self.kind != Kind::Json || !is_actuator(path, self.body.unwrap_or_default()) {
+        if self.kind != Cause::Json || !is_actuator(path, self.body.unwrap_or_default()) {
             return None;
         }
         let base = path.find("/actuator").map_or("", |at| &path[..at]);
@@ -121,7 +121,7 @@ impl<'a> Answer<'a> {
     pub(super) fn answers(&self) -> String {
         let declared = self.first.target.last_error.split_once("unsupported Content-Type \"");
         match (self.kind, declared.and_then(|(_, rest)| rest.split('"').next())) {
-            (Kind::Metrics, Some(declared)) => {
+            (Cause::Metrics, Some(declared)) => {
                 format!("metrics as Content-Type {declared}, which Prometheus does not take,")
             }
             (kind, _) => kind.words().to_owned(),

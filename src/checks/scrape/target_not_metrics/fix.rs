@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::scrape::target_not_metrics::answer::{Answer, Better, is_health_path};
-use crate::checks::scrape::target_not_metrics::kind::Kind;
+use crate::checks::scrape::target_not_metrics::cause::Cause;
 use crate::checks::support::origin::{ChangeJob, monitor_list};
 use crate::checks::support::scrape::Targets;
 use crate::domain::prometheus::origin;
@@ -97,8 +97,8 @@ impl Answer<'_> {
     pub(super) fn fix(&self, job: &str, better: Option<&Better>) -> Fix {
         let path = self.address.bare_path();
         let way = match (self.kind, better) {
-            (Kind::Undeclared, None) if is_health_path(path) => self.not_metrics(job),
-            (Kind::Metrics | Kind::Undeclared, _) => {
+            (Cause::Undeclared, None) if is_health_path(path) => self.not_metrics(job),
+            (Cause::Metrics | Cause::Undeclared, _) => {
                 Way::ContentType { url: self.first.target.scrape_url.clone(), answer_path: self.answer_path() }
             }
             (_, Some(better)) => Way::Path {
@@ -128,7 +128,7 @@ impl Answer<'_> {
             path: self.address.bare_path().to_owned(),
             url: self.first.target.scrape_url.clone(),
             answer_path: self.answer_path(),
-            is_known: !matches!(self.kind, Kind::Unknown | Kind::Undeclared),
+            is_known: !matches!(self.kind, Cause::Unknown | Cause::Undeclared),
             targets: self.job_targets(),
             probed: self.probed(),
             probe_name: origin::monitor_of(job).map(|m| format!("{}-probe", m.name)),

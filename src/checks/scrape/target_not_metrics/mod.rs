@@ -1,8 +1,8 @@
 //! A scrape URL answers something else than metrics.
 
 mod answer;
+mod cause;
 mod fix;
-mod kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 

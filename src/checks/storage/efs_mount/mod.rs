@@ -14,7 +14,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
 use crate::domain::aws::denied::Denied;
-use crate::domain::aws::efs::{self, Fault};
+use crate::domain::aws::efs::{self, Cause};
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::scheduling;
@@ -109,7 +109,7 @@ impl Check for EfsMount {
         if !volumes.iter().any(is_efs) {
             return Ok(Diagnosis::NotApplicable("no volume of EFS".into()));
         }
-        let mut groups: BTreeMap<(String, Fault), Vec<Waits<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Waits<'_>>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace)) {
             let Some(waits) = waits(snap, pod, volumes) else { continue };
             groups.entry((waits.file_system().to_owned(), waits.fault)).or_default().push(waits);
@@ -125,7 +125,7 @@ struct Waits<'a> {
     pod: &'a Pod,
     volume: &'a PersistentVolume,
     event: &'a Event,
-    fault: Fault,
+    fault: Cause,
 }
 
 impl<'a> Waits<'a> {
@@ -159,7 +159,7 @@ fn waits<'a>(snap: &'a Snapshot, pod: &'a Pod, volumes: &'a [PersistentVolume]) 
     for event in mounts {
         let named = own.iter().find(|v| event.message.contains(&v.metadata.name));
         let Some(volume) = named.or(own.first().filter(|_| own.len() == 1)).copied() else { continue };
-        let Some(fault) = Fault::classify(&event.message) else { continue };
+        let Some(fault) = Cause::classify(&event.message) else { continue };
         if best.as_ref().is_none_or(|b| b.fault.weight() < fault.weight()) {
             best = Some(Waits { pod, volume, event, fault });
         }
@@ -175,7 +175,7 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
     let found = snap.nodes.items().unwrap_or_default().iter().find(|n| n.metadata.name == node);
     let zone = found.and_then(scheduling::zone).map(|z| format!(" in {z}")).unwrap_or_default();
     let why = match first.fault {
-        Fault::Name => {
+        Cause::Name => {
             let asked = first.denied_lookup().map(|role| {
                 format!("; nor may {role} ask EFS for its address (elasticfilesystem:DescribeMountTargets), which the driver then tries")
             });
@@ -184,10 +184,10 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
                 asked.unwrap_or_default()
             )
         }
-        Fault::Timeout => format!("its mount target does not answer node {node}{zone} on TCP 2049"),
-        Fault::Denied => "EFS refuses the node: by its access point, its policy, or the driver's role".to_owned(),
-        Fault::Path => "the path or access point that the volume names does not exist in it".to_owned(),
-        Fault::Driver => format!("the EFS CSI driver does not run on node {node}"),
+        Cause::Timeout => format!("its mount target does not answer node {node}{zone} on TCP 2049"),
+        Cause::Denied => "EFS refuses the node: by its access point, its policy, or the driver's role".to_owned(),
+        Cause::Path => "the path or access point that the volume names does not exist in it".to_owned(),
+        Cause::Driver => format!("the EFS CSI driver does not run on node {node}"),
     };
     let who = match all {
         [one] => format!("pod {}/{} waits for it", one.pod.metadata.namespace, one.pod.metadata.name),
@@ -220,7 +220,7 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
     }
     for node in nodes {
         made = made.depends_on(ResourceRef::node(node));
-        if first.fault == Fault::Driver {
+        if first.fault == Cause::Driver {
             // Why the driver is not there is another check's matter.
             made = made.depends_on(csi_node::reference(node));
         }
@@ -230,7 +230,7 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
 
 fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
     let pod = Of { namespace: waits.pod.metadata.namespace.clone(), pod: waits.pod.metadata.name.clone() };
-    if waits.fault == Fault::Driver {
+    if waits.fault == Cause::Driver {
         return Fix::Driver { of: pod, node: waits.pod.spec.node_name.clone().unwrap_or_default() };
     }
     let of = OfSystem {
@@ -241,7 +241,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
     let place = Placement::new(snap);
     let instance = node.and_then(|n| place.instance(n));
     match waits.fault {
-        Fault::Name => {
+        Cause::Name => {
             let vpc = snap.eks_cluster().ok().map(|c| c.resources_vpc_config.vpc_id.clone());
             let subnet = node.and_then(|n| place.of_node(n)).map(str::to_owned);
             Fix::Name {
@@ -251,7 +251,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
                 denied: waits.denied_lookup(),
             }
         }
-        Fault::Timeout => {
+        Cause::Timeout => {
             let groups = instance.map(|i| i.security_groups.iter().map(|g| g.group_id.clone()).collect::<Vec<_>>());
             let own = snap.eks_cluster().ok().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
             let groups = groups.unwrap_or_else(|| own.into_iter().collect());
@@ -259,7 +259,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
                 Placeholder::new("node-security-group").how("a group that the nodes have").candidates(groups);
             Fix::Timeout { of, node_groups }
         }
-        Fault::Denied => Fix::Denied { of },
-        Fault::Path | Fault::Driver => Fix::Path { of, volume: waits.volume.metadata.name.clone() },
+        Cause::Denied => Fix::Denied { of },
+        Cause::Path | Cause::Driver => Fix::Path { of, volume: waits.volume.metadata.name.clone() },
     }
 }

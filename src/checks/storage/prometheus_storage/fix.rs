@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::log::{Seen, Trouble, damaged, hint, why};
+use super::log::{Cause, Seen, damaged, hint, why};
 use crate::checks::support::volume::{Full, Larger, Repair};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::Origin;
@@ -79,7 +79,7 @@ impl Fix {
         pod: &Pod,
         container: &Container,
         origin: &Origin,
-        trouble: Trouble,
+        trouble: Cause,
         seen: &Seen,
     ) -> Self {
         let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
@@ -89,34 +89,34 @@ impl Fix {
         let repair = || Repair::of(&target, pod, container, origin, data);
         let name = || meta.name.clone();
         let way = match trouble {
-            Trouble::DiskFull => Way::DiskFull {
+            Cause::DiskFull => Way::DiskFull {
                 operated: !target.operator_kind().is_empty(),
                 operator_kind: target.operator_kind(),
                 operator_name: target.operator_name().to_owned(),
                 managed: target.managed_by.clone(),
                 full: Full::of(snap, &meta.namespace, origin),
             },
-            Trouble::ReadOnly => Way::ReadOnly { pod: name() },
-            Trouble::Wal => Way::Wal {
+            Cause::ReadOnly => Way::ReadOnly { pod: name() },
+            Cause::Wal => Way::Wal {
                 damaged: damaged(&seen.text),
                 wal_aside: inside("wal.damaged"),
                 left: left(snap, &meta.namespace, origin),
                 larger: Larger::of(snap, &meta.namespace, origin),
                 repair: repair(),
             },
-            Trouble::Compaction => Way::Compaction { pod: name(), error: why(&seen.text), hint: hint(&seen.text) },
-            Trouble::HeadChunks => Way::HeadChunks {
+            Cause::Compaction => Way::Compaction { pod: name(), error: why(&seen.text), hint: hint(&seen.text) },
+            Cause::HeadChunks => Way::HeadChunks {
                 error: why(&seen.text),
                 head_chunks: inside("chunks_head"),
                 head_chunks_aside: inside("chunks_head.damaged"),
                 repair: repair(),
             },
-            Trouble::Block => Way::Block {
+            Cause::Block => Way::Block {
                 blocks: seen.blocks.iter().map(|b| inside(b)).collect(),
                 aside: inside("damaged"),
                 repair: repair(),
             },
-            Trouble::Repaired => Way::Repaired { pod: name() },
+            Cause::Repaired => Way::Repaired { pod: name() },
         };
         Self {
             namespace: meta.namespace.clone(),

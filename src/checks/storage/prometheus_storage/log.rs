@@ -18,7 +18,7 @@ const COMPACTION: i64 = 3 * 3600 + 1800;
 
 /// What is wrong with the storage, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Trouble {
+pub(super) enum Cause {
     DiskFull,
     ReadOnly,
     /// The write-ahead log is damaged, and is not repaired.
@@ -33,7 +33,7 @@ pub(super) enum Trouble {
     Repaired,
 }
 
-impl Trouble {
+impl Cause {
     /// Said when the head is compacted: that happens every two hours.
     pub(super) fn is_of_compaction(self) -> bool {
         matches!(self, Self::Wal | Self::Compaction | Self::HeadChunks | Self::Block)
@@ -58,8 +58,8 @@ pub(super) struct Seen {
 }
 
 /// What a log says of the storage as it is now.
-pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Trouble, Seen> {
-    let mut found: BTreeMap<Trouble, Seen> = BTreeMap::new();
+pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Cause, Seen> {
+    let mut found: BTreeMap<Cause, Seen> = BTreeMap::new();
     let inside = format!("{}/", data.trim_end_matches('/'));
     for line in log.text.lines().map(Line::parse) {
         let age = line.at.map_or(0, |t| snap.seconds_since(t));
@@ -74,7 +74,7 @@ pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<
         if line.is_of_others() && !line.raw.contains(&inside) {
             continue;
         }
-        let counts = |t: &Trouble| age <= RECENT || t.is_of_compaction() && line.msg == "compaction failed";
+        let counts = |t: &Cause| age <= RECENT || t.is_of_compaction() && line.msg == "compaction failed";
         if let Some(trouble) = trouble(&line).filter(counts) {
             let seen = found.entry(trouble).or_default();
             seen.times += 1;
@@ -92,11 +92,11 @@ pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<
 }
 
 /// What succeeded since is no trouble any more: blocks and checkpoints are written only to a disk that takes them.
-fn forget(found: &mut BTreeMap<Trouble, Seen>, message: &str) {
+fn forget(found: &mut BTreeMap<Cause, Seen>, message: &str) {
     let written =
         ["write block", "compact blocks", "Head GC completed", "head GC completed", "WAL checkpoint complete"];
     if written.iter().any(|w| message.starts_with(w)) {
-        found.retain(|t, _| matches!(t, Trouble::Block | Trouble::Repaired));
+        found.retain(|t, _| matches!(t, Cause::Block | Cause::Repaired));
     }
     // A start reads everything again.
     if message.starts_with("Starting Prometheus") {
@@ -104,41 +104,41 @@ fn forget(found: &mut BTreeMap<Trouble, Seen>, message: &str) {
     }
 }
 
-fn trouble(line: &Line<'_>) -> Option<Trouble> {
+fn trouble(line: &Line<'_>) -> Option<Cause> {
     let text = line.text();
     let lower = text.to_ascii_lowercase();
     let has = |word: &str| lower.contains(word);
     match DiskError::read(&text) {
-        Some(DiskError::Full) => return Some(Trouble::DiskFull),
-        Some(DiskError::ReadOnly) => return Some(Trouble::ReadOnly),
+        Some(DiskError::Full) => return Some(Cause::DiskFull),
+        Some(DiskError::ReadOnly) => return Some(Cause::ReadOnly),
         // A handle of NFS that is stale is got anew; a disk that cannot be read is not.
-        Some(DiskError::Broken) if has("input/output error") => return Some(Trouble::ReadOnly),
+        Some(DiskError::Broken) if has("input/output error") => return Some(Cause::ReadOnly),
         _ => {}
     }
     if has("encountered wal read error") || has("encountered wbl read error") || has("starting corruption repair") {
-        return Some(Trouble::Repaired);
+        return Some(Cause::Repaired);
     }
     if line.level != Level::Error {
         return None;
     }
     if has("corruption in segment") || has("segments are not sequential") {
-        return Some(Trouble::Wal);
+        return Some(Cause::Wal);
     }
     if has("failed to read meta.json") {
-        return Some(Trouble::Block);
+        return Some(Cause::Block);
     }
     if !has("compaction failed") && !line.msg.starts_with("reloadBlocks") {
         return None;
     }
     // What says why it could not be read calls nothing damaged.
     if !hint(line.raw).is_empty() {
-        return Some(Trouble::Compaction);
+        return Some(Cause::Compaction);
     }
     let of_head = ["chunks_head", "m-mapped chunk", "mmapped chunk", "head chunk"];
     if of_head.iter().any(|w| has(w)) {
-        return Some(Trouble::HeadChunks);
+        return Some(Cause::HeadChunks);
     }
-    Some(if damaged_blocks(&line.err).is_empty() { Trouble::Compaction } else { Trouble::Block })
+    Some(if damaged_blocks(&line.err).is_empty() { Cause::Compaction } else { Cause::Block })
 }
 
 /// Blocks that an error calls damaged: `from block <ULID>`, `open /prometheus/<ULID>/meta.json: …`; not those that it only
@@ -187,7 +187,7 @@ pub(super) fn why(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn troubles(log: &str) -> Vec<Trouble> {
+    fn troubles(log: &str) -> Vec<Cause> {
         let snap = Snapshot::empty("2026-11-21T03:30:00Z".parse().expect("a time"));
         read(&snap, &ContainerLog { text: log.into(), ..ContainerLog::default() }, "/prometheus").into_keys().collect()
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn quiet_about_the_past_and_about_what_went_well_since() {
         let full = r#"level=error ts=2026-11-21T03:20:00Z component=tsdb msg="compaction failed" err="write /data/x: no space left on device""#;
-        assert_eq!(troubles(full), [Trouble::DiskFull]);
+        assert_eq!(troubles(full), [Cause::DiskFull]);
         assert_eq!(troubles(&full.replace("03:20", "01:20")), []);
         let since = r#"level=info ts=2026-11-21T03:25:00Z component=tsdb msg="write block" mint=1 maxt=2"#;
         assert_eq!(troubles(&format!("{full}\n{since}")), []);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_compaction_that_fails_every_two_hours_is_not_forgotten_between() {
         let wal = r#"level=error ts=2026-11-21T01:00:06.947Z component=tsdb msg="compaction failed" err="create checkpoint: read segments: corruption in segment /prometheus/wal/00000525 at 32768: unexpected checksum""#;
-        assert_eq!(troubles(wal), [Trouble::Wal]);
+        assert_eq!(troubles(wal), [Cause::Wal]);
         assert_eq!(damaged(wal).as_deref(), Some("/prometheus/wal/00000525"));
         assert_eq!(troubles(&wal.replace("2026-11-21T01", "2026-11-20T21")), []);
     }
@@ -235,21 +235,21 @@ mod tests {
         };
         assert_eq!(
             troubles(&log("compact head: persist head block: populate block: open /prometheus/chunks_head/000007: x")),
-            [Trouble::HeadChunks]
+            [Cause::HeadChunks]
         );
         assert_eq!(
             troubles(&log("plan compaction: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/meta.json: no such file")),
-            [Trouble::Block]
+            [Cause::Block]
         );
     }
 
     #[test]
     fn some_errors_are_not_about_the_data() {
         let line = r#"level=error ts=2026-11-21T03:20:00Z component=tsdb msg="reloadBlocks" err="delete 1 blocks: delete obsolete block: unlinkat /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z.tmp-for-deletion: permission denied""#;
-        assert_eq!(troubles(line), [Trouble::Compaction]);
+        assert_eq!(troubles(line), [Cause::Compaction]);
         assert!(hint(line).contains("fsGroup"));
         let block = r#"level=error ts=2026-11-21T03:20:00Z component=tsdb msg="compaction failed" err="reloadBlocks: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/index: stale NFS file handle""#;
-        assert_eq!(troubles(block), [Trouble::Compaction], "the block is sound");
+        assert_eq!(troubles(block), [Cause::Compaction], "the block is sound");
         assert!(hint("rename x: interrupted system call").contains("NFS"));
         assert_eq!(hint("populate block: index out of range"), "");
     }
@@ -260,6 +260,6 @@ mod tests {
 time=2026-11-21T03:20:32.931Z level=ERROR msg="compaction failed" component=tsdb err="plan compaction: unexpected end of JSON input"
 ts=2026-11-21T03:20:13.779Z level=warn component=tsdb msg="Encountered WAL read error, attempting repair" err="read records: corruption in segment /prometheus/wal/00000005 at 5364: unexpected checksum"
 level=error ts=2026-11-21T03:01:06.947Z component=tsdb msg="compaction failed" err="reload blocks: head truncate failed: create checkpoint: read segments: corruption in segment /prometheus/wal/00000136 at 32768: unexpected first record, dropping buffer""#;
-        assert_eq!(troubles(log), [Trouble::Wal, Trouble::Compaction, Trouble::Block, Trouble::Repaired]);
+        assert_eq!(troubles(log), [Cause::Wal, Cause::Compaction, Cause::Block, Cause::Repaired]);
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, Resour
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use fix::Fix;
-use log::{Seen, Trouble, damaged, read, why};
+use log::{Cause, Seen, damaged, read, why};
 
 check! {
     /// See the check's page.
@@ -43,10 +43,10 @@ impl Check for PrometheusStorage {
             let seen = read(snap, log, data);
             let worst = seen.keys().next().copied();
             // The rest follows from the first where the disk is at fault, and no block is merged with one that is damaged.
-            let on_disk = matches!(worst, Some(Trouble::DiskFull | Trouble::ReadOnly));
-            let follows = |t: Trouble| {
-                let deeper = [Trouble::Block, Trouble::HeadChunks].iter().any(|d| seen.contains_key(d));
-                on_disk && Some(t) != worst || t == Trouble::Compaction && deeper
+            let on_disk = matches!(worst, Some(Cause::DiskFull | Cause::ReadOnly));
+            let follows = |t: Cause| {
+                let deeper = [Cause::Block, Cause::HeadChunks].iter().any(|d| seen.contains_key(d));
+                on_disk && Some(t) != worst || t == Cause::Compaction && deeper
             };
             for (trouble, seen) in seen.iter().filter(|(t, _)| !follows(**t)) {
                 findings.push(finding(snap, pod, container, *trouble, seen));
@@ -73,7 +73,7 @@ fn is_up(pod: &Pod, container: &str) -> bool {
     pod.status.container_statuses.iter().any(|s| s.name == container && s.state.running.is_some())
 }
 
-fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, seen: &Seen) -> Finding {
+fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Cause, seen: &Seen) -> Finding {
     let meta = &pod.metadata;
     let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
     let origin = mounts::origin(snap, pod, container, data);
@@ -90,31 +90,31 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
     let within = if trouble.is_of_compaction() { "3 hours" } else { "hour" };
     let said = format!("{times} of its log in the last {within}{last}");
     let message = match trouble {
-        Trouble::DiskFull => {
+        Cause::DiskFull => {
             format!("Prometheus has no space left on {at}: samples are lost, nothing is compacted ({said})")
         }
-        Trouble::ReadOnly => {
+        Cause::ReadOnly => {
             format!("Prometheus cannot write to {at} (read-only file system or I/O error): samples are lost ({said})")
         }
-        Trouble::Wal => format!(
+        Cause::Wal => format!(
             "Prometheus' write-ahead log on {at} is damaged{}: no checkpoint can be made, so it is never cut and fills the volume, and the next start may fail ({said})",
             damaged(&seen.text).map(|f| format!(" ({f})")).unwrap_or_default()
         ),
-        Trouble::Compaction => format!("Prometheus cannot compact its data on {at}: {} ({said})", why(&seen.text)),
-        Trouble::HeadChunks => format!(
+        Cause::Compaction => format!("Prometheus cannot compact its data on {at}: {} ({said})", why(&seen.text)),
+        Cause::HeadChunks => format!(
             "Prometheus cannot compact its head on {at}: its chunks that are mapped into memory are damaged, {} ({said})",
             why(&seen.text)
         ),
-        Trouble::Block if seen.text.contains("compaction failed") => format!(
+        Cause::Block if seen.text.contains("compaction failed") => format!(
             "Prometheus cannot compact its data on {at}: {} is damaged, {} ({said})",
             blocks(&seen.blocks),
             why(&seen.text)
         ),
-        Trouble::Block => format!(
+        Cause::Block => format!(
             "Prometheus leaves out {} on {at}, whose meta.json is empty or missing: their samples are not queried ({said})",
             blocks(&seen.blocks)
         ),
-        Trouble::Repaired => format!(
+        Cause::Repaired => format!(
             "Prometheus found its write-ahead log on {at} damaged at its start and repaired it: the samples after the damage are lost"
         ),
     };
@@ -170,7 +170,7 @@ fn by_metrics(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Findi
     let failed = failures(snap);
     let writes = failed.iter().find(|(name, _)| *name == "prometheus_tsdb_wal_writes_failed_total")?;
     let seen = Seen { times: 1, text: format!("{} {}", writes.0, writes.1), ..Seen::default() };
-    let made = finding(snap, pod, container, Trouble::DiskFull, &seen);
+    let made = finding(snap, pod, container, Cause::DiskFull, &seen);
     let message = format!("Prometheus failed {} times since its start to write its write-ahead log", writes.1);
     Some(Finding { severity: Severity::Warning, message, ..made })
 }

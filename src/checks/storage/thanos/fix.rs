@@ -11,7 +11,7 @@ use crate::domain::kubernetes::mounts::Holder;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::{arguments, env_key, own_address};
 use crate::domain::prometheus::operator::serves;
-use crate::domain::prometheus::thanos::{self, Failing, Trouble};
+use crate::domain::prometheus::thanos::{self, Cause, Failing};
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
 use crate::model::Program;
@@ -121,7 +121,7 @@ pub(super) fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
 /// Of an endpoint that is asked in the place of STS, what has to become of it; no role helps there.
 fn of_endpoint(failing: &Failing<'_>) -> &'static str {
     match failing.trouble {
-        Trouble::Store(StoreFailure::Endpoint) => {
+        Cause::Store(StoreFailure::Endpoint) => {
             " With a role of its ServiceAccount it asks STS for credentials; an endpoint of STS (`sts_endpoint`) that is the store's is asked instead, and S3 knows no such request: take it out. A store that is not AWS keeps its endpoint: it needs keys of its own (`access_key`, `secret_key`), and no role."
         }
         _ => "",
@@ -135,7 +135,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
     let role = service_account.and_then(|a| a.role_name()).unwrap_or("<role-name>").to_owned();
     let role_arn = service_account.and_then(|a| a.role_arn()).unwrap_or_default().to_owned();
     match failing.trouble {
-        Trouble::Overlap => {
+        Cause::Overlap => {
             let flag =
                 container(pod, failing).map_or_else(|| "--objstore.config-file=<file>".into(), thanos::store_flag);
             let compactors: Vec<String> = thanos::compactors(snap)
@@ -153,16 +153,16 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
                 ),
             }
         }
-        Trouble::Halted => Way::Halted,
-        Trouble::Store(StoreFailure::Credentials) => {
+        Cause::Halted => Way::Halted,
+        Cause::Store(StoreFailure::Credentials) => {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
             Way::Credentials { account, role_arn, role, managed_by }
         }
-        Trouble::Store(StoreFailure::Denied) => {
+        Cause::Store(StoreFailure::Denied) => {
             Way::Denied { account, role_arn, role, partition: Identity::of(snap).partition.to_owned() }
         }
         // The endpoint stands in the same configuration.
-        Trouble::Store(StoreFailure::Bucket | StoreFailure::Endpoint) => {
+        Cause::Store(StoreFailure::Bucket | StoreFailure::Endpoint) => {
             let (secret, key) = container(pod, failing).and_then(configuration).unwrap_or_default();
             let region = regions(&failing.text).map(|(_, region)| region.to_owned()).unwrap_or_default();
             Way::Bucket {
@@ -173,9 +173,9 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
                 key,
             }
         }
-        Trouble::Store(StoreFailure::Unreachable) => Way::Store,
-        Trouble::DiskFull => Way::DiskFull,
-        Trouble::Stores if is_silent(failing) => {
+        Cause::Store(StoreFailure::Unreachable) => Way::Store,
+        Cause::DiskFull => Way::DiskFull,
+        Cause::Stores if is_silent(failing) => {
             let address = address(&failing.text).unwrap_or("<address>:10901");
             let (host, port) = address.rsplit_once(':').unwrap_or((address, "10901"));
             let host = host.trim_matches(['[', ']']);
@@ -190,16 +190,16 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
                 listens: if is_ip { of_pod } else { String::new() },
             }
         }
-        Trouble::Stores => Way::Stores,
-        Trouble::Limit => Way::Limit,
-        Trouble::Message => message(pod.zip(container(pod, failing))),
-        Trouble::Prometheus => {
+        Cause::Stores => Way::Stores,
+        Cause::Limit => Way::Limit,
+        Cause::Message => message(pod.zip(container(pod, failing))),
+        Cause::Prometheus => {
             let has = |part: &str| failing.text.contains(part);
             let prefix = pod.map(prefix).unwrap_or_default();
             Way::Prometheus { prefix, path: has("got 404"), login: has("got 401") || has("got 403") }
         }
-        Trouble::Hashring => hashring(snap, pod.zip(container(pod, failing))),
-        Trouble::Twins => {
+        Cause::Hashring => hashring(snap, pod.zip(container(pod, failing))),
+        Cause::Twins => {
             let (address, labels) = failing.twin.clone().unwrap_or_default();
             let store = address.rsplit_once(':').and_then(|(ip, _)| snap.pod_by_ip(ip));
             let custom = store.and_then(|p| p.metadata.labels.get("operator.prometheus.io/name")).cloned();

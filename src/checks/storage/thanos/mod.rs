@@ -11,7 +11,7 @@ use crate::checks::storage::thanos::fix::{Fix, fix};
 use crate::checks::storage::thanos::words::{account, container, words};
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
-use crate::domain::prometheus::thanos::{self, Failing, Trouble};
+use crate::domain::prometheus::thanos::{self, Cause, Failing};
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -37,7 +37,7 @@ impl Check for Thanos {
             return Ok(Diagnosis::NotApplicable("no Thanos runs in the namespaces that were read".into()));
         }
         // Replicas say the same of one store.
-        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Cause), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in thanos::failing(snap)? {
             let owner = snap.owner_of_log(failing.log);
             groups.entry((owner.key(), failing.trouble)).or_default().push(failing);
@@ -62,10 +62,10 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         .evidence(line_evidence(log, &failing.text))
         .fix(fix(snap, failing));
     // Who is told to write to a receiver is refused; nobody waits for the others.
-    if !(failing.trouble == Trouble::Hashring || failing.trouble == Trouble::Message && part == "receive") {
+    if !(failing.trouble == Cause::Hashring || failing.trouble == Cause::Message && part == "receive") {
         made = made.breaks_nothing();
     }
-    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
+    if matches!(failing.trouble, Cause::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&log.namespace, account(snap.pod_of_log(failing.log))));
     }
     made

@@ -1,6 +1,6 @@
 //! What is wrong, in words; and what a line of its log names.
 
-use crate::domain::prometheus::thanos::{Failing, Trouble};
+use crate::domain::prometheus::thanos::{Cause, Failing};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
@@ -36,39 +36,39 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
     let of_store =
         if part == "sidecar" { "; blocks that retention deletes before they are uploaded are lost" } else { "" };
     match failing.trouble {
-        Trouble::Overlap => (
+        Cause::Overlap => (
             format!(
                 "it has halted{since}: blocks{} overlap, and nothing is compacted, downsampled or deleted any more",
                 blocks()
             ),
             Severity::Error,
         ),
-        Trouble::Halted => (
+        Cause::Halted => (
             format!(
                 "it has halted{since}, and nothing is compacted, downsampled or deleted any more: {}",
                 shorten(&failing.text)
             ),
             Severity::Error,
         ),
-        Trouble::Store(StoreFailure::Credentials) => {
+        Cause::Store(StoreFailure::Credentials) => {
             (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
         }
-        Trouble::Store(StoreFailure::Endpoint) => (
+        Cause::Store(StoreFailure::Endpoint) => (
             format!("it asks the endpoint of its object store for its AWS credentials, which only STS gives{of_store}"),
             Severity::Error,
         ),
-        Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
-        Trouble::Store(StoreFailure::Bucket) if regions(&failing.text).is_some() => {
+        Cause::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
+        Cause::Store(StoreFailure::Bucket) if regions(&failing.text).is_some() => {
             let (configured, bucket) = regions(&failing.text).unwrap_or_default();
             (format!("the bucket lies in {bucket}, and {configured} is configured{of_store}"), Severity::Error)
         }
-        Trouble::Store(StoreFailure::Bucket) => {
+        Cause::Store(StoreFailure::Bucket) => {
             (format!("the bucket does not exist, or lies in another region{of_store}"), Severity::Error)
         }
-        Trouble::Store(StoreFailure::Unreachable) => {
+        Cause::Store(StoreFailure::Unreachable) => {
             (format!("its object store cannot be reached{of_store}"), Severity::Error)
         }
-        Trouble::Twins => {
+        Cause::Twins => {
             let (address, labels) = failing.twin.clone().unwrap_or_default();
             let labels = if labels.is_empty() { "none at all".to_owned() } else { labels };
             let words = format!(
@@ -76,22 +76,22 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             );
             (words, Severity::Warning)
         }
-        Trouble::Hashring => (
+        Cause::Hashring => (
             format!(
                 "its hashring has fewer members than samples are to have copies, and it refuses what is written: {}",
                 shorten(&failing.text)
             ),
             Severity::Error,
         ),
-        Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
-        Trouble::Prometheus => (
+        Cause::DiskFull => ("its disk is full".into(), Severity::Error),
+        Cause::Prometheus => (
             format!(
                 "it cannot ask its Prometheus, so that no query gets what is not in the bucket, and nothing is uploaded: {}",
                 shorten(&failing.text)
             ),
             Severity::Error,
         ),
-        Trouble::Limit => (
+        Cause::Limit => (
             format!(
                 "queries fail, for they ask for more than a store may give at once ({} lines in 3 hours): {}",
                 failing.times,
@@ -99,7 +99,7 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             ),
             Severity::Warning,
         ),
-        Trouble::Message => {
+        Cause::Message => {
             let size = message_size::words(&failing.text);
             let effect = match part {
                 "receive" => "what is written is refused",
@@ -110,7 +110,7 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
                 Severity::Error,
             )
         }
-        Trouble::Stores => {
+        Cause::Stores => {
             let what = if is_silent(failing) {
                 "a store that it is to ask does not answer"
             } else {

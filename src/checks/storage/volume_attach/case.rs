@@ -1,6 +1,6 @@
 //! One pod with the volume that it waits for.
 
-use super::fault::Fault;
+use super::fault::Cause;
 use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
 use crate::domain::aws::efs;
@@ -22,7 +22,7 @@ pub(super) struct Case<'a> {
     pub(super) snap: &'a Snapshot,
     pub(super) pod: &'a Pod,
     pub(super) node: &'a str,
-    pub(super) fault: Fault,
+    pub(super) fault: Cause,
     pub(super) claim: String,
     pub(super) volume: Option<&'a PersistentVolume>,
     pub(super) event: Option<&'a Event>,
@@ -50,7 +50,7 @@ impl<'a> Case<'a> {
                 matches!(e.reason.as_str(), "FailedAttachVolume" | "FailedMount" | "FailedMapVolume" | OWNERSHIP)
             })
             .filter_map(|e| Some((e, about(&e.message)?)));
-        let told = telling.map(|(e, v)| (Fault::classify(&format!("{} {}", attach_word(e), e.message)), e, v));
+        let told = telling.map(|(e, v)| (Cause::classify(&format!("{} {}", attach_word(e), e.message)), e, v));
         // The newest of those that say most: max_by_key keeps the last, so the order is turned round.
         let mut told: Vec<_> = told.collect();
         told.reverse();
@@ -80,7 +80,7 @@ impl<'a> Case<'a> {
                 Some(case(fault, claim, *volume, Some(event), None, &event.message))
             }
             (_, Some((attachment, message, (_, claim, volume)))) => {
-                let fault = Fault::classify(&format!("AttachVolume {message}"));
+                let fault = Cause::classify(&format!("AttachVolume {message}"));
                 Some(case(fault, claim, *volume, None, Some(attachment), message))
             }
             (Some((fault, event, (_, claim, volume))), None) => {
@@ -118,7 +118,7 @@ impl<'a> Case<'a> {
         let ends = |p: &&Pod| {
             p.metadata.deletion_timestamp.is_some() && !p.spec.node_name.as_deref().is_some_and(|n| self.is_dead(n))
         };
-        (self.fault == Fault::MultiAttach && holders.iter().all(ends)).then(|| holders.first().copied()).flatten()
+        (self.fault == Cause::MultiAttach && holders.iter().all(ends)).then(|| holders.first().copied()).flatten()
     }
 
     /// Its grace period runs: the API server sets the time at which it is to be over.
@@ -168,17 +168,17 @@ impl<'a> Case<'a> {
         let is_ebs = driver == ebs::DRIVER;
         let driver = ResourceRef::csi_driver(driver);
         match self.fault {
-            Fault::Iam | Fault::Kms if is_ebs => {
+            Cause::Iam | Cause::Kms if is_ebs => {
                 let mut all = vec![ebs::credentials_ref(snap)];
                 if let Ok(cluster) = snap.eks_cluster() {
                     all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
                 }
                 all
             }
-            Fault::NodePlugin => vec![driver, csi_node::reference(self.node)],
-            Fault::Timeout | Fault::Stuck => vec![driver],
-            Fault::NoInstance => vec![ResourceRef::node(self.node)],
-            Fault::MultiAttach => {
+            Cause::NodePlugin => vec![driver, csi_node::reference(self.node)],
+            Cause::Timeout | Cause::Stuck => vec![driver],
+            Cause::NoInstance => vec![ResourceRef::node(self.node)],
+            Cause::MultiAttach => {
                 let attached = self.attachments().into_iter().map(|a| a.spec.node_name.as_str());
                 let held = self.holders().into_iter().filter_map(|p| p.spec.node_name.as_deref());
                 attached.chain(held).filter(|n| self.is_dead(n)).map(ResourceRef::node).collect()

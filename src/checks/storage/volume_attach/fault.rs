@@ -48,7 +48,7 @@ impl BucketFault {
 
 /// Why a volume does not come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
+pub(super) enum Cause {
     /// It is attached to another node.
     MultiAttach,
     /// The node takes no more volumes.
@@ -85,7 +85,7 @@ pub(super) enum Fault {
     Mount,
 }
 
-impl Fault {
+impl Cause {
     /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
     pub(super) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
@@ -214,98 +214,98 @@ mod tests {
     #[test]
     fn tells_the_faults_apart() {
         let cases = [
-            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) grafana-1", Fault::MultiAttach),
+            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) grafana-1", Cause::MultiAttach),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-1\" to node \"i-1\": attachment of disk \"vol-1\" failed, expected device to be attached but was attaching",
-                Fault::Stuck,
+                Cause::Stuck,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = ResourceExhausted desc = operation error EC2: AttachVolume, api error AttachmentLimitExceeded: too many",
-                Fault::Limit,
+                Cause::Limit,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.NotFound: The volume 'vol-0a' does not exist.",
-                Fault::Gone,
+                Cause::Gone,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Volume vol-0a not found",
-                Fault::Gone,
+                Cause::Gone,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : CSINode ip-10-0-1-1 does not contain driver ebs.csi.aws.com",
-                Fault::NodePlugin,
+                Cause::NodePlugin,
             ),
             (
                 "MountVolume.MountDevice failed for volume \"pvc-1\" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
-                Fault::NodePlugin,
+                Cause::NodePlugin,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: api error UnauthorizedOperation: You are not authorized",
-                Fault::Iam,
+                Cause::Iam,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-0a\" to node \"i-0a\": operation error EC2: AttachVolume, exceeded maximum number of attempts, 3, https response error StatusCode: 503, api error RequestLimitExceeded: Request limit exceeded.",
-                Fault::Throttled,
+                Cause::Throttled,
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Mount failed: Failed to start service output: Error: Failed to create S3 client  Caused by: 0: initial ListObjectsV2 failed for bucket data in region us-east-1 1: Client error 2: No signing credentials available, see CRT debug logs",
-                Fault::Bucket(BucketFault::Credentials),
+                Cause::Bucket(BucketFault::Credentials),
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Failed to wait for Mountpoint Pod mp-7e to be ready: Mountpoint Pod mp-7e failed: Error: Failed to create S3 client Caused by: 0: initial ListObjectsV2 failed for bucket data in region eu-north-1 1: Client error 2: Forbidden: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: s3:ListBucket",
-                Fault::Bucket(BucketFault::Denied),
+                Cause::Bucket(BucketFault::Denied),
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3\": rpc error: code = Internal desc = Could not mount \"data\" at \"/var/lib/kubelet/pods/1/mount\": Failed to wait for Mountpoint Pod \"mp-46cdk\" to be ready: mppod/watcher: mountpoint pod not found. Seems like Mountpoint Pod is not in 'Running' status.",
-                Fault::Bucket(BucketFault::NoPod),
+                Cause::Bucket(BucketFault::NoPod),
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",
-                Fault::Timeout,
+                Cause::Timeout,
             ),
             (
                 "Unable to attach or mount volumes: unmounted volumes=[storage], unattached volumes=[], failed to process volumes=[]: timed out waiting for the condition",
-                Fault::Timeout,
+                Cause::Timeout,
             ),
             (
                 "MountVolume.MountDevice failed for volume \"pvc-1\" : mount failed: exit status 32 wrong fs type, bad option, bad superblock on /dev/nvme1n1",
-                Fault::FileSystem,
+                Cause::FileSystem,
             ),
             (
                 "MountVolume.MountDevice failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Failed to find device path /dev/xvdam. no device path for device \"/dev/xvdam\" volume \"vol-0a\" found",
-                Fault::NoDevice,
+                Cause::NoDevice,
             ),
             (
                 "MountVolume.SetUp failed for volume \"pvc-1\" : applyFSGroup failed for vol vol-0a: lstat /var/lib/kubelet/pods/1/mount/db: structure needs cleaning",
-                Fault::FileSystem,
+                Cause::FileSystem,
             ),
             (
                 "Setting volume ownership for 1/volumes/kubernetes.io~csi/pvc-1/mount is taking longer than expected, consider using OnRootMismatch - https://kubernetes.io/docs/",
-                Fault::Ownership,
+                Cause::Ownership,
             ),
             (
                 "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not mount: already mounted or mount point busy",
-                Fault::Mount,
+                Cause::Mount,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Instance \"i-0a\" not found",
-                Fault::NoInstance,
+                Cause::NoInstance,
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.ZoneMismatch: The volume 'vol-0a' is not in the same availability zone as instance 'i-0a'",
-                Fault::OtherZone,
+                Cause::OtherZone,
             ),
             (
                 "MountVolume.SetUp failed for volume \"nfs\" : mount failed: exit status 32 Output: mount: /x: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program.",
-                Fault::Helper,
+                Cause::Helper,
             ),
             (
                 "MountVolume.SetUp failed for volume \"nfs\" : mount: wrong fs type, bad option, bad superblock on 10.0.0.5:/export, missing codepage or helper program",
-                Fault::Helper,
+                Cause::Helper,
             ),
         ];
         for (message, fault) in cases {
-            assert_eq!(Fault::classify(message), fault, "{message}");
+            assert_eq!(Cause::classify(message), fault, "{message}");
         }
     }
 }

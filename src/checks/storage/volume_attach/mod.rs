@@ -10,7 +10,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use case::Case;
-use fault::Fault;
+use fault::Cause;
 use fix::Fix;
 
 use crate::checks::support::pipeline::plural;
@@ -41,7 +41,7 @@ impl Check for VolumeAttach {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
-        let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Case<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, Cause), Vec<Case<'_>>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
             if let Some(case) = Case::of(snap, pod) {
                 groups.entry((snap.owner_ref(pod), case.fault)).or_default().push(case);
@@ -75,7 +75,7 @@ fn waits(snap: &Snapshot, pod: &Pod) -> bool {
         && !started
 }
 
-fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
+fn finding(owner: ResourceRef, fault: Cause, cases: &[Case<'_>]) -> Finding {
     let case = &cases[0];
     let (way, why) = case.explain();
     let namespace = &case.pod.metadata.namespace;
@@ -85,20 +85,20 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
     );
     let attaches = case.event.is_none_or(|e| e.reason == "FailedAttachVolume");
     let verb = match fault {
-        Fault::NoDevice => "mounted",
-        Fault::FileSystem | Fault::Helper | Fault::NodePlugin | Fault::Bucket(_) => "mounted",
-        Fault::Mount if !attaches => "mounted",
+        Cause::NoDevice => "mounted",
+        Cause::FileSystem | Cause::Helper | Cause::NodePlugin | Cause::Bucket(_) => "mounted",
+        Cause::Mount if !attaches => "mounted",
         _ => "attached",
     };
     let message = match fault {
-        Fault::Ownership => format!("{volume} of pod {} is not ready on node {}: {why}", case.name(), case.node),
+        Cause::Ownership => format!("{volume} of pod {} is not ready on node {}: {why}", case.name(), case.node),
         _ => format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node),
     };
     // Handing a volume over takes as long as the old pod takes to end.
     let severity = match case.ending() {
         Some(holder) if case.is_in_grace(holder) => Severity::Info,
         // It comes to its end by itself.
-        _ if fault == Fault::Ownership => Severity::Warning,
+        _ if fault == Cause::Ownership => Severity::Warning,
         _ => Severity::Error,
     };
     let mut finding = Finding::new(VolumeAttach::META.id, severity, owner.clone(), message)
@@ -115,7 +115,7 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
                 finding = finding.breaks(ResourceRef::aws("ec2", "volume", id));
             }
         }
-        if let Some(id) = fault::instance(&case.message).filter(|_| fault == Fault::NoInstance) {
+        if let Some(id) = fault::instance(&case.message).filter(|_| fault == Cause::NoInstance) {
             finding = finding.breaks(ResourceRef::aws("ec2", "instance", id));
         }
         for resource in case.depends_on() {
@@ -140,7 +140,7 @@ fn evidence(case: &Case<'_>) -> Vec<Evidence> {
             .with("name", &attachment.metadata.name),
         );
     }
-    if case.fault == Fault::MultiAttach {
+    if case.fault == Cause::MultiAttach {
         for holder in case.holders() {
             all.push(
                 Evidence::new(

@@ -1,7 +1,7 @@
 //! Why a volume does not come up: what mends it, and the end of the sentence.
 
 use super::case::Case;
-use super::fault::{self, BucketFault, Fault};
+use super::fault::{self, BucketFault, Cause};
 use super::fix::{Ebs, Held, NoInstance, Way, Workload};
 use crate::checks::support::place::Place;
 use crate::domain::aws::xfs::Newer;
@@ -12,35 +12,35 @@ impl Case<'_> {
     pub(super) fn explain(&self) -> (Way, String) {
         let (node, pod) = (self.node.to_owned(), self.pod.metadata.name.clone());
         match self.fault {
-            Fault::MultiAttach => self.multi_attach(),
-            Fault::Limit => (Way::limit(self), format!("the node takes no more volumes ({})", self.counts())),
-            Fault::Stuck => (Way::limit(self), format!("it stays in attaching; {}: {}", self.counts(), self.message)),
-            Fault::Gone => (Way::gone(self), format!("EC2 does not know it any more: {}", self.message)),
-            Fault::NodePlugin => {
+            Cause::MultiAttach => self.multi_attach(),
+            Cause::Limit => (Way::limit(self), format!("the node takes no more volumes ({})", self.counts())),
+            Cause::Stuck => (Way::limit(self), format!("it stays in attaching; {}: {}", self.counts(), self.message)),
+            Cause::Gone => (Way::gone(self), format!("EC2 does not know it any more: {}", self.message)),
+            Cause::NodePlugin => {
                 (Way::NodePlugin { node }, format!("the CSI driver does not run on the node: {}", self.message))
             }
-            Fault::Iam => (Way::Iam { pod }, format!("AWS refuses it: {}", self.message)),
-            Fault::Kms => {
+            Cause::Iam => (Way::Iam { pod }, format!("AWS refuses it: {}", self.message)),
+            Cause::Kms => {
                 (Way::Kms(Ebs::of(self)), format!("the key that encrypts it cannot be used: {}", self.message))
             }
-            Fault::Timeout => (Way::Timeout(Ebs::of(self)), format!("nobody answers: {}", self.message)),
-            Fault::FileSystem => match self.newer_file_system() {
+            Cause::Timeout => (Way::Timeout(Ebs::of(self)), format!("nobody answers: {}", self.message)),
+            Cause::FileSystem => match self.newer_file_system() {
                 Some(newer) => (Way::newer(self, &newer), newer_text(&newer, self.message.as_str())),
                 None => (Way::file_system(self), format!("its file system cannot be mounted: {}", self.message)),
             },
-            Fault::Helper => (
+            Cause::Helper => (
                 Way::Helper { pod },
                 format!("the node has no program that mounts such a file system: {}", self.message),
             ),
-            Fault::Throttled => (
+            Cause::Throttled => (
                 Way::Throttled { pod, region: Place::of(self.snap).region },
                 format!("EC2 takes no more calls of this account for the moment: {}", self.message),
             ),
-            Fault::Bucket(BucketFault::NoPod) => (
+            Cause::Bucket(BucketFault::NoPod) => (
                 Way::mountpoint(self),
                 format!("the pod of Mountpoint that mounts its bucket does not run on the node: {}", self.message),
             ),
-            Fault::Bucket(fault) => {
+            Cause::Bucket(fault) => {
                 let way = Way::bucket(self);
                 let words = match fault {
                     BucketFault::Credentials => "nobody gives the driver credentials for its bucket",
@@ -50,20 +50,20 @@ impl Case<'_> {
                 };
                 (way, format!("{words}: {}", self.message))
             }
-            Fault::NoInstance => no_instance(self),
-            Fault::OtherZone => {
+            Cause::NoInstance => no_instance(self),
+            Cause::OtherZone => {
                 let unsaid = if self.names_zone() { "" } else { ", and its PersistentVolume does not say in which" };
                 (Way::other_zone(self), format!("it lies in another zone than the node{unsaid}: {}", self.message))
             }
-            Fault::NoDevice => (
+            Cause::NoDevice => (
                 Way::no_device(self),
                 format!("Kubernetes takes it for attached, and the node has no device of it: {}", self.message),
             ),
-            Fault::Ownership => (
+            Cause::Ownership => (
                 Way::ownership(self),
                 "the kubelet still gives each of its files to the pod's fsGroup, and tells that this takes long; the pod starts when it is done".to_owned(),
             ),
-            Fault::Mount => (Way::mount(self), self.message.clone()),
+            Cause::Mount => (Way::mount(self), self.message.clone()),
         }
     }
 

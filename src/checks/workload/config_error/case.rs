@@ -4,7 +4,7 @@ use super::held::{closest, config_map, holder_name, wanted_keys};
 use super::stops::Stop;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error::Cause;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, VolumeMount};
 
@@ -13,7 +13,7 @@ pub(super) struct Case<'a> {
     pub(super) snap: &'a Snapshot,
     pub(super) pod: &'a Pod,
     pub(super) container: &'a Container,
-    pub(super) fault: Fault,
+    pub(super) fault: Cause,
     /// What was said of it.
     pub(super) said: String,
     pub(super) holder: Option<(Holder, String)>,
@@ -24,11 +24,11 @@ impl<'a> Case<'a> {
     pub(super) fn new(snap: &'a Snapshot, stop: &Stop<'a>) -> Self {
         let fault = match &stop.fault {
             // A subPath that names no key becomes a directory.
-            Fault::MountType { path } => sub_path_fault(snap, stop.pod, stop.container, path.as_deref()),
+            Cause::MountType { path } => sub_path_fault(snap, stop.pod, stop.container, path.as_deref()),
             other => other.clone(),
         };
         let holder = match &fault {
-            Fault::Missing { holder, .. } | Fault::MissingKey { holder, .. } => {
+            Cause::Missing { holder, .. } | Cause::MissingKey { holder, .. } => {
                 holder_name(stop.pod, &fault).map(|name| (*holder, name))
             }
             _ => None,
@@ -52,7 +52,7 @@ impl<'a> Case<'a> {
 
     /// The ConfigMap that is likely meant.
     pub(super) fn near(&self) -> Option<&'a str> {
-        let Fault::Missing { holder: Holder::ConfigMap, name } = &self.fault else { return None };
+        let Cause::Missing { holder: Holder::ConfigMap, name } = &self.fault else { return None };
         let all = self.snap.config_maps.items().ok()?.iter();
         let wanted = wanted_keys(self.snap, self.pod, Holder::ConfigMap, name);
         let here = all.filter(|m| m.metadata.namespace == self.pod.metadata.namespace);
@@ -63,7 +63,7 @@ impl<'a> Case<'a> {
 
     /// The key that is likely meant.
     pub(super) fn near_key(&self) -> Option<&'a str> {
-        let Fault::MissingKey { key, .. } = &self.fault else { return None };
+        let Cause::MissingKey { key, .. } = &self.fault else { return None };
         closest(key, self.keys().into_iter())
     }
 
@@ -82,7 +82,7 @@ impl<'a> Case<'a> {
 
     /// A mount of a whole volume at a path that looks like a file.
     pub(super) fn whole_volume_on_file(&self) -> Option<&'a VolumeMount> {
-        let Fault::MountType { path } = &self.fault else { return None };
+        let Cause::MountType { path } = &self.fault else { return None };
         let looks_like_file = |p: &str| {
             p.rsplit('/').next().is_some_and(|last| {
                 last.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && (2..=5).contains(&end.len()))
@@ -100,7 +100,7 @@ impl<'a> Case<'a> {
 }
 
 /// The key that a subPath names and a ConfigMap lacks, where that is why the mount fails.
-fn sub_path_fault(snap: &Snapshot, pod: &Pod, container: &Container, path: Option<&str>) -> Fault {
+fn sub_path_fault(snap: &Snapshot, pod: &Pod, container: &Container, path: Option<&str>) -> Cause {
     let mut mounts = container.volume_mounts.iter().filter(|m| path.is_none_or(|p| p == m.mount_path));
     let missing = mounts.find_map(|mount| {
         mount.sub_path.as_ref()?;
@@ -109,7 +109,7 @@ fn sub_path_fault(snap: &Snapshot, pod: &Pod, container: &Container, path: Optio
         let Origin::ConfigMap { name, key } = origin else { return None };
         let volume = Some(mount.name.clone());
         let is_missing = !mounts::has_key(map, &key);
-        is_missing.then_some(Fault::MissingKey { holder: Holder::ConfigMap, name: Some(name), volume, key })
+        is_missing.then_some(Cause::MissingKey { holder: Holder::ConfigMap, name: Some(name), volume, key })
     });
-    missing.unwrap_or_else(|| Fault::MountType { path: path.map(str::to_owned) })
+    missing.unwrap_or_else(|| Cause::MountType { path: path.map(str::to_owned) })
 }

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, keeper, workload};
-use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
+use crate::domain::kubernetes::start_error::{Cause, NodeLimit};
 use crate::domain::kubernetes::{chart, env_key, nodes, runtime_error};
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, Node};
@@ -55,16 +55,16 @@ impl Case<'_> {
         let in_place = self.target.in_place();
         let managed_by = self.target.managed_by.clone();
         match &self.fault {
-            Fault::Missing { .. } if self.is_of_admission() => {
+            Cause::Missing { .. } if self.is_of_admission() => {
                 Way::Admission { name: self.name(), part_of: self.release(), home: self.home() }
             }
-            Fault::Missing { .. } if self.made_by_operator() => Way::OperatorMade {
+            Cause::Missing { .. } if self.made_by_operator() => Way::OperatorMade {
                 name: self.name(),
                 operator: self.operator(),
                 custom: self.target.custom.map(|(kind, _)| kind),
                 custom_name: self.custom_name(),
             },
-            Fault::Missing { holder: Holder::ConfigMap, .. } => match self.near() {
+            Cause::Missing { holder: Holder::ConfigMap, .. } => match self.near() {
                 Some(near) => Way::ConfigMapName {
                     name: self.name(),
                     near: near.to_owned(),
@@ -76,17 +76,17 @@ impl Case<'_> {
                 },
                 None => Way::ConfigMap(self.made()),
             },
-            Fault::Missing { holder: Holder::Secret, .. } => Way::Secret(self.made()),
-            Fault::MissingKey { holder: Holder::ConfigMap, key, .. } => self.config_map_key(key),
-            Fault::MissingKey { holder: Holder::Secret, key, .. } => {
+            Cause::Missing { holder: Holder::Secret, .. } => Way::Secret(self.made()),
+            Cause::MissingKey { holder: Holder::ConfigMap, key, .. } => self.config_map_key(key),
+            Cause::MissingKey { holder: Holder::Secret, key, .. } => {
                 let keeps_login = self.keeps_login(key);
                 Way::SecretKey { name: self.name(), key: key.clone(), managed_by, keeps_login }
             }
-            Fault::MountType { .. } if self.whole_volume_on_file().is_some() => {
+            Cause::MountType { .. } if self.whole_volume_on_file().is_some() => {
                 Way::SubPath { pod, in_place, sub_path_patch: self.sub_path_patch(), managed_by }
             }
-            Fault::MountType { .. } => Way::MountType { pod, container, mounts: self.mounts(), in_place, managed_by },
-            Fault::Root { user } => Way::Root {
+            Cause::MountType { .. } => Way::MountType { pod, container, mounts: self.mounts(), in_place, managed_by },
+            Cause::Root { user } => Way::Root {
                 pod,
                 image,
                 user: user.clone(),
@@ -97,26 +97,26 @@ impl Case<'_> {
                 custom_root_patch: self.root_patch(true),
                 managed_by,
             },
-            Fault::SubPath { volume } => Way::SubPathRefused {
+            Cause::SubPath { volume } => Way::SubPathRefused {
                 node: self.node(),
                 sub_path: self.sub_path(volume).map(str::to_owned),
                 claim: self.claim_of(volume),
             },
-            Fault::Profile { kind, name } => Way::Profile {
+            Cause::Profile { kind, name } => Way::Profile {
                 node: self.node(),
                 profile: name.clone(),
                 is_seccomp: *kind == "seccomp",
                 in_place,
                 managed_by,
             },
-            Fault::Propagation { path } => Way::Propagation {
+            Cause::Propagation { path } => Way::Propagation {
                 path: path.clone(),
                 node: self.node(),
                 is_node_exporter: image.contains("node-exporter") || image.contains("node_exporter"),
                 in_place,
                 managed_by,
             },
-            Fault::WorkDir { path } => {
+            Cause::WorkDir { path } => {
                 let spec = json!({"containers": [{"name": container, "workingDir": "/"}]});
                 let folder_patch = json!({"spec": {"template": {"spec": spec}}}).to_string();
                 let is_init = self.pod.spec.init_containers.iter().any(|c| c.name == container);
@@ -129,17 +129,17 @@ impl Case<'_> {
                     managed_by,
                 }
             }
-            Fault::Command { .. } => {
+            Cause::Command { .. } => {
                 Way::Command { pod, container, image, command: self.container.command.join(" "), in_place }
             }
             // Amazon Linux 2 has crictl, Amazon Linux 2023 nerdctl. What runs of the image goes on.
-            Fault::Layers => {
+            Cause::Layers => {
                 let image = if is_plain(&image) { image } else { "<image>".to_owned() };
                 Way::Layers(self.on_node(&format!(
                     "if command -v crictl; then crictl rmi '{image}'; else nerdctl -n k8s.io image rm --force '{image}'; fi"
                 )))
             }
-            Fault::Limit(limit) => Way::NodeLimit {
+            Cause::Limit(limit) => Way::NodeLimit {
                 on: self.on_node(match limit {
                     NodeLimit::Keys => "sysctl kernel.keys.maxkeys kernel.keys.maxbytes && cat /proc/key-users",
                     NodeLimit::Processes => "sysctl kernel.pid_max kernel.threads-max && ps -eLf | wc -l",
@@ -151,8 +151,8 @@ impl Case<'_> {
                 watches: *limit == NodeLimit::Watches,
             },
             // Containers go on while it starts again.
-            Fault::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
-            Fault::Volume { name } => {
+            Cause::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
+            Cause::Volume { name } => {
                 let OnNode { node, instance, commands, region, .. } = self.on_node("systemctl restart kubelet");
                 Way::VolumeLost {
                     pod,
@@ -162,7 +162,7 @@ impl Case<'_> {
                     relieved: Relieved { instance, commands, region },
                 }
             }
-            Fault::Other => Way::Other {
+            Cause::Other => Way::Other {
                 pod,
                 node: self.node(),
                 elsewhere: runtime_error::of_node(&self.said).is_some() && nodes::can_move(self.snap, self.pod),
@@ -190,7 +190,7 @@ impl Case<'_> {
 
     /// The Secret of an admission webhook's certificate.
     fn is_of_admission(&self) -> bool {
-        matches!(&self.fault, Fault::Missing { holder: Holder::Secret, name } if name.ends_with("-admission"))
+        matches!(&self.fault, Cause::Missing { holder: Holder::Secret, name } if name.ends_with("-admission"))
     }
 
     fn custom_name(&self) -> Option<String> {
@@ -248,7 +248,7 @@ impl Case<'_> {
 
     /// A patch of the workload that names the key that is likely meant.
     fn key_patch(&self) -> Option<String> {
-        let Fault::MissingKey { key, .. } = &self.fault else { return None };
+        let Cause::MissingKey { key, .. } = &self.fault else { return None };
         let (near, (_, name)) = (self.near_key()?, self.holder.as_ref()?);
         let mut env = env_of(self.container, Holder::ConfigMap, name).filter(|(_, k)| k.key == *key);
         if let Some((var, _)) = env.next() {

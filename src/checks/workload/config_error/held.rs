@@ -3,26 +3,26 @@
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::env_key;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error::Cause;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, EnvVar, KeyRef, Pod, Volume};
 use crate::text::near;
 
 /// The ConfigMap that a fault is about, if it was read and exists.
-pub(super) fn config_map<'a>(snap: &'a Snapshot, pod: &Pod, fault: &Fault) -> Option<&'a ConfigMap> {
+pub(super) fn config_map<'a>(snap: &'a Snapshot, pod: &Pod, fault: &Cause) -> Option<&'a ConfigMap> {
     let name = match fault {
-        Fault::Missing { holder: Holder::ConfigMap, name } => name.clone(),
-        Fault::MissingKey { holder: Holder::ConfigMap, .. } => holder_name(pod, fault)?,
+        Cause::Missing { holder: Holder::ConfigMap, name } => name.clone(),
+        Cause::MissingKey { holder: Holder::ConfigMap, .. } => holder_name(pod, fault)?,
         _ => return None,
     };
     snap.config_maps.find(&pod.metadata.namespace, &name).ok().flatten()
 }
 
 /// Name of the object that a fault is about.
-pub(super) fn holder_name(pod: &Pod, fault: &Fault) -> Option<String> {
+pub(super) fn holder_name(pod: &Pod, fault: &Cause) -> Option<String> {
     match fault {
-        Fault::Missing { name, .. } | Fault::MissingKey { name: Some(name), .. } => Some(name.clone()),
-        Fault::MissingKey { holder, name: None, volume: Some(volume), key } => {
+        Cause::Missing { name, .. } | Cause::MissingKey { name: Some(name), .. } => Some(name.clone()),
+        Cause::MissingKey { holder, name: None, volume: Some(volume), key } => {
             let all = mounts::sources(pod.spec.volumes.iter().find(|v| v.name == *volume)?);
             let mut same = all.iter().filter(|s| s.holder == *holder);
             let naming = same.clone().find(|s| s.named_keys().any(|k| k == key));
@@ -47,8 +47,8 @@ pub(super) fn env_of<'a>(
 }
 
 /// The container that uses an object.
-pub(super) fn container_of<'a>(pod: &'a Pod, fault: &Fault) -> Option<&'a Container> {
-    let (Fault::Missing { holder, .. } | Fault::MissingKey { holder, .. }) = fault else { return None };
+pub(super) fn container_of<'a>(pod: &'a Pod, fault: &Cause) -> Option<&'a Container> {
+    let (Cause::Missing { holder, .. } | Cause::MissingKey { holder, .. }) = fault else { return None };
     let name = holder_name(pod, fault)?;
     let volume = volume_of(pod, *holder, &name);
     pod.spec.containers.iter().find(|c| {

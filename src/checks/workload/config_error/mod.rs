@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{in_scope, others_ready};
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error;
 use crate::domain::kubernetes::{foundation, webhooks};
 use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -44,7 +44,7 @@ impl Check for ConfigError {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Stop<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, start_error::Cause), Vec<Stop<'_>>> = BTreeMap::new();
         let mut untold = false;
         let is_below = |p: &Pod| foundation::is_part(p) && p.metadata.deletion_timestamp.is_none();
         let concerns =

@@ -2,7 +2,7 @@
 
 use super::held::{config_map, container_of};
 use crate::domain::kubernetes::mounts::{self, Holder};
-use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::start_error::Cause;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Event, Pod};
@@ -16,7 +16,7 @@ const HELD: u32 = 20;
 pub(super) struct Stop<'a> {
     pub(super) pod: &'a Pod,
     pub(super) container: &'a Container,
-    pub(super) fault: Fault,
+    pub(super) fault: Cause,
     /// What was said, and by whom.
     pub(super) said: String,
     pub(super) source: &'static str,
@@ -41,21 +41,21 @@ fn of_status<'a>(snap: &Snapshot, pod: &'a Pod, status: &ContainerStatus) -> Opt
         matches!(waiting.reason.as_str(), "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError");
     if is_refused {
         let said = waiting.message.clone().unwrap_or_default();
-        let fault = Fault::of(&said).or_else(|| held_for_long(snap, pod, &said))?;
+        let fault = Cause::of(&said).or_else(|| held_for_long(snap, pod, &said))?;
         return Some(Stop { pod, container, fault, said, source: "waits" });
     }
     // Between two attempts the container's last end has the runtime's word.
     let end = status.last_state.terminated.as_ref()?;
     let said = end.message.clone()?;
-    let fault = Fault::of_end(&end.reason, &said)?;
+    let fault = Cause::of_end(&end.reason, &said)?;
     Some(Stop { pod, container, fault, said, source: "ended" })
 }
 
 /// An attempt of before holds the container's name, and the kubelet has tried often since.
-fn held_for_long(snap: &Snapshot, pod: &Pod, said: &str) -> Option<Fault> {
+fn held_for_long(snap: &Snapshot, pod: &Pod, said: &str) -> Option<Cause> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
-    let times: u32 = events.filter(|e| Fault::is_held(&e.message)).map(Event::times).sum();
-    (Fault::is_held(said) && times >= HELD).then_some(Fault::Slow)
+    let times: u32 = events.filter(|e| Cause::is_held(&e.message)).map(Event::times).sum();
+    (Cause::is_held(said) && times >= HELD).then_some(Cause::Slow)
 }
 
 /// A pod with a node whose containers are being made for longer than that takes.
@@ -77,8 +77,8 @@ fn of_events<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
     let failed = events.into_iter().filter(|e| e.reason == "FailedMount" && e.message.contains("SetUp failed"));
     failed
         .filter_map(|e| {
-            let fault = Fault::of(&e.message)?;
-            let about_configuration = matches!(fault, Fault::Missing { .. } | Fault::MissingKey { .. });
+            let fault = Cause::of(&e.message)?;
+            let about_configuration = matches!(fault, Cause::Missing { .. } | Cause::MissingKey { .. });
             // It was made since: the kubelet tries again within two minutes.
             if !about_configuration || is_there(snap, pod, &fault) || may_be_over(snap, pod, &fault, e) {
                 return None;
@@ -95,23 +95,23 @@ fn of_volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
     let mut missing = maps.filter(|m| matches!(snap.config_maps.find(&pod.metadata.namespace, m.name), Ok(None)));
     let name = missing.next()?.name.to_owned();
     let said = format!("ConfigMap {name} does not exist");
-    let fault = Fault::Missing { holder: Holder::ConfigMap, name };
+    let fault = Cause::Missing { holder: Holder::ConfigMap, name };
     let container = container_of(pod, &fault).or(pod.spec.containers.first())?;
     Some(Stop { pod, container, fault, said, source: "volume" })
 }
 
 /// The object cannot be looked for, and the event is older than the kubelet's next attempt: it may have been made since.
-fn may_be_over(snap: &Snapshot, pod: &Pod, fault: &Fault, event: &Event) -> bool {
-    let is_map = matches!(fault, Fault::Missing { holder, .. } | Fault::MissingKey { holder, .. } if *holder == Holder::ConfigMap);
+fn may_be_over(snap: &Snapshot, pod: &Pod, fault: &Cause, event: &Event) -> bool {
+    let is_map = matches!(fault, Cause::Missing { holder, .. } | Cause::MissingKey { holder, .. } if *holder == Holder::ConfigMap);
     let old = !event.is_within(ATTEMPT, snap.collected_at);
     is_map && old && !snap.config_maps.covers(&pod.metadata.namespace)
 }
 
-fn is_there(snap: &Snapshot, pod: &Pod, fault: &Fault) -> bool {
+fn is_there(snap: &Snapshot, pod: &Pod, fault: &Cause) -> bool {
     let map = config_map(snap, pod, fault);
     match fault {
-        Fault::Missing { .. } => map.is_some(),
-        Fault::MissingKey { key, .. } => map.is_some_and(|m| mounts::has_key(m, key)),
+        Cause::Missing { .. } => map.is_some(),
+        Cause::MissingKey { key, .. } => map.is_some_and(|m| mounts::has_key(m, key)),
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::stops::Stop;
 use crate::domain::kubernetes::mounts::Holder;
 use crate::domain::kubernetes::runtime_error;
-use crate::domain::kubernetes::start_error::{Fault, NodeLimit};
+use crate::domain::kubernetes::start_error::{Cause, NodeLimit};
 use crate::domain::text::shorten::shorten;
 use crate::model::{Evidence, Finding};
 
@@ -15,16 +15,16 @@ impl Case<'_> {
             format!("{} {}/{name}", holder.kind(), self.pod.metadata.namespace)
         };
         match &self.fault {
-            Fault::Missing { holder, .. } => {
+            Cause::Missing { holder, .. } => {
                 let near = self.near().map(|n| format!("; {n} does, and is likely meant")).unwrap_or_default();
                 format!("{} does not exist{near}", named(*holder))
             }
-            Fault::MissingKey { holder, key, .. } => {
+            Cause::MissingKey { holder, key, .. } => {
                 let keys = self.keys();
                 let has = if keys.is_empty() { String::new() } else { format!("; it has {}", keys.join(", ")) };
                 format!("{} has no key {key}{has}", named(*holder))
             }
-            Fault::MountType { path } => {
+            Cause::MountType { path } => {
                 let at = path.as_deref().or(self.whole_volume_on_file().map(|m| m.mount_path.as_str()));
                 let at = at.map(|p| format!(" at {p}")).unwrap_or_default();
                 match self.whole_volume_on_file() {
@@ -34,34 +34,34 @@ impl Case<'_> {
                     None => format!("a directory is mounted onto a file{at}, or a file onto a directory"),
                 }
             }
-            Fault::Root { user: Some(user) } => {
+            Cause::Root { user: Some(user) } => {
                 format!("runAsNonRoot is set, and the image names its user ({user}) without a number")
             }
-            Fault::Root { user: None } => "runAsNonRoot is set, and the image runs as root".into(),
-            Fault::SubPath { volume } => {
+            Cause::Root { user: None } => "runAsNonRoot is set, and the image runs as root".into(),
+            Cause::SubPath { volume } => {
                 let path = self.sub_path(volume).map(|p| format!(" {p}")).unwrap_or_default();
                 format!("the kubelet cannot make its subPath{path} in volume {volume}")
             }
-            Fault::Profile { kind, name } => {
+            Cause::Profile { kind, name } => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("node {node} does not have the {kind} profile {name} that it names")
             }
-            Fault::Propagation { path } => {
+            Cause::Propagation { path } => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!(
                     "{path} of node {node} is not a shared mount, and it is to be mounted so that what is mounted below it later is seen (mountPropagation)"
                 )
             }
-            Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
-            Fault::Command { name: None } => "the image does not have the program that it should run".into(),
-            Fault::WorkDir { path } => {
+            Cause::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
+            Cause::Command { name: None } => "the image does not have the program that it should run".into(),
+            Cause::WorkDir { path } => {
                 format!("its image begins in {path}, a folder that its user may not enter")
             }
-            Fault::Layers => {
+            Cause::Layers => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("node {node} has its image {} only in part, and does not fetch the rest", self.container.image)
             }
-            Fault::Limit(limit) => {
+            Cause::Limit(limit) => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 let what = match limit {
                     NodeLimit::Keys => "keys (kernel.keys.maxkeys), of which each container takes one",
@@ -72,11 +72,11 @@ impl Case<'_> {
                 let bound = if *limit == NodeLimit::Processes { ", or podPidsLimit leaves the pod none" } else { "" };
                 format!("the kernel of node {node} has no more {what}{bound}")
             }
-            Fault::Slow => {
+            Cause::Slow => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("the container runtime of node {node} does not get it made in time")
             }
-            Fault::Volume { name } => {
+            Cause::Volume { name } => {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 match self.pod.spec.volumes.iter().any(|v| v.name == *name) {
                     true => format!(
@@ -85,7 +85,7 @@ impl Case<'_> {
                     false => format!("it mounts a volume {name}, which its pod does not name"),
                 }
             }
-            Fault::Other => self.refused(),
+            Cause::Other => self.refused(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Case<'_> {
 
     /// The ConfigMaps that exist.
     pub(super) fn listed(&self, made: Finding, holder: Holder) -> Finding {
-        if holder == Holder::Secret || !matches!(self.fault, Fault::Missing { .. }) {
+        if holder == Holder::Secret || !matches!(self.fault, Cause::Missing { .. }) {
             return made;
         }
         let namespace = &self.pod.metadata.namespace;

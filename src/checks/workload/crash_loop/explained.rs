@@ -134,7 +134,7 @@ impl Case<'_> {
 
     /// Its log says that AWS gives it no credentials, or denies what they are used for.
     fn is_about_credentials(&self) -> bool {
-        self.log().any(|text| text.lines().any(|l| credentials::Fault::read(l).is_some()))
+        self.log().any(|text| text.lines().any(|l| credentials::Cause::read(l).is_some()))
     }
 
     /// What would explain that something is not reached: its Service and pods, the DNS, the way out of the pod's subnet.

@@ -48,7 +48,7 @@ pub(super) fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> 
 /// Exits and is restarted. What ran out of memory, and what never started, is the matter of other checks.
 fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     let never_began =
-        |t: &Terminated| t.message.as_deref().is_some_and(|m| start_error::Fault::of_end(&t.reason, m).is_some());
+        |t: &Terminated| t.message.as_deref().is_some_and(|m| start_error::Cause::of_end(&t.reason, m).is_some());
     if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
         return false;
     }

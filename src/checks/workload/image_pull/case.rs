@@ -7,7 +7,7 @@ use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::image::{Image, Retired};
 use crate::domain::kubernetes::owner::{self, Target};
-use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::kubernetes::pull_error;
 use crate::domain::text::windows::RECENT;
 use crate::model::Evidence;
 use crate::snapshot::kubernetes::{Container, Node, Pod, annotation};
@@ -74,7 +74,7 @@ pub(super) struct Case<'a> {
     pub(super) snap: &'a Snapshot,
     pub(super) pod: &'a Pod,
     pub(super) container: &'a Container,
-    pub(super) reason: Reason,
+    pub(super) reason: pull_error::Cause,
     pub(super) image: Option<Image>,
     pub(super) retired: Option<Retired>,
     pub(super) target: Target<'a>,
@@ -127,15 +127,20 @@ impl<'a> Case<'a> {
         // A closed registry answers in many ways, or the events that would say how are gone.
         let closed = matches!(
             reason,
-            Reason::NotFound | Reason::Denied | Reason::Unauthorized | Reason::Server | Reason::Other | Reason::Dns
+            pull_error::Cause::NotFound
+                | pull_error::Cause::Denied
+                | pull_error::Cause::Unauthorized
+                | pull_error::Cause::Server
+                | pull_error::Cause::Other
+                | pull_error::Cause::Dns
         );
         let retired = image.as_ref().filter(|_| closed).and_then(Image::retired);
-        let is_late = Reason::is_expired(&failures[0].said);
-        let mirror = Reason::mirror(&failures[0].said).filter(|_| reason.is_of_the_way()).map(str::to_owned);
+        let is_late = pull_error::Cause::is_expired(&failures[0].said);
+        let mirror = pull_error::Cause::mirror(&failures[0].said).filter(|_| reason.is_of_the_way()).map(str::to_owned);
         Self {
             rewritten: Rewritten::of(snap, pod, container),
             is_late,
-            asked: Reason::asked(&failures[0].said).map(str::to_owned),
+            asked: pull_error::Cause::asked(&failures[0].said).map(str::to_owned),
             mirror,
             snap,
             pod,
@@ -160,35 +165,37 @@ impl<'a> Case<'a> {
         let ecr = self.image.as_ref().and_then(Image::ecr);
         match self.reason {
             // Where a login is missing, it is the same for either name.
-            Reason::NotFound if self.rewritten.is_some() => Cause::Rewritten,
-            Reason::NotFound if self.cache_prefix().is_some() => Cause::EcrCached,
-            Reason::NotFound if ecr.is_some() => Cause::EcrNotFound,
-            Reason::NotFound => Cause::NotFound,
+            pull_error::Cause::NotFound if self.rewritten.is_some() => Cause::Rewritten,
+            pull_error::Cause::NotFound if self.cache_prefix().is_some() => Cause::EcrCached,
+            pull_error::Cause::NotFound if ecr.is_some() => Cause::EcrNotFound,
+            pull_error::Cause::NotFound => Cause::NotFound,
             // A slip in the name of a public repository reads like a private one.
-            Reason::Denied if self.proposed().is_some() => Cause::NotFound,
-            Reason::Denied | Reason::Unauthorized => match ecr {
+            pull_error::Cause::Denied if self.proposed().is_some() => Cause::NotFound,
+            pull_error::Cause::Denied | pull_error::Cause::Unauthorized => match ecr {
                 Some(_) if self.snap.platform == Platform::Other || self.is_expired() => Cause::EcrToken,
                 Some(ecr) if self.is_foreign(ecr.account) => Cause::EcrOtherAccount,
                 Some(_) => Cause::EcrAuth,
                 None => Cause::Unauthorized,
             },
-            Reason::Network | Reason::Dns if self.led_on().is_some() => Cause::EcrLedOn,
-            Reason::Network | Reason::Dns if ecr.is_some() && !self.missing_endpoints().is_empty() => {
+            pull_error::Cause::Network | pull_error::Cause::Dns if self.led_on().is_some() => Cause::EcrLedOn,
+            pull_error::Cause::Network | pull_error::Cause::Dns
+                if ecr.is_some() && !self.missing_endpoints().is_empty() =>
+            {
                 Cause::EcrEndpoints
             }
-            Reason::Network => Cause::Network,
-            Reason::Dns => Cause::Dns,
-            Reason::InvalidName => Cause::InvalidName,
-            Reason::NeverPulled => Cause::Never,
-            Reason::RateLimit => Cause::RateLimit,
-            Reason::Platform => Cause::Platform,
-            Reason::Format => Cause::Format,
-            Reason::Tls => Cause::Tls,
-            Reason::Server => Cause::Server,
-            Reason::Disk => Cause::Disk,
-            Reason::Layers => Cause::Layers,
-            Reason::Kubelet => Cause::PullRate,
-            Reason::Other => Cause::Other,
+            pull_error::Cause::Network => Cause::Network,
+            pull_error::Cause::Dns => Cause::Dns,
+            pull_error::Cause::InvalidName => Cause::InvalidName,
+            pull_error::Cause::NeverPulled => Cause::Never,
+            pull_error::Cause::RateLimit => Cause::RateLimit,
+            pull_error::Cause::Platform => Cause::Platform,
+            pull_error::Cause::Format => Cause::Format,
+            pull_error::Cause::Tls => Cause::Tls,
+            pull_error::Cause::Server => Cause::Server,
+            pull_error::Cause::Disk => Cause::Disk,
+            pull_error::Cause::Layers => Cause::Layers,
+            pull_error::Cause::Kubelet => Cause::PullRate,
+            pull_error::Cause::Other => Cause::Other,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{self, Settable};
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::proxy_log::is_proxy_container;
-use crate::domain::kubernetes::{managed, pull_error::Reason};
+use crate::domain::kubernetes::{managed, pull_error};
 use crate::model::Program;
 use crate::snapshot::Platform;
 use crate::snapshot::kubernetes::Node;
@@ -176,9 +176,11 @@ impl Case<'_> {
             return Some(retired.image.clone());
         }
         match self.reason {
-            Reason::RateLimit | Reason::Server | Reason::Network => self.image.as_ref().and_then(Image::mirror),
+            pull_error::Cause::RateLimit | pull_error::Cause::Server | pull_error::Cause::Network => {
+                self.image.as_ref().and_then(Image::mirror)
+            }
             // The name is right.
-            Reason::Format => None,
+            pull_error::Cause::Format => None,
             _ => self.proposed(),
         }
     }

@@ -17,7 +17,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{in_scope, others_ready};
-use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::kubernetes::pull_error;
 use crate::domain::kubernetes::{foundation, system, webhooks};
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{self, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -46,7 +46,7 @@ impl Check for ImagePull {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(ResourceRef, String, Reason), Vec<Failure<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, String, pull_error::Cause), Vec<Failure<'_>>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
             for failure in failures(snap, pod) {
                 let key = (snap.owner_ref(pod), failure.reason.concerns(&failure.container.image), failure.reason);
@@ -68,7 +68,7 @@ fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
 struct Failure<'a> {
     pod: &'a Pod,
     container: &'a Container,
-    reason: Reason,
+    reason: pull_error::Cause,
     /// What the kubelet said.
     said: String,
 }
@@ -82,8 +82,15 @@ fn failures<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failure<'a>> {
             return None;
         }
         let said = detail(snap, pod, container, waiting);
-        let reason = Reason::of(&waiting.reason, &said);
-        let passes = matches!(reason, Reason::Network | Reason::Dns | Reason::Server | Reason::Kubelet | Reason::Other);
+        let reason = pull_error::Cause::of(&waiting.reason, &said);
+        let passes = matches!(
+            reason,
+            pull_error::Cause::Network
+                | pull_error::Cause::Dns
+                | pull_error::Cause::Server
+                | pull_error::Cause::Kubelet
+                | pull_error::Cause::Other
+        );
         let young = snap.age_seconds(&pod.metadata) < GRACE && pod.metadata.creation_timestamp.is_some();
         (!(passes && young)).then_some(Failure { pod, container, reason, said })
     };
@@ -110,7 +117,7 @@ impl<'a> Case<'a> {
         let pods: Vec<&Pod> = failures.iter().map(|f| f.pod).collect();
         let owner = &self.target.owner;
         let replaced = others_ready(self.snap, owner, &pods);
-        let passes = self.reason == Reason::Kubelet;
+        let passes = self.reason == pull_error::Cause::Kubelet;
         let severity = if replaced || passes { Severity::Warning } else { Severity::Error };
         let severity = severity_of(self.snap, self.pod, severity);
         let cause = self.cause();
@@ -121,7 +128,11 @@ impl<'a> Case<'a> {
         // A registry refuses all who come with the same credentials, or counts them together.
         let shared = matches!(
             self.reason,
-            Reason::Unauthorized | Reason::RateLimit | Reason::Dns | Reason::Tls | Reason::Network
+            pull_error::Cause::Unauthorized
+                | pull_error::Cause::RateLimit
+                | pull_error::Cause::Dns
+                | pull_error::Cause::Tls
+                | pull_error::Cause::Network
         );
         if let Some(image) = self.image.as_ref().filter(|_| shared) {
             let key = format!("{} {} {}", made.variant, image.host, self.pod.metadata.namespace);

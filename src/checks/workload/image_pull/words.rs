@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::case::{Case, Cause};
-use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::kubernetes::pull_error;
 use crate::domain::text::shorten::shorten;
 use crate::model::Evidence;
 
@@ -81,7 +81,8 @@ impl Case<'_> {
         let meta = &failure.pod.metadata;
         let said =
             if failure.said.is_empty() { "the kubelet says no more, and its events are gone" } else { &failure.said };
-        let short: String = if self.reason == Reason::Other { shorten(said, QUOTED) } else { said.to_owned() };
+        let short: String =
+            if self.reason == pull_error::Cause::Other { shorten(said, QUOTED) } else { said.to_owned() };
         let source = format!("Pod {}/{}, container {}", meta.namespace, meta.name, failure.container.name);
         Evidence::new(source, short, "kubectl describe pod {{ pod }} -n {{ namespace }}")
             .with("namespace", &meta.namespace)

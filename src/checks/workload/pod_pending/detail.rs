@@ -9,7 +9,7 @@ use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, le
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::scheduling::{self, Signal};
-use crate::domain::kubernetes::unschedulable::{Reason, scarce_extended};
+use crate::domain::kubernetes::unschedulable::{Cause, scarce_extended};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::DAY;
 use crate::model::Evidence;
@@ -46,30 +46,30 @@ pub(super) struct Detail {
 }
 
 impl Detail {
-    pub(super) fn of(snap: &Snapshot, pod: &Pod, reason: Reason, message: &str) -> Self {
+    pub(super) fn of(snap: &Snapshot, pod: &Pod, reason: Cause, message: &str) -> Self {
         let all: Vec<&Node> = snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.is_fargate()).collect();
         match reason {
-            Reason::Resources => room(snap, pod, message),
-            Reason::Taint => taints(pod, &all, message),
-            Reason::Cordoned => {
+            Cause::Resources => room(snap, pod, message),
+            Cause::Taint => taints(pod, &all, message),
+            Cause::Cordoned => {
                 let source = "spec.unschedulable of the nodes";
                 named(&could_take(snap, pod), &all, |n| n.spec.unschedulable, source, "is cordoned")
             }
-            Reason::NotReady => {
+            Cause::NotReady => {
                 let source = "condition Ready of the nodes";
                 named(&could_take(snap, pod), &all, |n| !n.is_ready(), source, "is not Ready")
             }
-            Reason::Leaving => signals(pod, &could_take(snap, pod), Signal::Leaving, "is being taken away"),
-            Reason::Starting => signals(pod, &could_take(snap, pod), Signal::Starting, "is not set up yet"),
-            Reason::Pressure => signals(pod, &could_take(snap, pod), Signal::Pressure, "runs short"),
-            Reason::Selector => selector(pod, &all),
-            Reason::TooManyPods => too_many(snap, &all),
-            Reason::PodAffinity => affinity(pod, &all),
-            Reason::Ports => ports(snap, pod),
-            Reason::VolumeLimit => limits(snap),
-            Reason::Extended => offers(snap, &all, message),
-            Reason::Fargate => Self { said: vec![fargate::why(snap, pod)], ..Self::default() },
-            Reason::Volume | Reason::VolumeZone | Reason::NoNodes | Reason::Other => Self::default(),
+            Cause::Leaving => signals(pod, &could_take(snap, pod), Signal::Leaving, "is being taken away"),
+            Cause::Starting => signals(pod, &could_take(snap, pod), Signal::Starting, "is not set up yet"),
+            Cause::Pressure => signals(pod, &could_take(snap, pod), Signal::Pressure, "runs short"),
+            Cause::Selector => selector(pod, &all),
+            Cause::TooManyPods => too_many(snap, &all),
+            Cause::PodAffinity => affinity(pod, &all),
+            Cause::Ports => ports(snap, pod),
+            Cause::VolumeLimit => limits(snap),
+            Cause::Extended => offers(snap, &all, message),
+            Cause::Fargate => Self { said: vec![fargate::why(snap, pod)], ..Self::default() },
+            Cause::Volume | Cause::VolumeZone | Cause::NoNodes | Cause::Other => Self::default(),
         }
     }
 

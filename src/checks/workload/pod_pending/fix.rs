@@ -12,7 +12,7 @@ use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
 use crate::domain::kubernetes::held_update::is_ordered;
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
-use crate::domain::kubernetes::unschedulable::{Reason, scarce_extended};
+use crate::domain::kubernetes::unschedulable::{Cause, scarce_extended};
 use crate::domain::kubernetes::{network_plugin, scheduling};
 use crate::model::{Placeholder, ResourceRef};
 use crate::snapshot::aws::{Cluster, Nodegroup};
@@ -52,25 +52,25 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     /// The way to a node.
-    pub(super) fn way(&self, reason: Reason, claims: &[&PersistentVolumeClaim]) -> Way {
+    pub(super) fn way(&self, reason: Cause, claims: &[&PersistentVolumeClaim]) -> Way {
         let detail = self.detail;
         let nodes = || Nodes { nodes: detail.nodes.clone() };
         let (settable, operator) = (self.settable() == Settable::Yes, self.settable() == Settable::ByOperator);
         let (pod, room) = (self.pod.metadata.name.clone(), detail.text());
         match reason {
-            Reason::Volume => Way::Volume { claims: claims.iter().map(|c| c.metadata.name.clone()).collect() },
-            Reason::VolumeZone => Way::Zone,
-            Reason::Resources => self.resources(room),
-            Reason::Extended => self.extended(),
-            Reason::Fargate => self.fargate(),
-            Reason::TooManyPods => {
+            Cause::Volume => Way::Volume { claims: claims.iter().map(|c| c.metadata.name.clone()).collect() },
+            Cause::VolumeZone => Way::Zone,
+            Cause::Resources => self.resources(room),
+            Cause::Extended => self.extended(),
+            Cause::Fargate => self.fargate(),
+            Cause::TooManyPods => {
                 let prefixes = self.snap.platform == Platform::Eks && !vpc_cni::is_on(self.snap, vpc_cni::PREFIXES);
                 Way::TooManyPods { prefixes }
             }
-            Reason::Taint => self.taint(settable, operator),
-            Reason::Cordoned => Way::Cordoned(nodes()),
-            Reason::NotReady => Way::NotReady(nodes()),
-            Reason::Leaving => {
+            Cause::Taint => self.taint(settable, operator),
+            Cause::Cordoned => Way::Cordoned(nodes()),
+            Cause::NotReady => Way::NotReady(nodes()),
+            Cause::Leaving => {
                 let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(self.snap);
                 Way::NodeLeaving {
                     karpenter: detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")),
@@ -78,9 +78,9 @@ impl Asked<'_> {
                     autoscaler_namespace: namespace,
                 }
             }
-            Reason::Starting => self.starting(),
-            Reason::Pressure => Way::NodePressure(nodes()),
-            Reason::Selector => Way::Selector {
+            Cause::Starting => self.starting(),
+            Cause::Pressure => Way::NodePressure(nodes()),
+            Cause::Selector => Way::Selector {
                 pod,
                 room,
                 settable,
@@ -88,11 +88,11 @@ impl Asked<'_> {
                 labels: own_labels(self.pod),
                 group: self.failed_group(),
             },
-            Reason::PodAffinity => Way::PodAffinity { pod },
-            Reason::Ports => Way::Ports { room },
-            Reason::VolumeLimit => Way::VolumeLimit,
-            Reason::NoNodes => self.no_nodes(),
-            Reason::Other => Way::Other { pod },
+            Cause::PodAffinity => Way::PodAffinity { pod },
+            Cause::Ports => Way::Ports { room },
+            Cause::VolumeLimit => Way::VolumeLimit,
+            Cause::NoNodes => self.no_nodes(),
+            Cause::Other => Way::Other { pod },
         }
     }
 

@@ -21,7 +21,7 @@ use crate::domain::kubernetes::nodes::{could_take, nominated};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{
-    Reason, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, scarce, unscheduled,
+    self, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, scarce, unscheduled,
 };
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
 use crate::domain::text::shorten::shorten;
@@ -51,7 +51,7 @@ impl Check for PodPending {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(ResourceRef, Reason), Vec<(&Pod, String)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, unschedulable::Cause), Vec<(&Pod, String)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
             // What Fargate cannot run is told of its profile, and who holds a claim of that claim.
             let told = |m: &String| is_of_fargate(m) || is_claim_in_use(m);
@@ -66,7 +66,13 @@ impl Check for PodPending {
         makers.extend(scale_up::makers(snap).map(account));
         let findings = groups.into_iter().map(|((owner, reason), pods)| {
             let found = finding(snap, owner, reason, &pods);
-            let wants = matches!(reason, Reason::Resources | Reason::TooManyPods | Reason::Selector | Reason::NoNodes);
+            let wants = matches!(
+                reason,
+                unschedulable::Cause::Resources
+                    | unschedulable::Cause::TooManyPods
+                    | unschedulable::Cause::Selector
+                    | unschedulable::Cause::NoNodes
+            );
             if wants { found.depends_on_all(makers.iter().cloned()) } else { found }
         });
         let findings = findings.chain(not_created::findings(snap, Self::META.id));
@@ -75,20 +81,26 @@ impl Check for PodPending {
 }
 
 /// The scheduler's reason; a claim that is not bound counts even where the message is gone.
-fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
+fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> unschedulable::Cause {
     let told = match main_reason(message) {
         // A node is there; what keeps the pod from it is the fault.
-        Reason::VolumeZone if zone_has_nodes(snap, pod) => match main_reason_but(message, Some(Reason::VolumeZone)) {
-            Reason::Other => Reason::VolumeZone,
-            reason => reason,
-        },
-        Reason::Other if !unbound(snap, pod).is_empty() => Reason::Volume,
+        unschedulable::Cause::VolumeZone if zone_has_nodes(snap, pod) => {
+            match main_reason_but(message, Some(unschedulable::Cause::VolumeZone)) {
+                unschedulable::Cause::Other => unschedulable::Cause::VolumeZone,
+                reason => reason,
+            }
+        }
+        unschedulable::Cause::Other if !unbound(snap, pod).is_empty() => unschedulable::Cause::Volume,
         reason => reason,
     };
     match told {
-        Reason::Taint | Reason::NoNodes if fargate::is_only_kind(snap) => Reason::Fargate,
-        Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
-        Reason::Resources if room_on_unset(snap, pod) => Reason::Starting,
+        unschedulable::Cause::Taint | unschedulable::Cause::NoNodes if fargate::is_only_kind(snap) => {
+            unschedulable::Cause::Fargate
+        }
+        unschedulable::Cause::Taint => {
+            signal_of(snap, pod).map_or(unschedulable::Cause::Taint, unschedulable::Cause::from)
+        }
+        unschedulable::Cause::Resources if room_on_unset(snap, pod) => unschedulable::Cause::Starting,
         reason => reason,
     }
 }
@@ -128,7 +140,7 @@ fn unbound<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a PersistentVolumeClaim> 
 const NO_POOLS: &str = "no-pools";
 const LACKS_POOLS: &str = "EKS Auto Mode is on, and there is no NodePool by which it would make one";
 
-fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, String)]) -> Finding {
+fn finding(snap: &Snapshot, owner: ResourceRef, reason: unschedulable::Cause, pods: &[(&Pod, String)]) -> Finding {
     let (pod, message) = &pods[0];
     let namespace = &pod.metadata.namespace;
     let refs: Vec<ResourceRef> =
@@ -147,7 +159,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         (None, None) => Asked { snap, owner: &owner, pod, detail: &detail, message }.way(reason, &claims),
     };
     let mut why = explain(reason, message, &claims, &detail);
-    if reason == Reason::NoNodes && fix::lacks_pools(snap) {
+    if reason == unschedulable::Cause::NoNodes && fix::lacks_pools(snap) {
         why = format!("{why}: {LACKS_POOLS}");
     }
     if let Some(preempted) = &preempted {
@@ -169,19 +181,19 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     }
     finding = refs.iter().cloned().fold(finding, Finding::breaks).also_all(refs.iter().cloned());
     finding = finding.breaks(owner);
-    if reason == Reason::Volume {
+    if reason == unschedulable::Cause::Volume {
         let claims = claims.iter().map(|c| ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name));
         finding = finding.depends_on_all(claims);
     }
     let bound = pods.iter().flat_map(|(pod, _)| bound_volumes(snap, pod).unwrap_or_default());
     finding = finding.depends_on_all(bound.map(|bound| ResourceRef::persistent_volume(&bound.volume.metadata.name)));
-    if matches!(reason, Reason::NotReady | Reason::Pressure) {
+    if matches!(reason, unschedulable::Cause::NotReady | unschedulable::Cause::Pressure) {
         for node in &detail.nodes {
             finding = finding.depends_on(ResourceRef::node(node));
         }
     }
     // The node that was made for it and never became Ready.
-    if reason != Reason::Volume {
+    if reason != unschedulable::Cause::Volume {
         let nodes: BTreeSet<&str> =
             pods.iter().filter_map(|(p, _)| nominated(snap, p)).map(|n| n.metadata.name.as_str()).collect();
         finding = finding.depends_on_all(nodes.into_iter().map(ResourceRef::node));
@@ -190,49 +202,61 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     if detail.signals.iter().any(|key| key.starts_with(ebs::DRIVER)) {
         finding = finding.depends_on(ResourceRef::csi_driver(ebs::DRIVER));
     }
-    if reason == Reason::NoNodes {
+    if reason == unschedulable::Cause::NoNodes {
         for group in snap.eks_nodegroups.iter().flatten() {
             finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
     }
     // A group that failed has the nodes that the pod was meant for.
-    if reason != Reason::Volume {
+    if reason != unschedulable::Cause::Volume {
         let groups: BTreeSet<ResourceRef> =
             pods.iter().flat_map(|(p, _)| node_group::missing_groups(snap, p)).collect();
         finding = groups.into_iter().fold(finding, Finding::depends_on);
     }
     // Who should add a node and does not is deeper than that there is none.
-    if reason != Reason::Volume {
+    if reason != unschedulable::Cause::Volume {
         let broken = node_pool::broken(snap);
         let awaited = |p: &Pod| node_pool::awaited_by(snap, &broken, p);
         let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|(p, _)| awaited(p)).collect();
         finding = pools.into_iter().fold(finding, Finding::depends_on);
     }
-    if !matches!(reason, Reason::Volume | Reason::VolumeZone) {
+    if !matches!(reason, unschedulable::Cause::Volume | unschedulable::Cause::VolumeZone) {
         let told = pods.iter().filter_map(|(p, _)| Some((p, scale_up::refused(snap, p)?.1)));
         let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();
         finding = culprits.into_iter().fold(finding, Finding::depends_on);
     }
-    let profiles = (reason == Reason::Fargate).then(|| fargate::evidence(snap));
+    let profiles = (reason == unschedulable::Cause::Fargate).then(|| fargate::evidence(snap));
     finding.evidence_all(detail.evidence()).evidence_all(profiles)
 }
 
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
-fn shared_cause(reason: Reason, name: &str, message: &str, detail: &Detail) -> Option<Cause> {
+fn shared_cause(reason: unschedulable::Cause, name: &str, message: &str, detail: &Detail) -> Option<Cause> {
     let what = match reason {
         // Without the nodes only the scheduler names the taint, if it does.
-        Reason::Taint => detail.taint.as_ref().map_or_else(|| said_taint(message), scheduling::taint_text),
-        // One driver or agent does not come up, on however many nodes.
-        Reason::Starting if !detail.signals.is_empty() => format!("taint {}", detail.signals.join(", ")),
-        Reason::Cordoned | Reason::NotReady | Reason::Leaving | Reason::Starting | Reason::Pressure => {
-            detail.nodes.join(", ")
+        unschedulable::Cause::Taint => {
+            detail.taint.as_ref().map_or_else(|| said_taint(message), scheduling::taint_text)
         }
-        Reason::Selector => detail.text(),
-        Reason::Resources | Reason::Extended => scarce(message).into_iter().collect::<Vec<_>>().join(", "),
-        Reason::Fargate => detail.text(),
-        Reason::NoNodes if name == NO_POOLS => LACKS_POOLS.to_owned(),
-        Reason::TooManyPods | Reason::NoNodes | Reason::VolumeLimit => String::new(),
-        Reason::Volume | Reason::VolumeZone | Reason::PodAffinity | Reason::Ports | Reason::Other => return None,
+        // One driver or agent does not come up, on however many nodes.
+        unschedulable::Cause::Starting if !detail.signals.is_empty() => format!("taint {}", detail.signals.join(", ")),
+        unschedulable::Cause::Cordoned
+        | unschedulable::Cause::NotReady
+        | unschedulable::Cause::Leaving
+        | unschedulable::Cause::Starting
+        | unschedulable::Cause::Pressure => detail.nodes.join(", "),
+        unschedulable::Cause::Selector => detail.text(),
+        unschedulable::Cause::Resources | unschedulable::Cause::Extended => {
+            scarce(message).into_iter().collect::<Vec<_>>().join(", ")
+        }
+        unschedulable::Cause::Fargate => detail.text(),
+        unschedulable::Cause::NoNodes if name == NO_POOLS => LACKS_POOLS.to_owned(),
+        unschedulable::Cause::TooManyPods | unschedulable::Cause::NoNodes | unschedulable::Cause::VolumeLimit => {
+            String::new()
+        }
+        unschedulable::Cause::Volume
+        | unschedulable::Cause::VolumeZone
+        | unschedulable::Cause::PodAffinity
+        | unschedulable::Cause::Ports
+        | unschedulable::Cause::Other => return None,
     };
     let general = general(reason).replacen("it does", "they do", 1).replacen("it could", "they could", 1);
     let general =
@@ -254,15 +278,15 @@ fn missing_claim(message: &str) -> Option<String> {
     after.trim_start().starts_with("not found").then(|| name.to_owned())
 }
 
-fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], detail: &Detail) -> String {
+fn explain(reason: unschedulable::Cause, message: &str, claims: &[&PersistentVolumeClaim], detail: &Detail) -> String {
     match reason {
-        Reason::Volume => match (missing_claim(message), claims) {
+        unschedulable::Cause::Volume => match (missing_claim(message), claims) {
             (Some(name), _) => format!("its PersistentVolumeClaim {name} does not exist"),
             (None, [one]) => format!("its PersistentVolumeClaim {} is not bound", one.metadata.name),
             (None, []) => "its volumes are not bound".into(),
             (None, many) => format!("{} of its PersistentVolumeClaims are not bound", many.len()),
         },
-        Reason::Other => shorten(message.lines().next().unwrap_or_default(), 300),
+        unschedulable::Cause::Other => shorten(message.lines().next().unwrap_or_default(), 300),
         reason => {
             let general = match general(reason).strip_prefix("the nodes that it could go to ") {
                 Some(are) if detail.only => format!("the only node that it could go to {}", singular(are)),
@@ -284,25 +308,27 @@ fn singular(are: &str) -> String {
     }
 }
 
-fn general(reason: Reason) -> &'static str {
+fn general(reason: unschedulable::Cause) -> &'static str {
     match reason {
-        Reason::Resources => "no node has room",
-        Reason::Extended => "the nodes do not offer enough of what it asks for",
-        Reason::Fargate => "the cluster has only Fargate nodes, each for the one pod that it was made for",
-        Reason::VolumeZone => "its volume lies in a zone where no node takes it",
-        Reason::TooManyPods => "the nodes hold as many pods as they may",
-        Reason::Cordoned => "the nodes that it could go to are cordoned",
-        Reason::NotReady => "the nodes that it could go to are not Ready",
-        Reason::Taint => "it does not tolerate the nodes' taints",
-        Reason::Leaving => "the nodes that it could go to are being taken away",
-        Reason::Starting => "the nodes that it could go to are not set up yet",
-        Reason::Pressure => "the nodes that it could go to run short of memory, disk or process ids",
-        Reason::Selector => "its node selector or node affinity matches no node",
-        Reason::PodAffinity => "its pod affinity or topology spread cannot be met",
-        Reason::Ports => "the host port is taken on every node",
-        Reason::VolumeLimit => "the nodes can attach no more EBS volumes",
-        Reason::NoNodes => "the cluster has no node",
-        Reason::Volume | Reason::Other => "no node takes it",
+        unschedulable::Cause::Resources => "no node has room",
+        unschedulable::Cause::Extended => "the nodes do not offer enough of what it asks for",
+        unschedulable::Cause::Fargate => {
+            "the cluster has only Fargate nodes, each for the one pod that it was made for"
+        }
+        unschedulable::Cause::VolumeZone => "its volume lies in a zone where no node takes it",
+        unschedulable::Cause::TooManyPods => "the nodes hold as many pods as they may",
+        unschedulable::Cause::Cordoned => "the nodes that it could go to are cordoned",
+        unschedulable::Cause::NotReady => "the nodes that it could go to are not Ready",
+        unschedulable::Cause::Taint => "it does not tolerate the nodes' taints",
+        unschedulable::Cause::Leaving => "the nodes that it could go to are being taken away",
+        unschedulable::Cause::Starting => "the nodes that it could go to are not set up yet",
+        unschedulable::Cause::Pressure => "the nodes that it could go to run short of memory, disk or process ids",
+        unschedulable::Cause::Selector => "its node selector or node affinity matches no node",
+        unschedulable::Cause::PodAffinity => "its pod affinity or topology spread cannot be met",
+        unschedulable::Cause::Ports => "the host port is taken on every node",
+        unschedulable::Cause::VolumeLimit => "the nodes can attach no more EBS volumes",
+        unschedulable::Cause::NoNodes => "the cluster has no node",
+        unschedulable::Cause::Volume | unschedulable::Cause::Other => "no node takes it",
     }
 }
 
@@ -313,8 +339,8 @@ mod tests {
     #[test]
     fn one_node_is_told_as_one() {
         let of = |reason| singular(general(reason).strip_prefix("the nodes that it could go to ").expect("of nodes"));
-        assert_eq!(of(Reason::Leaving), "is being taken away");
-        assert_eq!(of(Reason::NotReady), "is not Ready");
-        assert_eq!(of(Reason::Pressure), "runs short of memory, disk or process ids");
+        assert_eq!(of(unschedulable::Cause::Leaving), "is being taken away");
+        assert_eq!(of(unschedulable::Cause::NotReady), "is not Ready");
+        assert_eq!(of(unschedulable::Cause::Pressure), "runs short of memory, disk or process ids");
     }
 }

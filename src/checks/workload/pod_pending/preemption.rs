@@ -3,7 +3,7 @@
 use super::way::Way;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::owner::{Target, is_kind};
-use crate::domain::kubernetes::unschedulable::{RECENT, Reason};
+use crate::domain::kubernetes::unschedulable::{Cause, RECENT};
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Pod};
@@ -19,8 +19,8 @@ pub(super) struct Preempted<'a> {
 }
 
 /// The last preemption of a pod that finds no room since.
-pub(super) fn of<'a>(snap: &'a Snapshot, pod: &'a Pod, reason: Reason) -> Option<Preempted<'a>> {
-    if !matches!(reason, Reason::Resources | Reason::TooManyPods) {
+pub(super) fn of<'a>(snap: &'a Snapshot, pod: &'a Pod, reason: Cause) -> Option<Preempted<'a>> {
+    if !matches!(reason, Cause::Resources | Cause::TooManyPods) {
         return None;
     }
     let owner = snap.owner_ref(pod);

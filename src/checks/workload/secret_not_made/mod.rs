@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::issuing;
-use crate::domain::aws::secret_makers::{self, Failing, Fault};
+use crate::domain::aws::secret_makers::{self, Cause, Failing};
 use crate::domain::kubernetes::start_error;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -183,7 +183,7 @@ impl Check for SecretNotMade {
 
 /// A pod that does not start because the Secret is not there.
 fn is_missed(snap: &Snapshot, pod: &Pod, secret: &str) -> bool {
-    let names = |message: &str| matches!(start_error::Fault::of(message), Some(start_error::Fault::Missing { name, .. }) if name == secret);
+    let names = |message: &str| matches!(start_error::Cause::of(message), Some(start_error::Cause::Missing { name, .. }) if name == secret);
     let waits = pod.statuses().filter_map(|s| s.state.waiting.as_ref()?.message.as_deref()).any(names);
     waits || snap.events_about("Pod", &pod.metadata, RECENT).iter().any(|e| e.kind == "Warning" && names(&e.message))
 }
@@ -200,7 +200,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         false => "",
     };
     let who = format!("{} {}/{}", failing.maker.kind, meta.namespace, meta.name);
-    let issuing = (failing.fault == Fault::Certificate).then(|| issuing::kept(snap, failing.maker)).flatten();
+    let issuing = (failing.fault == Cause::Certificate).then(|| issuing::kept(snap, failing.maker)).flatten();
     let why = issuing.as_ref().map_or_else(|| why(failing), certificate::why);
     let message = format!("{who} does not make Secret {}{kept}: {why}", failing.secret);
     let secret = ResourceRef::secret(&meta.namespace, failing.secret);
@@ -245,15 +245,15 @@ fn resource(maker: &SecretMaker) -> String {
 fn why(failing: &Failing<'_>) -> String {
     let said = failing.condition.message.as_deref().unwrap_or_default();
     match &failing.fault {
-        Fault::Denied { action, role } => {
+        Cause::Denied { action, role } => {
             let who = role.as_ref().map_or_else(|| "its credentials".to_owned(), |r| format!("role {r}"));
             format!("{who} may not {action}")
         }
-        Fault::Absent { key: Some(key) } => format!("{key} does not exist where it looks for it"),
-        Fault::Absent { key: None } => "the value does not exist where it looks for it".to_owned(),
-        Fault::Property => format!("the value has not the field that it asks for ({})", shorten(said, QUOTED)),
-        Fault::NoStore { name } => format!("its store {name} does not exist"),
-        Fault::Store { name } => {
+        Cause::Absent { key: Some(key) } => format!("{key} does not exist where it looks for it"),
+        Cause::Absent { key: None } => "the value does not exist where it looks for it".to_owned(),
+        Cause::Property => format!("the value has not the field that it asks for ({})", shorten(said, QUOTED)),
+        Cause::NoStore { name } => format!("its store {name} does not exist"),
+        Cause::Store { name } => {
             let own = failing.store.and_then(secret_makers::not_ready).and_then(|c| c.message.as_deref());
             let own = own.map(|m| format!(" ({})", shorten(m, QUOTED))).unwrap_or_default();
             if own.is_empty() && said.contains("sts:AssumeRole") {
@@ -261,16 +261,16 @@ fn why(failing: &Failing<'_>) -> String {
             }
             format!("its store {name} is not ready{own}")
         }
-        Fault::Sealed => "it was sealed for another key than the controller's".to_owned(),
-        Fault::Taken => format!("a Secret {} is there already, and is somebody else's", failing.secret),
-        Fault::Certificate | Fault::Other => shorten(said, QUOTED),
+        Cause::Sealed => "it was sealed for another key than the controller's".to_owned(),
+        Cause::Taken => format!("a Secret {} is there already, and is somebody else's", failing.secret),
+        Cause::Certificate | Cause::Other => shorten(said, QUOTED),
     }
 }
 
 fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
     let of = Of::new(failing);
     match &failing.fault {
-        Fault::Denied { action, role } => {
+        Cause::Denied { action, role } => {
             let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Action": [action], "Resource": ["<arn-of-the-secret>"]}]});
             let role = Placeholder::new("role").candidates(role.clone());
@@ -278,12 +278,12 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
             let policy_name = format!("read-{}-{}", of.namespace, of.name).chars().take(128).collect();
             Fix::Denied { of, action: action.clone(), role, policy_name, policy: statement.to_string() }
         }
-        Fault::Absent { key } => {
+        Cause::Absent { key } => {
             let (place, region) = place(snap, failing);
             Fix::Absent { of, key: Placeholder::new("key").candidates(key.clone()), place, region }
         }
-        Fault::NoStore { name } => Fix::NoStore { of, store: other_store(snap, name) },
-        Fault::Store { name } => {
+        Cause::NoStore { name } => Fix::NoStore { of, store: other_store(snap, name) },
+        Cause::Store { name } => {
             let (kind, namespace) = secret_makers::store_place(failing.maker);
             let (operator_namespace, operator) = operator(snap);
             Fix::Store {
@@ -295,16 +295,16 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
                 operator_namespace,
             }
         }
-        Fault::Sealed => {
+        Cause::Sealed => {
             let (controller_namespace, controller) = sealer(snap);
             Fix::Sealed { of, controller, controller_namespace }
         }
-        Fault::Taken => {
+        Cause::Taken => {
             let (controller_namespace, controller) = sealer(snap);
             Fix::Taken { of, sealed: failing.maker.kind == "SealedSecret", controller, controller_namespace }
         }
-        Fault::Certificate => Fix::Certificate { of },
-        Fault::Property | Fault::Other => Fix::Other { of },
+        Cause::Certificate => Fix::Certificate { of },
+        Cause::Property | Cause::Other => Fix::Other { of },
     }
 }
 

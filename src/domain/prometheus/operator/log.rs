@@ -22,7 +22,7 @@ const ONE_SYNC: i64 = 60;
 
 /// Why the operator refuses an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// It names a file of Prometheus' pod, which the server forbids: the field.
     FileAccess(&'static str),
     /// A Secret that it names does not exist.
@@ -43,7 +43,7 @@ pub(crate) struct Refused<'a> {
     pub(crate) kind: Kind,
     pub(crate) namespace: String,
     pub(crate) name: String,
-    pub(crate) reason: Reason,
+    pub(crate) reason: Cause,
     /// The operator's words.
     pub(crate) text: String,
     /// The first and last time within the log that was read.
@@ -243,7 +243,7 @@ fn sync_failed(line: &Line<'_>) -> Option<((String, String), String)> {
 }
 
 /// What the operator's words mean.
-pub(crate) fn reason(kind: Kind, text: &str) -> Reason {
+pub(crate) fn reason(kind: Kind, text: &str) -> Cause {
     let keys = [
         pattern!(r#"key "([^"]+)" in (secret|configmap) "?([^"\s]+)"? not found"#),
         pattern!(r#"key "?([^"\s]+)"? could not be found in (secret|configmap) "?([^"\s]+)"?"#),
@@ -253,18 +253,18 @@ pub(crate) fn reason(kind: Kind, text: &str) -> Reason {
     let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
     if text.contains("which Prometheus specification prohibits") {
         let field = if text.contains("tls config") { "tlsConfig" } else { "bearerTokenFile" };
-        return Reason::FileAccess(field);
+        return Cause::FileAccess(field);
     }
     if let Some(found) = keys.iter().find_map(|pattern| pattern.captures(text)) {
         let kind = if &found[2] == "secret" { "Secret" } else { "ConfigMap" };
-        return Reason::KeyMissing { kind, name: bare(&found[3]), key: found[1].to_owned() };
+        return Cause::KeyMissing { kind, name: bare(&found[3]), key: found[1].to_owned() };
     }
     if let Some(found) = gone.captures(text) {
         let name = bare(&found[2]);
         let secret = found[1].starts_with("secret");
-        return if secret { Reason::SecretMissing { name } } else { Reason::ConfigMapMissing { name } };
+        return if secret { Cause::SecretMissing { name } } else { Cause::ConfigMapMissing { name } };
     }
-    if kind == Kind::PrometheusRule { Reason::Rule } else { Reason::Other }
+    if kind == Kind::PrometheusRule { Cause::Rule } else { Cause::Other }
 }
 
 #[cfg(test)]

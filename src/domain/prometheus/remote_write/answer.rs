@@ -79,7 +79,7 @@ pub(crate) fn is_page_of_proxy(body: &str) -> bool {
 
 /// What is wrong, by the failure and the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// `user` may not do `action` on `resource`.
     Denied { user: String, action: String, resource: String },
     /// No AWS credentials at all.
@@ -127,11 +127,11 @@ pub(crate) enum Reason {
 }
 
 /// Words of answers, in the order in which they are looked for.
-const WORDS: &[(&[&str], Reason)] = &[
-    (&["no org id", "org id", "X-Scope-OrgID", "tenant id", "no tenant"], Reason::Tenant),
+const WORDS: &[(&[&str], Cause)] = &[
+    (&["no org id", "org id", "X-Scope-OrgID", "tenant id", "no tenant"], Cause::Tenant),
     (
         &["max-series-per", "series limit", "maximum active series", "per-metric series", "active series limit"],
-        Reason::SeriesLimit,
+        Cause::SeriesLimit,
     ),
     (
         &[
@@ -146,11 +146,11 @@ const WORDS: &[(&[&str], Reason)] = &[
             "invalid label",
             "labels_too_long",
         ],
-        Reason::Labels,
+        Cause::Labels,
     ),
-    (&["invalid metric name", "metric-name-invalid"], Reason::Names),
-    (&["duplicate-timestamp", "duplicate sample", "replicas did not match"], Reason::Duplicate),
-    (&["out-of-order", "out of order"], Reason::OutOfOrder),
+    (&["invalid metric name", "metric-name-invalid"], Cause::Names),
+    (&["duplicate-timestamp", "duplicate sample", "replicas did not match"], Cause::Duplicate),
+    (&["out-of-order", "out of order"], Cause::OutOfOrder),
     (
         &[
             "too far in the future",
@@ -159,13 +159,13 @@ const WORDS: &[(&[&str], Reason)] = &[
             "timestamp too new",
             "too_far_in_future",
         ],
-        Reason::Future,
+        Cause::Future,
     ),
-    (&["io.prometheus.write.v2", "protobuf message is not accepted"], Reason::Protocol),
-    (&["too old", "too-old", "out of bounds", "timestamp-too", "too far"], Reason::TooOld),
-    (&["ingestion rate limit", "ingestion-rate", "request-rate", "rate limit", "Throttl"], Reason::RateLimit),
-    (&["remote write receiver needs to be enabled", "web.enable-remote-write-receiver"], Reason::ReceiverOff),
-    (&["Missing Authentication Token"], Reason::Unsigned),
+    (&["io.prometheus.write.v2", "protobuf message is not accepted"], Cause::Protocol),
+    (&["too old", "too-old", "out of bounds", "timestamp-too", "too far"], Cause::TooOld),
+    (&["ingestion rate limit", "ingestion-rate", "request-rate", "rate limit", "Throttl"], Cause::RateLimit),
+    (&["remote write receiver needs to be enabled", "web.enable-remote-write-receiver"], Cause::ReceiverOff),
+    (&["Missing Authentication Token"], Cause::Unsigned),
     (
         &[
             "SignatureDoesNotMatch",
@@ -174,11 +174,11 @@ const WORDS: &[(&[&str], Reason)] = &[
             "Credential should be scoped",
             "security token included",
         ],
-        Reason::Signature,
+        Cause::Signature,
     ),
 ];
 
-impl Reason {
+impl Cause {
     /// Reads a failure.
     pub(crate) fn of(failure: &SendFailure, error: &str) -> Self {
         if let Some(denied) = denied(error) {
@@ -216,11 +216,11 @@ impl Reason {
 }
 
 /// AWS: who may not do what on what.
-fn denied(error: &str) -> Option<Reason> {
+fn denied(error: &str) -> Option<Cause> {
     let denied = pattern!(r"User: (\S+) is not authorized to perform: ([\w:]+)(?: on resource: (arn:[^\s\\\x22}]+))?");
     let found = denied.captures(error)?;
     let text = |at: usize| found.get(at).map_or(String::new(), |m| m.as_str().to_owned());
-    Some(Reason::Denied { user: text(1), action: text(2), resource: text(3) })
+    Some(Cause::Denied { user: text(1), action: text(2), resource: text(3) })
 }
 
 /// The role behind the ARN of a role or of a session of it: its name, and the name of the session.
@@ -257,8 +257,8 @@ pub(crate) fn corrected(url: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn reason(error: &str) -> Reason {
-        Reason::of(&SendFailure::classify(error), error)
+    fn reason(error: &str) -> Cause {
+        Cause::of(&SendFailure::classify(error), error)
     }
 
     #[test]
@@ -279,66 +279,66 @@ mod tests {
     #[test]
     fn tells_what_an_answer_means() {
         for (answer, expected) in [
-            ("401 Unauthorized: no org id", Reason::Tenant),
-            ("401 Unauthorized: authentication error: invalid credentials", Reason::Credential),
+            ("401 Unauthorized: no org id", Cause::Tenant),
+            ("401 Unauthorized: authentication error: invalid credentials", Cause::Credential),
             (
                 "400 Bad Request: … out-of-order samples are not allowed (err-mimir-sample-out-of-order).",
-                Reason::OutOfOrder,
+                Cause::OutOfOrder,
             ),
             (
                 "409 Conflict: store locally for endpoint x: add 1 samples: duplicate sample for timestamp",
-                Reason::Duplicate,
+                Cause::Duplicate,
             ),
-            ("400 Bad Request: per-user series limit of 5000000 exceeded", Reason::SeriesLimit),
+            ("400 Bad Request: per-user series limit of 5000000 exceeded", Cause::SeriesLimit),
             (
                 "400 Bad Request: received a series whose label value length exceeds (err-mimir-label-value-too-long)",
-                Reason::Labels,
+                Cause::Labels,
             ),
             (
                 "400 Bad Request: sample invalid metric name: \"otelcol_processor_filter_logs.filtered_ratio_total\"",
-                Reason::Names,
+                Cause::Names,
             ),
             (
                 "400 Bad Request: received a series with invalid metric name: 'a.b' (err-mimir-metric-name-invalid)",
-                Reason::Names,
+                Cause::Names,
             ),
-            ("429 Too Many Requests: ingestion rate limit (25000) exceeded", Reason::RateLimit),
-            ("404 Not Found: 404 page not found", Reason::Path),
+            ("429 Too Many Requests: ingestion rate limit (25000) exceeded", Cause::RateLimit),
+            ("404 Not Found: 404 page not found", Cause::Path),
             (
                 "404 Not Found: remote write receiver needs to be enabled with --web.enable-remote-write-receiver",
-                Reason::ReceiverOff,
+                Cause::ReceiverOff,
             ),
-            ("403 Forbidden: {\"message\":\"Missing Authentication Token\"}", Reason::Unsigned),
-            ("500 Internal Server Error: out of order", Reason::Server(500)),
-            ("422 Unprocessable Entity: no", Reason::Refused(422)),
+            ("403 Forbidden: {\"message\":\"Missing Authentication Token\"}", Cause::Unsigned),
+            ("500 Internal Server Error: out of order", Cause::Server(500)),
+            ("422 Unprocessable Entity: no", Cause::Refused(422)),
             (
                 "400 Bad Request: received a sample whose timestamp is too far in the future, series: 'x' (err-mimir-too-far-in-future)",
-                Reason::Future,
+                Cause::Future,
             ),
             (
                 "400 Bad Request: received a sample whose timestamp is too far in the past (err-mimir-too-far-in-past)",
-                Reason::TooOld,
+                Cause::TooOld,
             ),
             (
                 "415 Unsupported Media Type: io.prometheus.write.v2.Request protobuf message is not accepted by this server; accepted prometheus.WriteRequest",
-                Reason::Protocol,
+                Cause::Protocol,
             ),
         ] {
             assert_eq!(reason(&format!("server returned HTTP status {answer}")), expected, "{answer}");
         }
-        assert_eq!(reason("Post \"x\": context deadline exceeded"), Reason::Transport);
+        assert_eq!(reason("Post \"x\": context deadline exceeded"), Cause::Transport);
         let counted = "sent v2 request with 3999 samples, 0 histograms and 22 exemplars; got 2xx, but PRW 2.0 response header statistics indicate 0 samples, 0 histograms and 0 exemplars were accepted; assumining failure e.g. the target only supports PRW 1.0 prometheus.WriteRequest, but does not check the Content-Type header correctly";
-        assert_eq!(reason(counted), Reason::Protocol);
+        assert_eq!(reason(counted), Cause::Protocol);
     }
 
     #[test]
     fn names_the_roles_of_a_denied_call() {
         let error = "Post \"https://x\": failed to sign request: AccessDenied: User: arn:aws:sts::111122223333:assumed-role/prom/1795 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/path/prom\n\tstatus code: 403";
-        let Reason::Denied { user, action, resource } = reason(error) else { panic!("it is denied") };
+        let Cause::Denied { user, action, resource } = reason(error) else { panic!("it is denied") };
         assert_eq!((role_of(&user), action.as_str()), (Some(("prom", Some("1795"))), "sts:AssumeRole"));
         assert_eq!(role_of(&resource), Some(("prom", None)));
         let body = r#"server returned HTTP status 403 Forbidden: {"Message":"User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: aps:RemoteWrite on resource: arn:aws:aps:eu-central-1:1:workspace/ws-0"}"#;
-        let Reason::Denied { resource, .. } = reason(body) else { panic!("it is denied") };
+        let Cause::Denied { resource, .. } = reason(body) else { panic!("it is denied") };
         assert_eq!(resource, "arn:aws:aps:eu-central-1:1:workspace/ws-0");
     }
 

@@ -4,7 +4,7 @@ use crate::domain::prometheus::targets;
 
 /// What a URL answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Cause {
     Json,
     Html,
     /// HTML that asks for a login.
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl Cause {
     /// By the body where it is known, else by what Prometheus says of it.
     pub(super) fn of(error: &str, body: Option<&str>) -> Self {
         if let Some(body) = body {

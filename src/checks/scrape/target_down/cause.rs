@@ -2,7 +2,7 @@
 
 /// In which way a target fails: each way has a fix of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum Cause {
     BadLine,
     Certificate(Certificate),
     ControlPlane,
