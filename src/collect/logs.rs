@@ -8,13 +8,10 @@ use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::alertmanager::bridge;
-use crate::domain::aws::node_pool_said;
-use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, ingress, operator_log, proxy_log, skew, starting};
-use crate::domain::loki::engine_log::Engine;
-use crate::domain::loki::gateway_log;
+use crate::domain::programs::is_unread;
+use crate::domain::programs::known::{gives_names, is_further, is_node_exporter, is_part, is_proxy};
 use crate::domain::prometheus::exporter_log;
-use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
 use crate::domain::traffic::router_log;
 use crate::model::{Fact, Gap, GapCause};
@@ -30,58 +27,6 @@ const MAX_PART_LOGS: usize = 50;
 const PODS_OF_OWNER: usize = 3;
 /// Seconds for which the log of a container that ended and is ready again is of interest.
 const RECENT_END: i64 = 900;
-/// Images (by a part of their name) and containers whose log can tell why the stack does not work.
-const PARTS: &[&str] = &[
-    "alloy",
-    "amazon-k8s-cni",
-    "aws-ebs-csi-driver",
-    "aws-efs-csi-driver",
-    "aws-load-balancer-controller",
-    "aws-network-policy-agent",
-    "aws-node",
-    "blackbox-exporter",
-    "cloudwatch-agent",
-    "cloudwatch-exporter",
-    "cluster-autoscaler",
-    "collector",
-    "config-reloader",
-    "configmap-reload",
-    "coredns",
-    "csi-attacher",
-    "csi-provisioner",
-    "csi-resizer",
-    "csi-snapshotter",
-    "ebs-plugin",
-    "eks-pod-identity-agent",
-    "external-attacher",
-    "external-provisioner",
-    "external-resizer",
-    "fluent-bit",
-    "fluentd",
-    "grafana-agent",
-    "k8s-dns-node-cache",
-    "k8s-sidecar",
-    "kube-state-metrics",
-    "kube-webhook-certgen",
-    "loki",
-    "metrics-server",
-    "mimir",
-    "node-driver-registrar",
-    "node-exporter",
-    "prometheus-adapter",
-    "prometheus-operator",
-    "promtail",
-    "pushgateway",
-    "tempo",
-    "thanos",
-    "vector",
-    "victoria-metrics",
-    "vmalert",
-    "vminsert",
-    "vmselect",
-    "vmstorage",
-];
-
 /// The end of the stack's logs, and of the previous logs of failing containers of the stack.
 pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     // Where the list of pods broke off, nobody knows whose logs there are besides.
@@ -150,7 +95,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
                 {
                     true
                 } else {
-                    (stack && trouble) || behind
+                    (stack && trouble) || behind || is_unread(snap, pod, c)
                 }
         };
         let containers: Vec<&Container> = pod.spec.containers.iter().filter(wants).collect();
@@ -161,19 +106,24 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         *count += 1;
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
-    // What measures the nodes is well almost always: the others come first.
-    wanted.sort_by_cached_key(|(p, c, _)| is_node_exporter(c) && !in_trouble(p, snap));
+    // What measures the nodes is well almost always, and of programs that nobody here knows one log of each is enough: the
+    // others come first.
+    let is_strange = |p: &Pod, c: &Container| !in_trouble(p, snap) && is_unread(snap, p, c);
+    let mut strange = BTreeSet::new();
+    wanted.retain(|(p, c, _)| !is_strange(p, c) || strange.insert((snap.owner_ref(p).key(), c.name.as_str())));
+    wanted.sort_by_cached_key(|(p, c, _)| !in_trouble(p, snap) && (is_node_exporter(c) || is_unread(snap, p, c)));
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters, of kube-proxy, of operators, and of what routes requests or
-    // passes alerts on, which add to what others say.
+    // Recordings of before do not hold the logs of exporters, of kube-proxy, of operators, of what routes requests or passes
+    // alerts on, and of programs that nobody here knows, which add to what others say.
     let is_later = |c: &Container| {
         exporter_log::exporter(c)
             || router_log::is_controller(&c.image)
             || bridge::is_bridge(&c.image)
             || operator_log::is_operator(c)
     };
+    let is_later = |p: &Pod, c: &Container| is_later(c) || is_strange(p, c);
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
-        is_node_exporter(c) || !is_part(c) && is_later(c) || is_proxy(c) && !is_left_behind(p, snap)
+        is_node_exporter(c) || !is_part(c) && is_later(p, c) || is_proxy(c) && !is_left_behind(p, snap)
     });
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
@@ -193,44 +143,12 @@ fn is_left_behind(pod: &Pod, snap: &Snapshot) -> bool {
     own.zip(cluster).is_some_and(|(own, cluster)| own + skew::KUBE_PROXY < cluster)
 }
 
-fn is_proxy(container: &Container) -> bool {
-    proxy_log::is_proxy_container(&container.name, &container.image)
-}
-
-fn is_node_exporter(container: &Container) -> bool {
-    container.image.contains("node-exporter") || container.name == "node-exporter"
-}
-
-/// Exporters of other programs, what stands before them and asks who may read them, what sends samples on, what stands
-/// before a store, where logs are searched, what makes nodes, and what passes alerts on.
-fn is_further(pod: &Pod, container: &Container) -> bool {
-    exporter_log::exporter(container)
-        || is_node_exporter(container)
-        || bridge::is_bridge(&container.image)
-        || gateway_log::store_behind(pod, container).is_some()
-        || Engine::of_image(&container.image).is_some()
-        || collector::is_vmagent(&container.image)
-        || node_pool_said::is_controller(&container.image)
-        || container.name.contains("kube-rbac-proxy")
-}
-
 /// The nodes on which Prometheus, Alertmanager and Grafana of the stack run.
 fn nodes_of_stack(snap: &Snapshot) -> BTreeSet<&str> {
     let pods = snap.pods.items().unwrap_or_default().iter();
     let own = pods.filter(|p| snap.scope.is_stack(&p.metadata.namespace));
     let main = own.filter(|p| p.spec.containers.iter().any(|c| c.program().is_some()));
     main.filter_map(|p| p.spec.node_name.as_deref()).collect()
-}
-
-/// Writes records of Ingresses and Services into DNS.
-fn gives_names(container: &Container) -> bool {
-    base_of(&container.image) == "external-dns"
-}
-
-/// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.
-fn is_part(container: &Container) -> bool {
-    let image = base_of(&container.image);
-    PARTS.iter().any(|part| image.contains(part) || container.name == *part)
 }
 
 /// A pod of a Job of the stack or its parts that failed within a day: it is not started again.

@@ -7,6 +7,7 @@ pub(crate) mod grafana;
 pub(crate) mod kubernetes;
 pub(crate) mod loki;
 pub(crate) mod manifests;
+pub(crate) mod programs;
 pub(crate) mod prometheus;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -10,6 +10,7 @@ use crate::domain::kubernetes::{metrics_server, settings};
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
+use crate::domain::programs;
 use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::lasting::LASTS;
@@ -113,9 +114,21 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if exporter_log::is_exporter(&log.image) && (group.count < 3 || ago > FRESH / 2) {
         return Weight::Note;
     }
+    // Of a program that nobody here knows a moment's complaint tells nothing.
+    let lasted = group.first.zip(group.last).map_or(0, |(first, last)| last.as_second() - first.as_second());
+    if is_strange(snap, log) && (group.count < 3 || lasted < LASTS) {
+        return Weight::Note;
+    }
     // A warning that carries an error may pass by itself once.
     let goes_on = group.count >= 3 || (group.is_error && (group.count > 1 || ago <= FRESH));
     if goes_on { ours(snap, log) } else { Weight::Note }
+}
+
+/// No check reads the log by the words of its own kind.
+fn is_strange(snap: &Snapshot, log: &ContainerLog) -> bool {
+    let pod = snap.pod_of_log(log);
+    let container = pod.and_then(|p| Some((p, p.spec.containers.iter().find(|c| c.name == log.container)?)));
+    container.is_some_and(|(pod, container)| programs::is_unread(snap, pod, container))
 }
 
 /// What a program calls an error and is none: who asked has gone, or a file went with its container.

@@ -13,6 +13,7 @@ mod other_system;
 mod pod_not_ending;
 mod pod_pending;
 mod pod_refused;
+mod program_failing;
 mod quota_scope;
 mod reloaded_again;
 mod rollout_stuck;
@@ -41,6 +42,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &other_system::OtherSystem,
     &update_held::UpdateHeld,
     &rollout_stuck::RolloutStuck,
+    &program_failing::ProgramFailing,
     &secret_not_made::SecretNotMade,
     &vpa_evicts::VpaEvicts,
     &reloaded_again::ReloadedAgain,

@@ -31,6 +31,7 @@ pub(crate) use flags::usage_of;
 pub(crate) use grafana::provisioned;
 use last::{is_consequence, last_loud_lines, said};
 pub(crate) use last::{is_usage, last_lines, telling};
+pub(crate) use unreached::name_service;
 
 /// Lines from the end that are looked at: older ones are not about the end.
 const LAST: usize = 400;
@@ -75,6 +76,13 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     // Of several complaints about one file, the first leads to the others.
     let same = |c: &Crash| c.class == last.class && c.file == last.file;
     lines.iter().find_map(|line| read(line).filter(same)).or(Some(last))
+}
+
+/// What a line says that a program cannot do which goes on: use its volume, or reach and trust what it needs.
+pub(crate) fn of_line(line: &Line<'_>) -> Option<Crash> {
+    let own = |c: &Crash| matches!(c.class, Class::DiskFull | Class::ReadOnly | Class::Permission);
+    let found = common::read(line).filter(own).or_else(|| certificate::read(line)).or_else(|| unreached::read(line))?;
+    Some(Crash { said: said(line), ..found })
 }
 
 /// What it needed and did not reach, by its last words: what failed on the way did not end it.

@@ -1,8 +1,12 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::text::dial::host;
+use crate::domain::kubernetes::cluster_dns;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::text::dial::{Dial, Outcome, host};
 use crate::domain::text::log_line::{Level, Line};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
 use crate::text::pattern::pattern;
 
 /// Reads a line with which a program ends because a connection failed.
@@ -34,19 +38,39 @@ pub(crate) fn driver(text: &str) -> Option<Crash> {
     Some(Crash { said: crate::domain::text::redact::redact(last), ..crash })
 }
 
+/// Says that a name is not found because there is no Service of that name, and which one was meant where that is known.
+pub(crate) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    let asked = crash.unreached().map(|(host, _)| host).filter(|_| crash.reason.contains("is not found in the DNS"));
+    let Some(named) = asked.and_then(|host| in_cluster(snap, host, &pod.metadata.namespace)) else { return };
+    if !matches!(snap.services.find(&named.namespace, &named.service), Ok(None)) {
+        return;
+    }
+    let of_dns = cluster_dns::serving(snap).filter(|_| named.namespace == cluster_dns::NAMESPACE);
+    let instead = of_dns.map(|s| format!(": the cluster's DNS is Service {}", s.metadata.name)).unwrap_or_default();
+    crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
+}
+
 /// What became of the connection, as the end of a sentence.
 fn why(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    let connects = has(&["dial ", "lookup ", "connect", "resolve", "get \"", "post \"", "head \"", "getaddrinfo"]);
+    let connects = has(&["dial ", "lookup ", "connect", "resolve", "get \"", "post \"", "head \"", "getaddrinfo"])
+        || has(&["unknownhostexception"]);
     if !connects {
         return None;
     }
-    if has(&["no such host", "could not resolve", "name or service not known", "could not translate host name"]) {
+    if has(&["no such host", "could not resolve", "name or service not known", "could not translate host name"])
+        || has(&["enotfound", "unknownhostexception", "failed to resolve '"])
+    {
         return Some("is not found in the DNS");
     }
-    if has(&["server misbehaving"]) || lower.contains("lookup ") && has(&["i/o timeout", "temporary failure"]) {
+    if has(&["server misbehaving", "eai_again"])
+        || lower.contains("lookup ") && has(&["i/o timeout", "temporary failure"])
+    {
         return Some("is not resolved: the DNS gives no answer");
+    }
+    if let Some(dial) = Dial::read(text) {
+        return Some(if dial.outcome == Outcome::Refused { "refuses the connection" } else { "gives no answer" });
     }
     if has(&["connection refused", "econnrefused"]) {
         return Some("refuses the connection");

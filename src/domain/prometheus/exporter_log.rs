@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::answer::{LOGIN, RIGHTS};
 use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::Gap;
@@ -69,48 +70,8 @@ const WORDS: &[(Why, &[&str])] = &[
             "error getting target",
         ],
     ),
-    (
-        Why::Login,
-        &[
-            "password authentication failed",
-            "no pg_hba.conf entry",
-            "pg_hba.conf rejects",
-            "no password supplied",
-            "Error 1045",
-            "Access denied for user",
-            "NOAUTH",
-            "WRONGPASS",
-            "invalid username-password pair",
-            "invalid password",
-            "ERR AUTH",
-            "AuthenticationFailed",
-            "authentication failed",
-            "Authentication failed",
-            "ACCESS_REFUSED",
-            "401 Unauthorized",
-            "status code 401",
-            "failed with code 401",
-            "expected 200 response, got 401",
-            "security_exception",
-            "SASL authentication",
-        ],
-    ),
-    (
-        Why::Rights,
-        &[
-            "permission denied for",
-            "must be superuser",
-            "not authorized on admin",
-            "command denied to user",
-            "NOPERM",
-            "Error 1142",
-            "Error 1227",
-            "SPECIAL privilege",
-            "403 Forbidden",
-            "failed with code 403",
-            "expected 200 response, got 403",
-        ],
-    ),
+    (Why::Login, LOGIN),
+    (Why::Rights, RIGHTS),
     (Why::Tls, &["x509:", "SSL is not enabled on the server", "tls: ", "certificate verify failed"]),
     (Why::Name, &["no such host", "server misbehaving", "Name or service not known"]),
     (
@@ -149,7 +110,9 @@ pub(crate) struct Failing<'a> {
 /// An exporter that measures another program. Those that measure the node and the cluster have checks of their own.
 pub(crate) fn is_exporter(image: &str) -> bool {
     let name = base_of(image);
-    let measures = name.contains("exporter") && !name.contains("node-exporter") && !name.contains("node_exporter");
+    // What sends events of Kubernetes to other places exports them, and measures nothing.
+    let others = ["node-exporter", "node_exporter", "event-exporter", "event_exporter"];
+    let measures = name.contains("exporter") && !others.iter().any(|other| name.contains(other));
     measures || matches!(name, "pushgateway" | "prometheus-pushgateway")
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn host(text: &str) -> Option<String> {
     let url = pattern!(r#"(?:https?|postgres(?:ql)?|mysql|redis|mongodb|amqp)://(?:[^\s"'/@]*@)?([\w.-]+(?::\d+)?)"#);
     let socket = pattern!(r"dial \w+:? (?:lookup )?\[?([\w.:-]*[\w.-])\]?(?:[: ]|$)");
     let server = pattern!(
-        r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ )\[?([\w.-]+)"#
+        r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ |UnknownHostException: |Failed to resolve ')\[?([\w.-]+)"#
     );
     let found = |pattern: &Regex| Some(pattern.captures(text)?[1].to_owned());
     let dialled = || Dial::read(text).map(|dial| dial.to_string());
@@ -80,7 +80,7 @@ pub(crate) fn host(text: &str) -> Option<String> {
 
 /// What the words say became of a connection.
 fn outcome(text: &str) -> Option<Outcome> {
-    const REFUSED: &[&str] = &["onnection refused", "ECONNREFUSED", "actively refused"];
+    const REFUSED: &[&str] = &["onnection refused", "ECONNREFUSED", "actively refused", "' (111)"];
     const SILENT: &[&str] = &[
         "i/o timeout",
         "imed out",
@@ -90,6 +90,7 @@ fn outcome(text: &str) -> Option<Outcome> {
         "timeout expired",
         "execution expired",
         "timeout after",
+        "' (110)",
     ];
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(REFUSED) {

@@ -39,6 +39,11 @@ impl Lasting {
         self.last
     }
 
+    /// For how many seconds it was said.
+    pub(crate) fn lasts(self) -> i64 {
+        self.first - self.last
+    }
+
     /// Said more than once or twice.
     pub(crate) fn is_several(self) -> bool {
         self.times >= SEVERAL
@@ -51,7 +56,7 @@ impl Lasting {
 
     /// The same, over some minutes.
     pub(crate) fn lasted(self) -> bool {
-        self.is_several() && self.first - self.last >= LASTS
+        self.is_several() && self.lasts() >= LASTS
     }
 
     /// The same, and still.

@@ -77,6 +77,11 @@ impl<'a> Line<'a> {
         Self { raw: text, at, level, msg, err, fields: all }
     }
 
+    /// The same, as if it were an error.
+    pub(crate) fn as_error(&self) -> Self {
+        Self { level: Level::Error, ..self.clone() }
+    }
+
     /// A field by name; empty where there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)

@@ -1,5 +1,6 @@
 //! What texts say: log lines, windows of time, secrets in free text.
 
+pub(crate) mod answer;
 pub(crate) mod api_error;
 pub(crate) mod api_host;
 pub(crate) mod between;

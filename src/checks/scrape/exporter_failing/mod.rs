@@ -121,8 +121,10 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
     let times: usize = group.iter().map(|f| f.times).sum();
+    let own = jobs(snap, pod);
     let up = match failing.why {
         Why::Module | Why::Socket | Why::Snmp | Why::Pushed | Why::Conflict => "",
+        _ if own.is_empty() => "",
         _ => "; its own target is up all the same",
     };
     let message =
@@ -142,7 +144,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Pushed => made,
         Why::Snmp => probed(snap, host.as_deref().unwrap_or_default()).into_iter().fold(made, Finding::breaks),
         Why::Module | Why::Socket => asking(snap, &module).into_iter().fold(made, Finding::breaks),
-        _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
+        _ => own.into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
     };
     let way = way(snap, failing, (pod, container), host.as_deref(), module, collectors);
     if let Way::Reach { service: Some(service), service_namespace: Some(namespace), .. } = &way {

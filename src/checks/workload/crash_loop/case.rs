@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
+use crate::checks::support::named::Named;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::clue::Clue;
 use crate::checks::workload::crash_loop::failing::Failing;
 use crate::checks::workload::crash_loop::naming::{
-    argument_with, name_argument, name_holder, name_instance, name_operator, name_processor, name_service,
+    argument_with, name_argument, name_holder, name_instance, name_operator, name_processor,
 };
 use crate::checks::workload::crash_loop::origin::{complete, origin};
 use crate::domain::aws::vpc_cni;
-use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::crash::{self, Class, Crash, Detail};
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -53,13 +54,18 @@ impl<'a> Case<'a> {
         if let Some(crash) = &mut crash {
             name_argument(crash, container);
             name_instance(snap, pod, crash);
-            name_service(snap, pod, crash);
+            crash::name_service(snap, pod, crash);
             name_processor(snap, pod, crash);
             name_operator(snap, pod, container, crash);
             name_holder(snap, pod, container, crash);
         }
         let clue = Clue::of(snap, failing);
         Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected, clue }
+    }
+
+    /// What its words name that is set for it.
+    pub(super) fn named(&self) -> Named {
+        self.clue.named(self.snap, self.failing, &self.target)
     }
 
     /// The processor of the pod's node, as Kubernetes calls it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::checks::support::back::Back;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
+use crate::checks::support::trust::Certificate;
 use crate::checks::workload::crash_loop::case::{Case, on_network};
-use crate::checks::workload::crash_loop::certificate::Certificate;
 use crate::checks::workload::crash_loop::cluster::cluster;
 use crate::checks::workload::crash_loop::data::{storage, volume};
 use crate::checks::workload::crash_loop::files::{configuration, file_way};
@@ -94,7 +94,10 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             pod: case.pod_name(),
             kept: Kept::of(&case.target),
         },
-        Class::Certificate => Way::Certificate(Certificate::of(case, crash)),
+        Class::Certificate => {
+            let of = (case.failing.pod, case.failing.container);
+            Way::Certificate(Certificate::of(case.snap, of, &case.target, crash, case.named()))
+        }
         // No disk of the node fails there.
         Class::Device if on_network(case) => other(case, is_previous(case)),
         Class::Device => Way::Device {

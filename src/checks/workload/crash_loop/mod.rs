@@ -2,7 +2,6 @@
 
 mod case;
 mod cause;
-mod certificate;
 mod clue;
 mod cluster;
 mod data;

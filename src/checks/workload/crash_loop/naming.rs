@@ -3,8 +3,7 @@
 use crate::domain::aws::credentials;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::owner::operator_resource;
-use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{arguments, cluster_dns};
+use crate::domain::kubernetes::arguments;
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::snapshot::kubernetes::{Container, Node, Pod};
 use crate::snapshot::{Snapshot, journal};
@@ -103,18 +102,6 @@ pub(super) fn name_processor(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
     let arch = snap.node_of(pod).and_then(Node::architecture).unwrap_or("the processor");
     let node = pod.spec.node_name.as_deref().unwrap_or_default();
     crash.reason = format!("{what} is not built for {arch} of node {node} (exec format error)");
-}
-
-/// Says that a name is not found because there is no Service of that name, and which one was meant where that is known.
-pub(super) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
-    let asked = crash.unreached().map(|(host, _)| host).filter(|_| crash.reason.contains("is not found in the DNS"));
-    let Some(named) = asked.and_then(|host| in_cluster(snap, host, &pod.metadata.namespace)) else { return };
-    if !matches!(snap.services.find(&named.namespace, &named.service), Ok(None)) {
-        return;
-    }
-    let of_dns = cluster_dns::serving(snap).filter(|_| named.namespace == cluster_dns::NAMESPACE);
-    let instead = of_dns.map(|s| format!(": the cluster's DNS is Service {}", s.metadata.name)).unwrap_or_default();
-    crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
 }
 
 /// Says what keeps the pod from the metadata of its instance, where that is known.

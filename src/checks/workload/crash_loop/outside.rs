@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
+use crate::checks::support::reach::Reach;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
 use crate::checks::workload::crash_loop::way::Way;
@@ -11,7 +12,6 @@ use crate::domain::aws::credentials::{self, Source};
 use crate::domain::aws::denied::Denied;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::owner::workload;
-use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::kubernetes::{arguments, own_store};
 use crate::domain::text::object_store::StoreFailure;
@@ -42,7 +42,7 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             region: Place::of(case.snap).region,
             container: case.failing.container.name.clone(),
             pod,
-            named: case.clue.named(case.snap, case.failing, &case.target),
+            named: case.named(),
             kept,
         },
         Class::Cache => Way::Cache {
@@ -73,23 +73,8 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             }
         }
         _ => {
-            let (name, port) = crash.unreached().unwrap_or_default();
-            let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());
-            let named = in_cluster(case.snap, name, case.namespace());
-            Way::Unreached {
-                unresolved: crash.reason.contains("is not found in the DNS"),
-                of_namespace: named.map(|s| s.namespace),
-                advice: crash.advice.clone(),
-                host: name.to_owned(),
-                port: port.unwrap_or("443").to_owned(),
-                service_namespace: service.as_ref().map(|m| m.namespace.clone()),
-                service: service.map(|m| format!("kubernetes.io/service-name={}", m.name)),
-                is_grafana: case.is_grafana(),
-                container: case.failing.container.name.clone(),
-                pod,
-                named: case.clue.named(case.snap, case.failing, &case.target),
-                kept,
-            }
+            let of = (case.failing.pod, case.failing.container);
+            Way::Unreached(Reach::of(case.snap, of, &case.target, crash, case.named()))
         }
     }
 }

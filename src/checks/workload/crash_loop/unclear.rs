@@ -93,7 +93,7 @@ pub(super) fn other(case: &Case<'_>, previous: bool) -> Way {
         container: case.failing.container.name.clone(),
         previous,
         pod: case.pod_name(),
-        named: case.clue.named(case.snap, case.failing, &case.target),
+        named: case.named(),
         kept: Kept::of(&case.target),
     }
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 use crate::checks::support::helm::Release;
 use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::{Kept, KeptMap};
+use crate::checks::support::named::Named;
+use crate::checks::support::reach::Reach;
+use crate::checks::support::trust::Certificate;
 use crate::checks::support::volume::Repair;
-use crate::checks::workload::crash_loop::certificate::Certificate;
-use crate::checks::workload::crash_loop::clue::Named;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
 use crate::model::Placeholder;
 
@@ -517,25 +518,7 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
-    Unreached {
-        advice: String,
-        host: String,
-        port: String,
-        /// The name is not found: no connection is tried.
-        unresolved: bool,
-        /// The namespace of the Service that it names.
-        of_namespace: Option<String>,
-        service_namespace: Option<String>,
-        /// The label by which the Service's EndpointSlices are found.
-        service: Option<String>,
-        is_grafana: bool,
-        container: String,
-        pod: String,
-        #[serde(flatten)]
-        named: Named,
-        #[serde(flatten)]
-        kept: Kept,
-    },
+    Unreached(Reach),
     Certificate(Certificate),
     Cloud {
         advice: String,

@@ -1,0 +1,132 @@
+//! A program of the stack that nobody here knows says again and again what it cannot do.
+
+mod fix;
+
+use std::collections::BTreeMap;
+
+use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::seen::line_evidence;
+use crate::checks::{Check, check};
+use crate::domain::alertmanager::bridge;
+use crate::domain::crash::{self, Class, Crash};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::settings::{self, Setting};
+use crate::domain::programs::{self, Cause, Failing};
+use crate::domain::text::answer::{self, Answer};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::{Snapshot, journal};
+use fix::Fix;
+
+/// Letters of what was said that are shown.
+const SHOWN: usize = 300;
+
+check! {
+    /// See the check's page.
+    ProgramFailing {
+        id: "program-failing", suite: Workload, severity: Warning,
+        title: "a program beside the stack keeps failing at something that it needs",
+        requires: [Pods],
+        uses: [PartLogs, Services, EndpointSlices, ConfigMaps, Workloads, PersistentVolumeClaims, PersistentVolumes, StorageClasses, MonitoringResources, Nodes],
+        fix: Fix,
+    }
+}
+
+impl Check for ProgramFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let runs =
+            |p: &Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| programs::is_judged(snap, p, c));
+        if !snap.pods()?.iter().any(runs) {
+            return Ok(Diagnosis::NotApplicable(
+                "no program of a kind of its own runs in the stack's namespaces".into(),
+            ));
+        }
+        let mut groups: BTreeMap<(ResourceRef, &str, String), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in programs::failing(snap)? {
+            let key = (snap.owner_ref(failing.pod), failing.container.name.as_str(), failing.cause.key());
+            groups.entry(key).or_default().push(failing);
+        }
+        Ok(Diagnosis::Findings(groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding {
+    let failing = &all[0];
+    let (log, pod, container) = (failing.log, failing.pod, failing.container);
+    let times: usize = all.iter().map(|f| f.times).sum();
+    let what = match &failing.cause {
+        Cause::Own(crash) => sentence(snap, failing, crash),
+        Cause::Refused(answer, host) => {
+            let word = answer::word(failing.line).map(|w| format!(" ({w})")).unwrap_or_default();
+            format!("{}{word}", refusal(*answer, host.as_deref()))
+        }
+    };
+    let said = match &failing.cause {
+        Cause::Own(crash) => host(crash).map(str::to_owned),
+        Cause::Refused(_, host) => host.clone(),
+    };
+    let host = said.as_deref().map(|h| h.rsplit_once(':').map_or(h, |(name, _)| name));
+    // It only adds to what is told.
+    let named: Vec<Setting> =
+        journal::aside(|| host.map(|h| settings::holding(snap, pod, container, h)).unwrap_or_default());
+    let message =
+        format!("{} in {} keeps failing: {what} ({times} lines of its log)", owner.kubectl_name(), log.namespace);
+    // Who passes alerts on is the last on their way.
+    let is_last = bridge::is_bridge(&container.image);
+    let severity = if pod.is_ready() && !is_last { Severity::Warning } else { Severity::Error };
+    let mut made = Finding::new(ProgramFailing::META.id, severity, owner.clone(), message)
+        .key(format!("{} {} {}", owner.key(), container.name, failing.cause.key()))
+        .evidence(line_evidence(log, failing.line))
+        .breaks(owner);
+    for other in all {
+        made = made.breaks(ResourceRef::pod(&other.pod.metadata.namespace, &other.pod.metadata.name));
+    }
+    if let Cause::Own(crash) = &failing.cause
+        && crash.reason.contains("DNS")
+    {
+        // Whom its pod asks for names is deeper.
+        made = made.depends_on(ResourceRef::pod(&log.namespace, &log.pod));
+    }
+    if let Some(service) = host.and_then(|h| in_cluster(snap, h, &log.namespace)) {
+        made = depends_on_service(snap, made, &service.namespace, &service.service);
+    }
+    let target = Target::of(snap, pod);
+    made.fix(Fix::of(snap, failing, &target, &named))
+}
+
+/// Whom it does not reach or trust.
+fn host(crash: &Crash) -> Option<&str> {
+    crash.what.as_deref().filter(|_| matches!(crash.class, Class::Unreached | Class::Certificate))
+}
+
+fn sentence(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> String {
+    let file = crash.file.as_deref().unwrap_or("its volume");
+    match crash.class {
+        Class::DiskFull => format!("no space is left for {file}"),
+        Class::ReadOnly => format!("{file} lies on a file system that is read-only"),
+        Class::Permission => format!("it may not write {file}"),
+        _ => {
+            let mut told = crash.clone();
+            journal::aside(|| crash::name_service(snap, failing.pod, &mut told));
+            shorten(&redact(&told.reason), SHOWN)
+        }
+    }
+}
+
+fn refusal(answer: Answer, host: Option<&str>) -> String {
+    let host = host.unwrap_or("the program that it asks");
+    match answer {
+        Answer::Login => format!("{host} does not accept its login"),
+        Answer::Rights => format!("{host} knows who asks, and does not allow it"),
+        Answer::NotFound => format!("{host} answers that what it asks for help for is not there"),
+        Answer::Throttled => format!("{host} answers fewer requests than it makes"),
+        Answer::Server => format!("{host} answers with an error of its own"),
+    }
+}
