@@ -2,7 +2,7 @@
 
 mod fix;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::line_evidence;
@@ -16,7 +16,7 @@ use crate::domain::programs::{self, Cause, Failing};
 use crate::domain::text::answer::{self, Answer};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Snapshot, journal};
 use fix::Fix;
@@ -42,8 +42,9 @@ impl Check for ProgramFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let runs =
-            |p: &Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| programs::is_judged(snap, p, c));
-        if !snap.pods()?.iter().any(runs) {
+            |p: &&Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| programs::is_judged(snap, p, c));
+        let running: Vec<&Pod> = snap.pods()?.iter().filter(runs).collect();
+        if running.is_empty() {
             return Ok(Diagnosis::NotApplicable(
                 "no program of a kind of its own runs in the stack's namespaces".into(),
             ));
@@ -53,8 +54,24 @@ impl Check for ProgramFailing {
             let key = (snap.owner_ref(failing.pod), failing.container.name.as_str(), failing.cause.key());
             groups.entry(key).or_default().push(failing);
         }
-        Ok(Diagnosis::Findings(groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect()))
+        let findings: Vec<Finding> = groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect();
+        match unread(snap, &running)? {
+            Some(gap) if findings.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(findings)),
+        }
     }
+}
+
+/// Of each owner's pods one log at least has to be there before all is said to be well.
+fn unread(snap: &Snapshot, running: &[&Pod]) -> Result<Option<Gap>, Gap> {
+    let logs = snap.part_logs()?;
+    let read: BTreeSet<ResourceRef> =
+        running.iter().filter(|p| logs.iter().any(|l| l.is_of(&p.metadata))).map(|p| snap.owner_ref(p)).collect();
+    let lacking = running.iter().find(|p| !read.contains(&snap.owner_ref(p)));
+    Ok(lacking.map(|pod| {
+        let what = format!("log of pod {}/{}", pod.metadata.namespace, pod.metadata.name);
+        Gap::new(what, GapCause::NotCollected, "the log was not read")
+    }))
 }
 
 fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding {
