@@ -2,6 +2,7 @@
 
 use super::meta::null_default;
 use super::{Condition, Map, Meta, PhaseOnly};
+use crate::text::pattern::pattern;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use serde::{Deserialize, Deserializer};
@@ -175,6 +176,7 @@ fn is_known(variable: &EnvVar) -> bool {
         && variable.value.as_deref().is_some_and(|v| DEFAULT_PASSWORDS.contains(&v));
     default
         || name.ends_with("_PROXY")
+        || names_an_address(&name) && variable.value.as_deref().is_some_and(is_bare_address)
         || names_a_place(&name) && variable.value.as_deref().is_some_and(|v| !v.contains(['@', '/', ' ']))
         || matches!(
             name.as_str(),
@@ -212,6 +214,22 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
                 | "NETWORK_POLICY_ENFORCING_MODE"
         )
+}
+
+/// Variables that say where another program is.
+fn names_an_address(name: &str) -> bool {
+    ["URL", "URI", "ADDR", "ADDRESS", "ENDPOINT", "SERVER"].iter().any(|end| name.ends_with(end))
+}
+
+/// Scheme, host and port, and nothing that could be a secret: no user, no query, and a path only within the cluster, as hooks
+/// elsewhere have their token in it.
+fn is_bare_address(value: &str) -> bool {
+    let address = pattern!(r"^(?:[a-z][a-z0-9+]*://)?([A-Za-z0-9.-]+)(?::\d{1,5})?(/[\w./-]*)?$");
+    address.captures(value).is_some_and(|found| {
+        let host = found[1].trim_end_matches('.');
+        let of_cluster = host.ends_with(".svc") || host.ends_with(".cluster.local");
+        of_cluster || found.get(2).is_none_or(|path| path.as_str() == "/")
+    })
 }
 
 /// Variables that say where something is, in one word.
@@ -536,5 +554,20 @@ mod tests {
         let names = [&secret[..], &["GF_DATABASE_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD"]].concat();
         let names: Vec<_> = names.into_iter().map(unseen).collect();
         assert_eq!(kept, [names.as_slice(), &[("GF_DATABASE_TYPE", Some("mysql"))]].concat());
+    }
+
+    #[test]
+    fn addresses_of_programs_are_kept_without_what_could_be_a_secret() {
+        let kept = |name: &str, value: &str| {
+            let made = json!({"name": "x", "env": [{"name": name, "value": value}]});
+            let container: Container = serde_json::from_value(made).expect("a container");
+            container.env[0].value.is_some()
+        };
+        assert!(kept("ALERTMANAGER_URI", "http://alertmanager.monitoring.svc:9093"));
+        assert!(kept("PROMETHEUS_URL", "http://prometheus.monitoring.svc.cluster.local:9090/prometheus"));
+        assert!(kept("JIRA_URL", "https://acme.atlassian.net/") && kept("REDIS_ADDR", "redis-master:6379"));
+        assert!(!kept("SLACK_URL", "https://hooks.slack.com/services/T0/B0/hunter2"));
+        assert!(!kept("DB_URL", "postgres://a:hunter2@db.svc/x") && !kept("API_URL", "https://a.svc/?key=hunter2"));
+        assert!(!kept("NOTE", "http://a.svc"));
     }
 }
