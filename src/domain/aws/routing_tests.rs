@@ -32,7 +32,7 @@ impl Vpc {
         }
     }
 
-    fn way(&self, family: Family) -> Result<String, Fault> {
+    fn way(&self, family: Family) -> Result<String, Cause> {
         let net = self.network();
         let table = net.table_of("private").expect("a table");
         net.way(table, family).map(|w| match w {
@@ -69,7 +69,7 @@ fn an_unassociated_subnet_uses_the_main_table() {
     let vpc = to_nat();
     let table = vpc.network().table_of("other").expect("main");
     assert_eq!(table.route_table_id, "rtb-main");
-    assert!(matches!(vpc.network().way(table, Family::V4), Err(Fault::NoRoute)));
+    assert!(matches!(vpc.network().way(table, Family::V4), Err(Cause::NoRoute)));
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn an_association_that_ended_does_not_count() {
 
 #[test]
 fn a_table_without_default_route_leads_nowhere() {
-    assert_eq!(Vpc::new(serde_json::Value::Null).way(Family::V4), Err(Fault::NoRoute));
+    assert_eq!(Vpc::new(serde_json::Value::Null).way(Family::V4), Err(Cause::NoRoute));
     // One half of the internet is not the internet.
     let half = Vpc::new(json!({"DestinationCidrBlock": "0.0.0.0/1", "NatGatewayId": "nat-1", "State": "active"}));
-    assert_eq!(half.way(Family::V4), Err(Fault::NoRoute));
+    assert_eq!(half.way(Family::V4), Err(Cause::NoRoute));
 }
 
 #[test]
@@ -114,18 +114,18 @@ fn what_lies_beyond_other_gateways_is_not_judged() {
     let listed = Vpc::new(json!({"DestinationPrefixListId": "pl-1", "TransitGatewayId": "tgw-1", "State": "active"}));
     assert_eq!(listed.way(Family::V4), Ok("beyond".into()));
     let endpoint = Vpc::new(json!({"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "State": "active"}));
-    assert_eq!(endpoint.way(Family::V4), Err(Fault::NoRoute));
+    assert_eq!(endpoint.way(Family::V4), Err(Cause::NoRoute));
 }
 
 #[test]
 fn a_target_that_is_gone_is_a_blackhole() {
     let vpc = default_to("TransitGatewayId", "tgw-1", "blackhole");
-    assert_eq!(vpc.way(Family::V4), Err(Fault::Blackhole { target: "tgw-1".into() }));
+    assert_eq!(vpc.way(Family::V4), Err(Cause::Blackhole { target: "tgw-1".into() }));
 }
 
 #[test]
 fn nat_gateways_that_do_not_work_are_told_by_their_state() {
-    let gone = |state: &str| Err(Fault::NatGone { nat: "nat-1".into(), state: state.into() });
+    let gone = |state: &str| Err(Cause::NatGone { nat: "nat-1".into(), state: state.into() });
     for state in ["failed", "deleting", "deleted"] {
         let mut vpc = to_nat();
         vpc.nats[0].state = state.into();
@@ -137,7 +137,7 @@ fn nat_gateways_that_do_not_work_are_told_by_their_state() {
     assert_eq!(default_to("NatGatewayId", "nat-1", "blackhole").way(Family::V4), gone("blackhole"));
     let mut vpc = to_nat();
     vpc.nats[0].state = "pending".into();
-    assert_eq!(vpc.way(Family::V4), Err(Fault::NatPending { nat: "nat-1".into() }));
+    assert_eq!(vpc.way(Family::V4), Err(Cause::NatPending { nat: "nat-1".into() }));
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_nat_gateway_in_a_private_subnet_is_stranded() {
     vpc.nats[0].subnet_id = "private".into();
     let fault = vpc.way(Family::V4).expect_err("routes to itself");
     assert!(
-        matches!(&fault, Fault::NatStranded { via: Some(via), nat_table, .. } if via == "nat-1" && nat_table == "rtb-private")
+        matches!(&fault, Cause::NatStranded { via: Some(via), nat_table, .. } if via == "nat-1" && nat_table == "rtb-private")
     );
     vpc.nats[0].subnet_id = "other".into();
     let fault = vpc.way(Family::V4).expect_err("no default route");
-    assert!(matches!(&fault, Fault::NatStranded { via: None, nat_table, .. } if nat_table == "rtb-main"));
+    assert!(matches!(&fault, Cause::NatStranded { via: None, nat_table, .. } if nat_table == "rtb-main"));
     assert_eq!(vpc.network().working_nats().count(), 0);
 }
 
@@ -176,7 +176,7 @@ fn a_nat_gateway_behind_a_firewall_or_without_subnet_works() {
 fn a_private_nat_gateway_needs_something_else_behind_it() {
     let mut vpc = to_nat();
     vpc.nats[0].connectivity_type = Some("private".into());
-    assert_eq!(vpc.way(Family::V4), Err(Fault::NatPrivate { nat: "nat-1".into() }));
+    assert_eq!(vpc.way(Family::V4), Err(Cause::NatPrivate { nat: "nat-1".into() }));
     vpc.tables[2].routes[1] =
         from(json!({"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1", "State": "active"}));
     assert_eq!(vpc.way(Family::V4), Ok("beyond".into()));
@@ -185,7 +185,7 @@ fn a_private_nat_gateway_needs_something_else_behind_it() {
 #[test]
 fn an_internet_gateway_must_be_attached() {
     assert_eq!(default_to("GatewayId", "igw-1", "active").way(Family::V4), Ok("igw-1".into()));
-    let gone = |table: &str| Err(Fault::GatewayGone { gateway: "igw-1".into(), table: table.into() });
+    let gone = |table: &str| Err(Cause::GatewayGone { gateway: "igw-1".into(), table: table.into() });
     let mut vpc = default_to("GatewayId", "igw-1", "active");
     vpc.gateways.clear();
     assert_eq!(vpc.way(Family::V4), gone("rtb-private"));
@@ -198,5 +198,5 @@ fn an_internet_gateway_must_be_attached() {
 fn ipv6_leaves_through_its_own_default_route() {
     let v6 = json!({"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1", "State": "active"});
     assert_eq!(Vpc::new(v6).way(Family::V6), Ok("beyond".into()));
-    assert_eq!(to_nat().way(Family::V6), Err(Fault::NoRoute));
+    assert_eq!(to_nat().way(Family::V6), Err(Cause::NoRoute));
 }

@@ -36,7 +36,7 @@ const SHARED: &[&str] = &["default", "kube-system"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A connection, its TLS, or a file of its own, as what ends a program does.
-    Own(Crash),
+    Own(Box<Crash>),
     /// Another program's answer, and who gave it, where that is told.
     Refused(Answer, Option<String>),
 }
@@ -64,7 +64,7 @@ impl Cause {
         let text = line.text();
         let whole = stack::without(&text);
         if let Some(crash) = crash::of_line(&line) {
-            return Some(Self::Own(crash));
+            return Some(Self::Own(Box::new(crash)));
         }
         let host = dial::host(whole).or_else(|| dial::host(line.raw));
         let answer = Answer::read(whole)?;

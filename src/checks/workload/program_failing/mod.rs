@@ -130,7 +130,7 @@ fn sentence(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> String {
         Class::ReadOnly => format!("{file} lies on a file system that is read-only"),
         Class::Permission => format!("it may not write {file}"),
         _ => {
-            let mut told = crash.clone();
+            let mut told = Crash::clone(crash);
             journal::aside(|| crash::name_service(snap, failing.pod, &mut told));
             shorten(&redact(&told.reason), SHOWN)
         }

@@ -43,18 +43,18 @@ fn reads_each_wording_of_an_object_left_out() {
             (Kind::AlertmanagerConfig, "c", "am"),
         ]
     );
-    assert_eq!(said.refused[0].reason, Reason::FileAccess("bearerTokenFile"));
+    assert_eq!(said.refused[0].reason, Cause::FileAccess("bearerTokenFile"));
     assert_eq!(said.refused[0].server, Some(("monitoring".into(), "k8s".into())));
-    assert_eq!(said.refused[1].reason, Reason::SecretMissing { name: "creds".into() });
+    assert_eq!(said.refused[1].reason, Cause::SecretMissing { name: "creds".into() });
     assert_eq!(said.refused[3].text, "group \"g\", rule 1: could not parse");
-    let key = Reason::KeyMissing { kind: "Secret", name: "slack".into(), key: "url".into() };
+    let key = Cause::KeyMissing { kind: "Secret", name: "slack".into(), key: "url".into() };
     assert_eq!(said.refused[4].reason, key);
 }
 
 #[test]
 fn a_key_that_the_servers_resource_names_wrongly_is_known() {
     let text = "creating config failed: loading additional scrape configs from Secret failed: key extra.yaml could not be found in secret extra-scrape";
-    let key = Reason::KeyMissing { kind: "Secret", name: "extra-scrape".into(), key: "extra.yaml".into() };
+    let key = Cause::KeyMissing { kind: "Secret", name: "extra-scrape".into(), key: "extra.yaml".into() };
     assert_eq!(reason(Kind::ServiceMonitor, text), key);
 }
 
