@@ -8,6 +8,7 @@ use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::provisioned;
+use crate::domain::grafana::fetched::{self, Broken, Source};
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
 use crate::domain::grafana::provisioned::{File, Instance, Kind};
 use crate::domain::kubernetes::managed::managed_by;
@@ -42,6 +43,27 @@ enum Fix {
         config_namespace: String,
         config_path: String,
         managed_by: String,
+    },
+    /// The ConfigMap holds nothing, or a part.
+    Emptied {
+        #[serde(flatten)]
+        at: At,
+        key: String,
+        config_map: String,
+        config_namespace: String,
+        config_path: String,
+        managed_by: String,
+    },
+    /// A container fetched it, and got nothing, or something else.
+    Download {
+        #[serde(flatten)]
+        at: At,
+        file: String,
+        pod: String,
+        fetcher: String,
+        url: String,
+        /// A page for people came.
+        page: bool,
     },
     NotSaved {
         #[serde(flatten)]
@@ -172,11 +194,76 @@ fn meant(error: &str) -> &'static str {
     OF_FILE.iter().find(|(words, _)| lower.contains(words)).map_or("", |(_, meant)| meant)
 }
 
+/// A dashboard that is no JSON because what was to fill its file brought nothing, or a part, or a page for people.
+fn unfilled(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, file: &str) -> Option<Finding> {
+    let broken = Broken::of(&said.error)?;
+    let at = At::of(instance, &said.log.container);
+    let who = instance.kubectl_name();
+    let is = |broken: Broken| match broken {
+        Broken::Empty => "is empty",
+        Broken::Cut => "breaks off",
+        Broken::Page => "is a page of HTML",
+    };
+    let (subject, message, key, fix) = match fetched::source(snap, instance, file)? {
+        Source::Map { map, key, broken } => {
+            let meta = &map.metadata;
+            let bytes = map.data.get(key).map_or(0, String::len);
+            let message = format!(
+                "dashboard {key} {} in ConfigMap {}/{} ({bytes} bytes), so that Grafana ({who}) cannot load it ({}): what wrote the ConfigMap got no more",
+                is(broken),
+                meta.namespace,
+                meta.name,
+                said.error
+            );
+            let fix = Fix::Emptied {
+                at,
+                key: key.to_owned(),
+                config_map: meta.name.clone(),
+                config_namespace: meta.namespace.clone(),
+                config_path: format!("jsonpath={}", path_of_key(key)),
+                managed_by: managed_by(meta),
+            };
+            (map.reference(), message, key.to_owned(), fix)
+        }
+        Source::Download { container, url } => {
+            let message = format!(
+                "dashboard {file} {}, so that Grafana ({who}) cannot load it ({}): container {container} got {} from {url}",
+                is(broken),
+                said.error,
+                match broken {
+                    Broken::Empty => "nothing",
+                    Broken::Cut => "a part",
+                    Broken::Page => "something else",
+                }
+            );
+            let fix = Fix::Download {
+                at,
+                file: file.to_owned(),
+                pod: said.log.pod.clone(),
+                fetcher: container.to_owned(),
+                url,
+                page: broken == Broken::Page,
+            };
+            (instance.reference(), message, format!("load {file}"), fix)
+        }
+    };
+    let made = Finding::new(GrafanaProvisioning::META.id, Severity::Warning, subject, message)
+        .key(key)
+        .breaks_nothing()
+        .evidence(line_evidence(said.log, &said.line));
+    Some(made.fix(fix))
+}
+
 fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
     let error = redact(&said.error);
     let at = At::of(instance, &said.log.container);
     let who = instance.kubectl_name();
     let mut subject: ResourceRef = instance.reference();
+    if let Refusal::Dashboard { file } = &said.refusal
+        && let Some(made) = unfilled(snap, instance, said, file)
+    {
+        return made;
+    }
     let (message, key, fix) = match &said.refusal {
         Refusal::Dashboard { file } | Refusal::NotSaved { file } if is_of_file(&said.refusal, &error) => {
             let map = holder(snap, instance, file);
