@@ -35,7 +35,6 @@ check! {
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 struct Fix {
-    dashboard: String,
     /// Lists the names of all metrics.
     names_path: String,
     /// Finds those of the same applications.
@@ -48,12 +47,14 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Rename {
+        dashboard: String,
         corrections: Vec<Correction>,
         config_map: Option<String>,
         config_namespace: Option<String>,
     },
     /// The metrics are there, and have these labels no more.
     Labels {
+        dashboard: String,
         corrections: Vec<Correction>,
         config_map: Option<String>,
         config_namespace: Option<String>,
@@ -71,7 +72,9 @@ enum Way {
         /// Its file has to be mounted, or named.
         key: Option<String>,
     },
-    Expose,
+    Expose {
+        dashboard: String,
+    },
 }
 
 /// A name, and the one that is meant.
@@ -165,10 +168,10 @@ fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboar
     let at = snap.scope.prometheus.as_ref()?;
     let map = dashboard.file.map(|f| &f.config_map.metadata);
     Some(made.fix(Fix {
-        dashboard: dashboard.title.clone(),
         names_path: proxy::of_component(at, "/api/v1/labels"),
         pattern: old.iter().map(|o| format!("^\"{}\"", o.new.trim_end_matches("!=\"\""))).collect::<Vec<_>>().join("|"),
         way: Way::Labels {
+            dashboard: dashboard.title.clone(),
             corrections: old.into_iter().map(|o| Correction { old: o.old, new: o.new }).collect(),
             config_map: map.map(|m| m.name.clone()),
             config_namespace: map.map(|m| m.namespace.clone()),
@@ -238,18 +241,18 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         made = made.cause(Cause::keyed(format!("recorded by {}", holder.key()), about));
         record(first, told, proxy::of_component(at, "/api/v1/rules"))
     } else if meant.is_empty() {
-        Way::Expose
+        Way::Expose { dashboard: dashboard.title.clone() }
     } else {
         let corrected = |(old, new): (&&str, &&str)| Correction { old: (*old).to_owned(), new: (*new).to_owned() };
         let map = dashboard.file.map(|f| &f.config_map.metadata);
         Way::Rename {
+            dashboard: dashboard.title.clone(),
             corrections: meant.iter().map(corrected).collect(),
             config_map: map.map(|m| m.name.clone()),
             config_namespace: map.map(|m| m.namespace.clone()),
         }
     };
     Some(made.fix(Fix {
-        dashboard: dashboard.title.clone(),
         names_path: proxy::of_component(at, "/api/v1/label/__name__/values"),
         pattern: missing.iter().map(|m| stem(m)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("|"),
         way,

@@ -3,7 +3,6 @@
 
 use crate::domain::grafana::provisioned::{Instance, Kind};
 use crate::domain::kubernetes::mounts::Mounts;
-use crate::domain::text::redact::redact;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container};
 use crate::text::pattern::pattern;
@@ -69,7 +68,7 @@ pub(crate) fn source<'a>(snap: &'a Snapshot, instance: Instance<'a>, file: &str)
 fn by_address<'a>(snap: &'a Snapshot, instance: Instance<'a>, name: &str) -> Option<Source<'a>> {
     let (_, _, text) = instance.keyed(snap, Kind::Dashboards, &format!("{name}.url")).into_iter().next()?;
     let container = instance.sidecar_name(Kind::Dashboards)?;
-    Some(Source::Download { container, url: redact(text.trim()) })
+    Some(Source::Download { container, url: text.trim().to_owned() })
 }
 
 /// A container that runs before Grafana fetches it: its arguments, or a script that it mounts, name the file.
@@ -77,7 +76,7 @@ fn by_script<'a>(snap: &'a Snapshot, instance: Instance<'a>, file: &str) -> Opti
     let spec = &instance.workload.spec.template.spec;
     spec.init_containers.iter().find_map(|container| {
         let url = scripts(snap, instance, container).iter().find_map(|text| url_of(text, file))?;
-        Some(Source::Download { container: &container.name, url: redact(&url) })
+        Some(Source::Download { container: &container.name, url })
     })
 }
 

@@ -15,6 +15,9 @@ use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Meta};
 
+/// Seconds until a new object has to be there: operator, kubelet and reloader take their time.
+const YOUNG: i64 = 300;
+
 /// Where a rule is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Written<'a> {
@@ -77,7 +80,9 @@ pub(crate) fn unloaded<'a>(snap: &'a Snapshot, metrics: &BTreeSet<&str>) -> Vec<
 
 fn of_objects<'a>(snap: &'a Snapshot, wanted: &BTreeSet<&str>) -> Vec<Recorder<'a>> {
     let mut found = Vec::new();
-    for object in snap.prometheus_rule_objects.items().unwrap_or_default() {
+    let all = snap.prometheus_rule_objects.items().unwrap_or_default().iter();
+    // What was just made is on its way.
+    for object in all.filter(|o| snap.age_seconds(&o.metadata) >= YOUNG) {
         let meta = &object.metadata;
         let list = |value: &'a Value, key: &str| value.get(key).and_then(Value::as_array).map(Vec::as_slice);
         for group in list(&object.spec, "groups").unwrap_or_default() {

@@ -83,18 +83,18 @@ const CAUTIONS: &[&str] =
 const KEEPERS: &[&str] = &[" belongs to ", " is kept by ", "next deployment", "next upgrade", "next sync"];
 
 /// The first sentence of notes without which the step below them would be done amiss.
-fn caution<'s>(notes: impl Iterator<Item = &'s Step>) -> Option<&'s str> {
+fn caution<'s>(notes: &[&'s Step]) -> Option<&'s str> {
     let is_one = |s: &&str| CAUTIONS.iter().any(|w| s.starts_with(w)) || KEEPERS.iter().any(|w| s.contains(w));
-    notes.flat_map(|n| sentences(&n.text)).find(is_one)
+    notes.iter().flat_map(|n| sentences(&n.text)).find(is_one)
 }
 
 /// Sentences of a note, each with its full stop.
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text.trim();
     std::iter::from_fn(move || {
-        let ends = rest.match_indices(". ").map(|(at, _)| at + 1);
+        let mut ends = rest.match_indices(". ").map(|(at, _)| at + 1);
         // A stop within backticks is part of a word.
-        let end = ends.into_iter().find(|at| rest[..*at].matches('`').count() % 2 == 0).unwrap_or(rest.len());
+        let end = ends.find(|at| rest[..*at].matches('`').count() % 2 == 0).unwrap_or(rest.len());
         let (sentence, after) = rest.split_at(end);
         rest = after.trim_start();
         (!sentence.is_empty()).then_some(sentence)
@@ -223,9 +223,14 @@ impl<'a> View<'a> {
         let before = all.iter().take_while(|(s, ..)| !std::ptr::eq(*s, step));
         let is_own = |o: Option<&FixOption>| o.is_none_or(|o| option.is_some_and(|own| std::ptr::eq(o, own)));
         let before: Vec<&Step> = before.filter(|(_, o, t)| *t == title && is_own(*o)).map(|(s, ..)| *s).collect();
-        // A look does no harm; and what is done before it has notes of its own.
-        let is_said = step.risk > Risk::ReadOnly && before.iter().all(|s| s.kind == StepKind::Note);
-        let caution = if is_said { caution(before.into_iter()) } else { None };
+        // What is done before it has notes of its own, and a look does no harm.
+        let is_said = before.iter().all(|s| s.kind == StepKind::Note);
+        let caution = match step.risk {
+            risk if !is_said || risk == Risk::ReadOnly => None,
+            Risk::Change => caution(&before),
+            // Whatever stands before what interrupts or deletes was meant to be read before.
+            _ => caution(&before).or_else(|| sentences(&before.last().copied()?.text).next()),
+        };
         Some(First { step, option, title, caution })
     }
 
@@ -332,5 +337,34 @@ impl<'a> View<'a> {
         titles.truncate(self.up_to(BENEATH));
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("{}{rest}", titles.join(" · "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str) -> Step {
+        Step {
+            kind: StepKind::Note,
+            risk: Risk::ReadOnly,
+            text: text.into(),
+            command: String::new(),
+            of: CheckId("test"),
+            placeholders: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn of_notes_before_a_step_the_caution_is_told() {
+        let said =
+            note("What was said: no such host. It names `a. b`. If nobody needs it, take it out instead. Then look.");
+        let kept =
+            note("ConfigMap a/b belongs to Helm release x: change its values, or the next deployment undoes it.");
+        let told = caution(&[&note("Loki takes lines at `/push`. All else is 404."), &said, &kept]);
+        assert_eq!(told, Some("If nobody needs it, take it out instead."));
+        assert_eq!(caution(&[&kept]), Some(kept.text.as_str()));
+        assert_eq!(caution(&[&note("What was said: x.")]), None);
+        assert_eq!(sentences("It names `a. b`. Then.").collect::<Vec<_>>(), ["It names `a. b`.", "Then."]);
     }
 }
