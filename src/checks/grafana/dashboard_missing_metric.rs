@@ -346,7 +346,7 @@ mod tests {
     fn what_an_unselected_rule_would_record_hangs_on_that_rule() {
         let with_rule = |name: &str| {
             let mut snap = with(&json!([panel("sum(job:orders:rate5m)")]));
-            let rule = json!({"metadata": {"namespace": "monitoring", "name": "orders"},
+            let rule = json!({"metadata": {"namespace": "monitoring", "name": "orders", "creationTimestamp": "2026-11-20T00:00:00Z"},
                 "spec": {"groups": [{"name": "g", "rules": [{"record": name, "expr": "1"}]}]}});
             snap.prometheus_rule_objects = Listing::cluster(vec![serde_json::from_value(rule).expect("a rule")]);
             snap.monitoring_resources = Listing::cluster(Vec::new());

@@ -361,7 +361,8 @@ mod tests {
             note("What was said: no such host. It names `a. b`. If nobody needs it, take it out instead. Then look.");
         let kept =
             note("ConfigMap a/b belongs to Helm release x: change its values, or the next deployment undoes it.");
-        let told = caution(&[&note("Loki takes lines at `/push`. All else is 404."), &said, &kept]);
+        let other = note("Loki takes lines at `/push`. All else is 404.");
+        let told = caution(&[&other, &said, &kept]);
         assert_eq!(told, Some("If nobody needs it, take it out instead."));
         assert_eq!(caution(&[&kept]), Some(kept.text.as_str()));
         assert_eq!(caution(&[&note("What was said: x.")]), None);
