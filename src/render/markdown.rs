@@ -122,6 +122,9 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.paragraph(&format!("one way: {}", text(&option.title)));
         }
+        if let Some(caution) = first.caution {
+            self.paragraph(&prose(&words::line(caution)));
+        }
         let warning = first.warning();
         if let Some((risk, what)) = &warning {
             self.paragraph(format!("**{}** {}", risk.as_str(), prose(what)).trim_end());

@@ -7,6 +7,7 @@ use super::conditions::SCALING;
 use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
 use crate::domain::aws::node_pool_said;
+use crate::domain::kubernetes::recovered;
 use crate::domain::kubernetes::unschedulable::{concerns, for_fargate};
 use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection::{self, Kind};
@@ -44,18 +45,13 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
 fn pod<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Pod> {
     let object = &event.involved_object;
     let pod = snap.pods.find(&object.namespace, &object.name).ok().flatten().filter(|_| object.kind == "Pod")?;
-    is_same(event, &pod.metadata.uid).then_some(pod)
+    event.is_of(&pod.metadata.uid).then_some(pod)
 }
 
 /// What tells one object of events from another.
 fn object(event: &Event) -> (&str, &str, &str, Option<&str>) {
     let object = &event.involved_object;
     (&object.kind, &object.namespace, &object.name, object.uid.as_deref())
-}
-
-/// The event is about the object with this uid, as far as both say.
-fn is_same(event: &Event, uid: &str) -> bool {
-    event.involved_object.uid.as_deref().is_none_or(|own| own.is_empty() || uid.is_empty() || own == uid)
 }
 
 fn subject(event: &Event) -> ResourceRef {
@@ -177,7 +173,7 @@ type Logged<'a> = OnceCell<log::Said<'a>>;
 fn is_refused<'a>(snap: &'a Snapshot, event: &Event, kind: Kind, logged: &Logged<'a>) -> bool {
     let object = &event.involved_object;
     let Ok(all) = selection::objects(snap, kind) else { return true };
-    let is_it = |m: &&Meta| m.namespace == object.namespace && m.name == object.name && is_same(event, &m.uid);
+    let is_it = |m: &&Meta| m.namespace == object.namespace && m.name == object.name && event.is_of(&m.uid);
     let is_there = all.iter().any(is_it);
     let refused = || &logged.get_or_init(|| log::said(snap).unwrap_or_default()).refused;
     is_there
@@ -212,20 +208,20 @@ fn weigh<'a>(snap: &'a Snapshot, event: &Event, logged: &Logged<'a>) -> Weight {
         }
         "PersistentVolumeClaim" => match snap.persistent_volume_claims.find(&object.namespace, &object.name) {
             // One that was deleted and made again has the name of the old one, not its history.
-            Ok(claim) => claim.is_some_and(|c| c.status.phase != "Bound" && is_same(event, &c.metadata.uid)),
+            Ok(claim) => claim.is_some_and(|c| c.status.phase != "Bound" && event.is_of(&c.metadata.uid)),
             Err(_) => fresh,
         },
         "HorizontalPodAutoscaler" => match snap.autoscalers.find(&object.namespace, &object.name) {
-            Ok(scaler) => fresh && scaler.is_some_and(|s| is_same(event, &s.metadata.uid) && !scales(s)),
+            Ok(scaler) => fresh && scaler.is_some_and(|s| event.is_of(&s.metadata.uid) && !scales(s)),
             Err(_) => fresh,
         },
         // One that is gone or has ended well has no trouble of now.
         "Job" => match snap.jobs.find(&object.namespace, &object.name) {
-            Ok(job) => fresh && job.is_some_and(|j| is_same(event, &j.metadata.uid) && j.status.succeeded == 0),
+            Ok(job) => fresh && job.is_some_and(|j| event.is_of(&j.metadata.uid) && j.status.succeeded == 0),
             Err(_) => fresh,
         },
         "PodDisruptionBudget" => match snap.disruption_budgets.find(&object.namespace, &object.name) {
-            Ok(budget) => fresh && budget.is_some_and(|b| is_same(event, &b.metadata.uid) && !is_counted(b)),
+            Ok(budget) => fresh && budget.is_some_and(|b| event.is_of(&b.metadata.uid) && !is_counted(b)),
             Err(_) => fresh,
         },
         "Deployment" | "StatefulSet" | "DaemonSet" => {
@@ -242,7 +238,11 @@ fn weigh<'a>(snap: &'a Snapshot, event: &Event, logged: &Logged<'a>) -> Weight {
         "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass" => {
             fresh && snap.pods.items().unwrap_or_default().iter().any(|p| concerns(snap, p))
         }
-        other => fresh && Kind::parse(other).is_none_or(|kind| is_refused(snap, event, kind, logged)),
+        other => {
+            fresh
+                && !recovered::is_over(snap, event)
+                && Kind::parse(other).is_none_or(|kind| is_refused(snap, event, kind, logged))
+        }
     };
     if now { Weight::Weighs } else { Weight::Note }
 }

@@ -1,7 +1,7 @@
 //! What AWS says of EKS add-ons, node groups and load balancer targets.
 
 use super::around;
-use crate::domain::aws::addon;
+use crate::domain::aws::{addon, addon_part};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
@@ -23,7 +23,7 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let subject = ResourceRef::aws("eks", "addon", &addon.addon_name);
         let title = format!("EKS add-on {} {}", addon.addon_name, addon.status);
         // EKS counts late, and pods of nodes that are off: what is seen of the pods themselves says more.
-        let weight = if addon::only_counts(addon) && addon::has_its_pods(snap, addon) { Weight::Note } else { Weight::Weighs };
+        let weight = if addon::only_counts(addon) && addon_part::has_its_pods(snap, addon) { Weight::Note } else { Weight::Weighs };
         Some((subject, title, evidence, said, addon.addon_name.clone(), weight))
     });
     let groups = snap.eks_nodegroups().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|group| {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use super::{around, is_ours, seconds_ago};
 use crate::domain::aws::node_pool_said;
+use crate::domain::grafana::provisioned::{self, Datasource};
+use crate::domain::grafana::unread;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::kubernetes::{metrics_server, settings};
 use crate::domain::loki::agent::Agent;
@@ -18,7 +20,7 @@ use crate::domain::text::log_line::written_at;
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
-use crate::model::{Evidence, Program, Signal, SignalKind, Weight};
+use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -136,10 +138,6 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     let text = &group.text;
     // What Grafana cannot fetch is judged by a check, by what it is.
     if is_of_the_asker(text, group.count) || text.contains("Failed to install plugin") {
-        return true;
-    }
-    // The kubelet closes what was read for long, and the agent opens it again.
-    if text.contains("tailer stopped; will retry") && text.contains("response body closed") {
         return true;
     }
     if log.program == Some(Program::Grafana) && is_of_strangers(snap, log, text) {
@@ -274,7 +272,17 @@ fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
         .weight(*weight)
         .next(named)
         .about(pods.flat_map(|p| around(snap, p)))
+        .about(lacked(snap, log, &group.text))
         .explained_by_checks(judges(log, &group.text))
+}
+
+/// The datasources that Grafana is provisioned with and does not have, where it is asked for one in vain.
+fn lacked(snap: &Snapshot, log: &ContainerLog, said: &str) -> Vec<ResourceRef> {
+    if log.program != Some(Program::Grafana) || !unread::is_of_missing(said) {
+        return Vec::new();
+    }
+    let instances = provisioned::instances(snap).unwrap_or_default();
+    unread::lacking(snap, &instances).iter().map(Datasource::reference).collect()
 }
 
 /// What the message names that is set for the container, and where: nobody else may know what it means.
@@ -291,6 +299,7 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
         Some(Program::Alertmanager) if text.contains("otify") => &["alertmanager-notify"],
         Some(Program::Alertmanager) if text.contains("cluster") || text.contains("peer") => &["alertmanager-cluster"],
         Some(Program::Grafana) if text.contains("otify") || text.contains("Failed to send") => &["grafana-alerting"],
+        Some(Program::Grafana) if unread::is_of_missing(text) => &["dashboard-datasource"],
         // The store says it itself, and is told of.
         Some(Program::Grafana) if text.contains("err-mimir-max-") => &["loki"],
         Some(Program::Grafana) if text.contains("Error received from") || text.contains("ealth check") => {

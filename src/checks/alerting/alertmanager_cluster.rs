@@ -1,6 +1,7 @@
 //! Alertmanager does not find its peers: each replica notifies by itself, and silences are not shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -109,8 +110,40 @@ impl Check for AlertmanagerCluster {
         let joined = members(snap).is_some_and(|n| n > 1.0 && n >= pods.len() as f64);
         let alone = found.iter().filter_map(|(key, lonely)| Some((running(key)?, lonely)));
         let alone = alone.filter(|(pod, lonely)| !joined && !came_later(snap, pod, lonely));
-        let findings = alone.map(|(pod, lonely)| finding(snap, pod, lonely));
+        // What keeps the replicas of one workload apart is one cause.
+        let mut apart: BTreeMap<(ResourceRef, bool, String), Vec<(&Pod, &Lonely)>> = BTreeMap::new();
+        for (pod, lonely) in alone {
+            let key = (snap.owner_ref(pod), lonely.is_unresolved(), lonely.service(snap, pod));
+            apart.entry(key).or_default().push((pod, lonely));
+        }
+        let findings = apart.iter().map(|((owner, _, service), all)| finding(snap, owner, service, all));
         Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+impl Lonely {
+    fn host(&self) -> &str {
+        self.peer.rsplit_once(':').map_or(self.peer.as_str(), |(host, _)| host)
+    }
+
+    /// The name of the peer does not lead to an address.
+    fn is_unresolved(&self) -> bool {
+        self.why.contains("no such host") || self.why.contains("resolve")
+    }
+
+    /// The Service that gives the peer its name, `pod-0.service`; empty where the peer is an address.
+    fn service(&self, snap: &Snapshot, pod: &Pod) -> String {
+        let host = self.host();
+        if host.parse::<IpAddr>().is_ok() {
+            return String::new();
+        }
+        let named = in_cluster(snap, host, &pod.metadata.namespace).map(|s| s.service);
+        named.unwrap_or_else(|| host.split('.').nth(1).unwrap_or(host).to_owned())
+    }
+
+    /// In words.
+    fn because(&self) -> &'static str {
+        if self.is_unresolved() { "its name does not resolve" } else { "it cannot be reached" }
     }
 }
 
@@ -123,8 +156,7 @@ fn is_off(pod: &Pod, container: &str) -> bool {
 /// The peer was not there yet when this one started, and is now, behind the Service that gives it its name: each quarter of
 /// a minute it is looked for again, and only what fails is told.
 fn came_later(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> bool {
-    let host = lonely.peer.rsplit_once(':').map_or(lonely.peer.as_str(), |(host, _)| host);
-    let mut words = host.split('.');
+    let mut words = lonely.host().split('.');
     let (Some(peer), Some(service)) = (words.next(), words.next()) else { return false };
     let namespace = &pod.metadata.namespace;
     let began = started(pod, &lonely.container).zip(lonely.at);
@@ -176,57 +208,85 @@ fn members(snap: &Snapshot) -> Option<f64> {
     snap.alertmanager_metrics().ok()?.iter().find(|s| s.name == "alertmanager_cluster_members").map(|s| s.value)
 }
 
-fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
-    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-    let host = lonely.peer.rsplit_once(':').map_or(lonely.peer.as_str(), |(host, _)| host);
-    let unresolved = lonely.why.contains("no such host") || lonely.why.contains("resolve");
-    let why = if unresolved { "its name does not resolve" } else { "it cannot be reached" };
-    let message = format!(
-        "Alertmanager {namespace}/{name} runs alone: it does not join its peer {}, {why} ({})",
-        lonely.peer, lonely.why
-    );
-    let evidence = Evidence::new(
-        format!("log of pod {namespace}/{name}"),
-        lonely.line.clone(),
-        "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h",
-    )
-    .with("namespace", namespace)
-    .with("pod", name)
-    .with("container", &lonely.container);
-    // `pod-0.service`: the headless Service gives each replica its name.
-    let service = in_cluster(snap, host, namespace)
-        .map(|s| s.service)
-        .or_else(|| host.split('.').nth(1).or(host.split('.').next()).map(str::to_owned));
-    let service = service.unwrap_or_else(|| host.to_owned());
-    let subject = ResourceRef::service(namespace, &service);
+/// One finding about the replicas of a workload that one thing keeps apart.
+fn finding(snap: &Snapshot, owner: &ResourceRef, service: &str, all: &[(&Pod, &Lonely)]) -> Finding {
+    let (pod, lonely) = all[0];
+    let namespace = &pod.metadata.namespace;
+    let unresolved = lonely.is_unresolved();
     let way = if unresolved {
         Way::Resolve {
-            service_missing: snap.services.find(namespace, &service).is_ok_and(|s| s.is_none()),
+            service_missing: snap.services.find(namespace, service).is_ok_and(|s| s.is_none()),
             slice_selector: format!("kubernetes.io/service-name={service}"),
-            stateful: snap.owner_ref(pod).kind_label() == "StatefulSet",
-            service,
+            stateful: owner.kind_label() == "StatefulSet",
+            service: service.to_owned(),
         }
     } else {
         Way::Reach
     };
     let own = pod.spec.containers.iter().find(|c| c.name == lonely.container);
     let fix = Fix {
-        amtool: Amtool::of_log(namespace, name, own.map(|c| (pod, c))),
-        owner: snap.owner_ref(pod).kubectl_name(),
+        amtool: Amtool::of_log(namespace, &pod.metadata.name, own.map(|c| (pod, c))),
+        owner: owner.kubectl_name(),
         port: lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port).to_owned(),
         way,
     };
-    let mut made = Finding::new(AlertmanagerCluster::META.id, Severity::Warning, snap.owner_ref(pod), message)
-        .evidence(evidence)
-        .depends_on(subject)
-        .key(format!("{namespace}/{}", lonely.peer))
+    let mut made = Finding::new(AlertmanagerCluster::META.id, Severity::Warning, owner.clone(), message(owner, all))
+        .also_all(all.iter().map(|(p, _)| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)))
+        .evidence_all(all.iter().map(|(p, lonely)| said(p, lonely)))
+        .key(format!("{} {} {service}", owner.key(), if unresolved { "names" } else { "ways" }))
         .fix(fix);
+    if !service.is_empty() {
+        made = made.depends_on(ResourceRef::service(namespace, service));
+    }
     if !unresolved {
-        made = made.depends_on_all(closing(snap, pod, &lonely.peer));
+        made = all.iter().fold(made, |made, (p, lonely)| made.depends_on_all(closing(snap, p, &lonely.peer)));
     }
     // It runs and notifies: nothing else is broken by it.
-    made.breaks = Some(Vec::new());
-    made
+    made.breaks_nothing()
+}
+
+fn message(owner: &ResourceRef, all: &[(&Pod, &Lonely)]) -> String {
+    let (pod, lonely) = all[0];
+    if let [_] = all {
+        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+        return format!(
+            "Alertmanager {namespace}/{name} runs alone: it does not join its peer {}, {} ({})",
+            lonely.peer,
+            lonely.because(),
+            lonely.why
+        );
+    }
+    let peers: BTreeSet<&str> = all.iter().map(|(_, l)| l.peer.as_str()).collect();
+    let peers: Vec<&str> = peers.into_iter().collect();
+    let (count, why) = (all.len(), &lonely.why);
+    match peers.as_slice() {
+        [peer] => {
+            format!(
+                "{count} replicas of Alertmanager ({owner}) do not join their peer {peer}, {} ({why})",
+                lonely.because()
+            )
+        }
+        _ => {
+            let because = if lonely.is_unresolved() { "the names do not resolve" } else { "they cannot be reached" };
+            format!(
+                "{count} replicas of Alertmanager ({owner}) run alone, each by itself: they do not join their peers {}, {because} ({why})",
+                peers.join(", ")
+            )
+        }
+    }
+}
+
+/// The line of a replica's log.
+fn said(pod: &Pod, lonely: &Lonely) -> Evidence {
+    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+    Evidence::new(
+        format!("log of pod {namespace}/{name}"),
+        lonely.line.clone(),
+        "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h",
+    )
+    .with("namespace", namespace)
+    .with("pod", name)
+    .with("container", &lonely.container)
 }
 
 /// The policies that keep it from its peer, which are told of by themselves.
@@ -257,6 +317,36 @@ mod tests {
         ] {
             assert!(matches!(told(&Line::parse(raw)), Some(Told::Failed(peer, _)) if peer == "am-1.am:9094"), "{raw}");
         }
+    }
+
+    #[test]
+    fn replicas_that_one_thing_keeps_apart_are_one_finding() {
+        let of = |peers: [(&str, &str); 2]| {
+            let pod = |name: &str| {
+                json!({"metadata": {"name": name, "namespace": "monitoring",
+                        "ownerReferences": [{"kind": "StatefulSet", "name": "am", "controller": true}]},
+                    "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1"}]},
+                    "status": {"phase": "Running", "containerStatuses": [
+                        {"name": "alertmanager", "ready": true, "state": {"running": {"startedAt": "2026-11-21T01:50:00Z"}}}]}})
+            };
+            let mut snap = snapshot(json!({"pods": peers.map(|(name, _)| pod(name))}));
+            *snap.component_logs = Ok(Vec::from(peers.map(|(name, peer)| ContainerLog {
+                namespace: "monitoring".into(),
+                pod: name.into(),
+                container: "alertmanager".into(),
+                program: Some(Program::Alertmanager),
+                text: FAILED.replace("am-1.am", peer).into(),
+                ..ContainerLog::default()
+            })));
+            findings(&AlertmanagerCluster, &snap)
+        };
+        let apart = of([("am-0", "am-1.am"), ("am-1", "am-0.am")]);
+        assert_eq!(apart.len(), 1);
+        assert!(apart[0].message.contains("2 replicas") && apart[0].message.contains("am-0.am:9094, am-1.am:9094"));
+        assert_eq!((apart[0].subjects.len(), apart[0].evidence.len()), (3, 2), "the workload and its pods");
+        let gone = of([("am-0", "am-2.am"), ("am-1", "am-2.am")]);
+        assert!(gone[0].message.contains("do not join their peer am-2.am:9094"), "{}", gone[0].message);
+        assert_eq!(of([("am-0", "am-1.am"), ("am-1", "am-0.other")]).len(), 2, "names of two Services");
     }
 
     const FAILED: &str = r#"time=2026-11-21T01:50:04.326Z level=WARN msg="failed to join cluster" component=cluster err="1 error occurred:\n\t* Failed to resolve am-1.am:9094: lookup am-1.am on 172.20.0.10:53: no such host\n\n""#;

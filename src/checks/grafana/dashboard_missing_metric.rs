@@ -13,7 +13,8 @@ use crate::domain::grafana::panel::{self, Asked, Panel, asks_our_prometheus};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::domain::prometheus::recorded::{self, Recorder, Why, Written};
+use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::{Snapshot, journal};
 use crate::text::near::near_metric;
 
@@ -23,7 +24,10 @@ check! {
         id: "dashboard-missing-metric", suite: Grafana, severity: Warning,
         title: "a dashboard asks for metrics that Prometheus does not have",
         requires: [ConfigMaps, Workloads, PrometheusMetricNames],
-        uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets, PrometheusConfig, Nodes],
+        uses: [
+            Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets, PrometheusConfig, Nodes, PrometheusRules,
+            PrometheusRuleObjects, MonitoringResources, OtherServers, Namespaces,
+        ],
         fix: Fix,
     }
 }
@@ -31,7 +35,6 @@ check! {
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 struct Fix {
-    dashboard: String,
     /// Lists the names of all metrics.
     names_path: String,
     /// Finds those of the same applications.
@@ -44,17 +47,34 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Rename {
+        dashboard: String,
         corrections: Vec<Correction>,
         config_map: Option<String>,
         config_namespace: Option<String>,
     },
     /// The metrics are there, and have these labels no more.
     Labels {
+        dashboard: String,
         corrections: Vec<Correction>,
         config_map: Option<String>,
         config_namespace: Option<String>,
     },
-    Expose,
+    /// Rules that are not loaded would record them.
+    Record {
+        /// What each of them is recorded by, and why that is not loaded.
+        recorders: Vec<String>,
+        rules_path: String,
+        /// The first of the groups.
+        group: String,
+        rule: Option<String>,
+        config_map: Option<String>,
+        config_namespace: String,
+        /// Its file has to be mounted, or named.
+        key: Option<String>,
+    },
+    Expose {
+        dashboard: String,
+    },
 }
 
 /// A name, and the one that is meant.
@@ -148,10 +168,10 @@ fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboar
     let at = snap.scope.prometheus.as_ref()?;
     let map = dashboard.file.map(|f| &f.config_map.metadata);
     Some(made.fix(Fix {
-        dashboard: dashboard.title.clone(),
         names_path: proxy::of_component(at, "/api/v1/labels"),
         pattern: old.iter().map(|o| format!("^\"{}\"", o.new.trim_end_matches("!=\"\""))).collect::<Vec<_>>().join("|"),
         way: Way::Labels {
+            dashboard: dashboard.title.clone(),
             corrections: old.into_iter().map(|o| Correction { old: o.old, new: o.new }).collect(),
             config_map: map.map(|m| m.name.clone()),
             config_namespace: map.map(|m| m.namespace.clone()),
@@ -160,21 +180,32 @@ fn by_old_labels(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboar
 }
 
 fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>) -> Option<Finding> {
-    if is_of_chart(dashboard) {
-        return None;
-    }
     let panels: Vec<Panel> = dashboard.panels().into_iter().filter_map(panel::read).collect();
     let lacks = |p: &Panel| p.metrics.iter().all(|m| !names.contains(m));
-    let empty: Vec<&Panel> = panels.iter().filter(|p| lacks(p)).collect();
+    let mut empty: Vec<&Panel> = panels.iter().filter(|p| lacks(p)).collect();
     if empty.is_empty() {
         return None;
     }
-    let missing: BTreeSet<&str> = empty.iter().flat_map(|p| &p.metrics).map(String::as_str).collect();
+    let missing =
+        |empty: &[&'_ Panel]| -> BTreeSet<String> { empty.iter().flat_map(|p| &p.metrics).cloned().collect() };
+    let all = missing(&empty);
+    // Who would record a metric only says more of it.
+    let recorders = journal::aside(|| recorded::unloaded(snap, &all.iter().map(String::as_str).collect()));
+    // Of a chart's dashboards those count whose rules are here.
+    if is_of_chart(dashboard) {
+        empty.retain(|p| p.metrics.iter().any(|m| recorders.iter().any(|r| r.metric == *m)));
+        if empty.is_empty() {
+            return None;
+        }
+    }
+    let missing = missing(&empty);
+    let missing: BTreeSet<&str> = missing.iter().map(String::as_str).collect();
     let meant: BTreeMap<&str, &str> =
         missing.iter().filter_map(|m| Some((*m, near_metric(m, names.iter().map(String::as_str))?))).collect();
     let whole = empty.len() == panels.len();
     // A counter of something that did not happen yet is not there either.
-    let severity = if whole || !meant.is_empty() { Severity::Warning } else { Severity::Info };
+    let telling = whole || !meant.is_empty() || !recorders.is_empty();
+    let severity = if telling { Severity::Warning } else { Severity::Info };
     let listed = |m: &&str| meant.get(m).map_or_else(|| (*m).to_owned(), |near| format!("{m} ({near}?)"));
     let list = missing.iter().map(listed).collect::<Vec<_>>().join(", ");
     let shown = if whole {
@@ -182,8 +213,10 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
     } else {
         format!("{} of {} panels are empty", empty.len(), panels.len())
     };
+    let told: Vec<String> = recorders.iter().map(words).collect();
+    let by = told.first().map(|first| format!("; {first}")).unwrap_or_default();
     let message =
-        format!("dashboard {} asks for metrics that Prometheus does not have: {list}; {shown}", dashboard.title);
+        format!("dashboard {} asks for metrics that Prometheus does not have: {list}; {shown}{by}", dashboard.title);
     let titles: Vec<String> = empty
         .iter()
         .map(|p| {
@@ -200,23 +233,65 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         made = made.depends_on(ResourceRef::ScrapeJob { job: target.job().to_owned() });
     }
     let at = snap.scope.prometheus.as_ref()?;
-    let way = if meant.is_empty() {
-        Way::Expose
+    // What keeps the rule out is told of by itself; several dashboards may ask for what it records.
+    made = recorders.iter().fold(made, |made, r| made.depends_on(r.written.reference()));
+    let way = if let Some(first) = recorders.first() {
+        let holder = first.written.reference();
+        let about = format!("dashboards ask for metrics that Prometheus does not have: {}", told.join("; "));
+        made = made.cause(Cause::keyed(format!("recorded by {}", holder.key()), about));
+        record(first, told, proxy::of_component(at, "/api/v1/rules"))
+    } else if meant.is_empty() {
+        Way::Expose { dashboard: dashboard.title.clone() }
     } else {
         let corrected = |(old, new): (&&str, &&str)| Correction { old: (*old).to_owned(), new: (*new).to_owned() };
         let map = dashboard.file.map(|f| &f.config_map.metadata);
         Way::Rename {
+            dashboard: dashboard.title.clone(),
             corrections: meant.iter().map(corrected).collect(),
             config_map: map.map(|m| m.name.clone()),
             config_namespace: map.map(|m| m.namespace.clone()),
         }
     };
     Some(made.fix(Fix {
-        dashboard: dashboard.title.clone(),
         names_path: proxy::of_component(at, "/api/v1/label/__name__/values"),
         pattern: missing.iter().map(|m| stem(m)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("|"),
         way,
     }))
+}
+
+/// `job:requests:rate5m is recorded by group api of PrometheusRule monitoring/api, which no Prometheus selects`.
+fn words(recorder: &Recorder<'_>) -> String {
+    let Recorder { metric, group, written, why } = recorder;
+    let holder = match written {
+        Written::Object(meta) => format!("PrometheusRule {}/{}", meta.namespace, meta.name),
+        Written::File(map, key) => format!("{key} of ConfigMap {}/{}", map.metadata.namespace, map.metadata.name),
+    };
+    let why = match why {
+        Why::Unselected => "which no Prometheus selects".to_owned(),
+        Why::Elsewhere(server) => format!("which {server} selects, and not the Prometheus that Grafana asks"),
+        Why::NotLoaded => "which Prometheus has not loaded".to_owned(),
+        Why::NotMounted => "which no Prometheus mounts".to_owned(),
+        Why::NotNamed => "which no pattern of rule_files names".to_owned(),
+    };
+    format!("{metric} is recorded by group {group} of {holder}, {why}")
+}
+
+fn record(first: &Recorder<'_>, recorders: Vec<String>, rules_path: String) -> Way {
+    let (rule, file) = match first.written {
+        Written::Object(meta) => (Some(meta), None),
+        Written::File(map, key) => (None, Some((&map.metadata, key))),
+    };
+    let namespace = rule.or(file.map(|(meta, _)| meta)).map(|m| m.namespace.clone()).unwrap_or_default();
+    let unread = matches!(first.why, Why::NotMounted | Why::NotNamed);
+    Way::Record {
+        recorders,
+        rules_path,
+        group: first.group.clone(),
+        rule: rule.map(|m| m.name.clone()),
+        config_map: file.map(|(m, _)| m.name.clone()),
+        config_namespace: namespace,
+        key: file.map(|(_, key)| key.to_owned()).filter(|_| unread),
+    }
 }
 
 /// The beginning of a name: the application or exporter that it belongs to.
@@ -230,6 +305,7 @@ mod tests {
     use crate::checks::support::testing::findings;
     use crate::domain::testing::grafana::{dashboard_map, datasource_map, grafana, snapshot};
     use crate::domain::testing::service;
+    use crate::snapshot::Listing;
     use serde_json::{Value, json};
 
     fn with(panels: &Value) -> Snapshot {
@@ -264,6 +340,29 @@ mod tests {
         }
         let logs = json!([{"title": "t", "datasource": {"type": "loki"}, "targets": [{"expr": "rate(nosuch[5m])"}]}]);
         assert!(findings(&DashboardMissingMetric, &with(&logs)).is_empty());
+    }
+
+    #[test]
+    fn what_an_unselected_rule_would_record_hangs_on_that_rule() {
+        let with_rule = |name: &str| {
+            let mut snap = with(&json!([panel("sum(job:orders:rate5m)")]));
+            let rule = json!({"metadata": {"namespace": "monitoring", "name": "orders", "creationTimestamp": "2026-11-20T00:00:00Z"},
+                "spec": {"groups": [{"name": "g", "rules": [{"record": name, "expr": "1"}]}]}});
+            snap.prometheus_rule_objects = Listing::cluster(vec![serde_json::from_value(rule).expect("a rule")]);
+            snap.monitoring_resources = Listing::cluster(Vec::new());
+            *snap.prometheus_rules = Ok(Vec::new());
+            findings(&DashboardMissingMetric, &snap)
+        };
+        let found = with_rule("job:orders:rate5m");
+        assert_eq!(found[0].variant, "record");
+        assert!(
+            found[0]
+                .message
+                .ends_with("recorded by group g of PrometheusRule monitoring/orders, which no Prometheus selects")
+        );
+        let rule = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", "monitoring", "orders");
+        assert!(found[0].depends_on.contains(&rule));
+        assert_eq!(with_rule("job:other:rate5m")[0].variant, "expose");
     }
 
     #[test]

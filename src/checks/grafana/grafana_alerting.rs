@@ -19,6 +19,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::ConfigMap;
 use crate::snapshot::monitoring::ContainerLog;
 
 check! {
@@ -42,6 +43,19 @@ enum Fix {
         receiver: String,
         detail: String,
         advice: String,
+    },
+    /// What switches the mail on is written by another name.
+    Mail {
+        #[serde(flatten)]
+        at: At,
+        receiver: String,
+        detail: String,
+        /// As it is written.
+        word: String,
+        config_map: String,
+        config_namespace: String,
+        /// Who keeps the ConfigMap; empty where nobody does.
+        managed_by: String,
     },
     Replicas {
         #[serde(flatten)]
@@ -145,11 +159,23 @@ fn undelivered(snap: &Snapshot, instance: Instance<'_>, group: &Group) -> Findin
     );
     let severity = if group.lost > 0 { Severity::Error } else { Severity::Warning };
     let container = &instance.container.name;
-    let fix = Fix::ContactPoint {
-        at: At::of(instance, container),
-        receiver: receiver.to_owned(),
-        advice: misspelt(snap, instance, &sample.cause) + services::advice(&sample.integration, &sample.cause),
-        detail,
+    let at = At::of(instance, container);
+    let fix = match misspelt(snap, instance, &sample.cause) {
+        Some((map, word)) => Fix::Mail {
+            at,
+            receiver: receiver.to_owned(),
+            detail,
+            word: word.to_owned(),
+            config_map: map.metadata.name.clone(),
+            config_namespace: map.metadata.namespace.clone(),
+            managed_by: managed_by(&map.metadata),
+        },
+        None => Fix::ContactPoint {
+            at,
+            receiver: receiver.to_owned(),
+            advice: services::advice(&sample.integration, &sample.cause).to_owned(),
+            detail,
+        },
     };
     Finding::new(GrafanaAlerting::META.id, severity, ResourceRef::Receiver { name: receiver.to_owned() }, message)
         .key(format!("notify {receiver}/{}/{:?}", sample.integration, group.reason))
@@ -157,17 +183,13 @@ fn undelivered(snap: &Snapshot, instance: Instance<'_>, group: &Group) -> Findin
         .fix(fix)
 }
 
-/// What switches the mail on, where it is written by another name.
-fn misspelt(snap: &Snapshot, instance: Instance<'_>, cause: &str) -> String {
-    if !cause.contains("SMTP not configured") || instance.setting(snap, "smtp", "enabled").is_ok_and(|s| s.is_some()) {
-        return String::new();
+/// What switches the mail on, where it is written by another name: the ConfigMap, and how it is written there.
+fn misspelt<'a>(snap: &'a Snapshot, instance: Instance<'a>, cause: &str) -> Option<(&'a ConfigMap, &'a str)> {
+    let is_off = cause.contains("SMTP not configured");
+    if !is_off || instance.setting(snap, "smtp", "enabled").is_ok_and(|s| s.is_some()) {
+        return None;
     }
-    instance.slip(snap, "smtp", "enabled").map_or_else(String::new, |(map, word)| {
-        format!(
-            "[smtp] of ConfigMap {}/{} has `{word}`, which Grafana does not know: write `enabled` (with Helm: in the values). ",
-            map.metadata.namespace, map.metadata.name
-        )
-    })
+    instance.slip(snap, "smtp", "enabled")
 }
 
 /// Rules that fail in one way.
@@ -291,7 +313,8 @@ mod tests {
             }]);
             steps(&findings(&GrafanaAlerting, &snap)[0])
         };
-        assert!(with("enable").contains("monitoring/grafana has `enable`"), "{}", with("enable"));
-        assert!(!with("enabled").contains("does not know"));
+        let slip = with("enable");
+        assert!(slip.contains("`enable`") && slip.contains("kubectl edit configmap grafana -n monitoring"), "{slip}");
+        assert!(!with("enabled").contains("kubectl edit"));
     }
 }

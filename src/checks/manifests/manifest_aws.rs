@@ -8,7 +8,9 @@ use crate::checks::support::written::{self, PIPED};
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::trust;
+use crate::domain::manifests::brought_roles::{self, Brought};
 use crate::domain::manifests::certificates;
+use crate::domain::manifests::given;
 use crate::domain::manifests::roles::{self, Asked};
 use crate::lint::Problem;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause};
@@ -46,6 +48,14 @@ enum Way {
         /// Empty: where a statement denies it, whoever wrote it decides.
         denied: String,
         added_trust: String,
+    },
+    /// The role comes with the files.
+    Written {
+        role: String,
+        /// The object that makes it, and its field.
+        holder: String,
+        field: &'static str,
+        trust: String,
     },
     Certificate {
         region: String,
@@ -92,6 +102,10 @@ impl Check for ManifestAws {
 
 /// A role that does not exist, or does not let its ServiceAccount have it.
 fn of_role(snap: &Snapshot, asked: &Asked<'_>) -> Result<Option<Finding>, Gap> {
+    // What the files bring takes the place of what is there.
+    if let Some(brought) = brought_roles::of(snap, asked.arn) {
+        return of_brought(snap, asked, &brought);
+    }
     let Some(read) = snap.iam_roles()?.get(asked.arn) else {
         return Err(Gap::new("iam:GetRole", GapCause::NotCollected, format!("role {} was not read", asked.arn)));
     };
@@ -119,6 +133,22 @@ fn of_role(snap: &Snapshot, asked: &Asked<'_>) -> Result<Option<Finding>, Gap> {
     };
     let key = format!("{} {}", made.key, asked.arn);
     Ok(Some(made.key(key).fix(Fix { file: asked.file.path.clone(), piped: asked.file.path == PIPED, way })))
+}
+
+/// A role of the files that does not let its ServiceAccount have it.
+fn of_brought(snap: &Snapshot, asked: &Asked<'_>, brought: &Brought<'_>) -> Result<Option<Finding>, Gap> {
+    let Some((trust_policy, node, field)) = &brought.trust else { return Ok(None) };
+    let name = asked.arn.rsplit('/').next().unwrap_or(asked.arn).to_owned();
+    let role = Role { name: name.clone(), trust_policy: trust_policy.clone(), ..Role::default() };
+    let Some((message, way)) = distrust(snap, asked, &role)? else { return Ok(None) };
+    let trust = if let Way::Trust { added_trust, .. } = way { added_trust } else { String::new() };
+    let problems = [Problem::new(node.place, *field, message)];
+    let so = ": its pods get no credentials";
+    let made = written::of_object(&ManifestAws::META, brought.file, brought.object, &problems, so);
+    let way = Way::Written { role: name, holder: given::full_name(brought.object), field, trust };
+    let key = format!("{} {}", made.key, asked.arn);
+    let (file, piped) = (brought.file.path.clone(), brought.file.path == PIPED);
+    Ok(Some(made.key(key).fix(Fix { file, piped, way })))
 }
 
 /// What a role's trust policy lacks for a ServiceAccount whose name and namespace are known.
@@ -203,6 +233,23 @@ mod tests {
         let values = format!("serviceAccount:\n  annotations:\n    eks.amazonaws.com/role-arn: {ARN}\n");
         assert_eq!(findings(&ManifestAws, &with(&values, None)).len(), 1);
         assert!(findings(&ManifestAws, &with(&values, Some(trusting("tempo")))).is_empty(), "its name is the chart's");
+    }
+
+    #[test]
+    fn a_role_that_comes_with_the_files_is_there() {
+        let role = |account: &str| {
+            let trust = trusting(account).to_string();
+            format!(
+                "---\napiVersion: iam.services.k8s.aws/v1alpha1\nkind: Role\nmetadata: {{name: loki-role, namespace: ack}}\nspec:\n  name: loki\n  assumeRolePolicyDocument: '{trust}'\n"
+            )
+        };
+        let of = |text: &str| findings(&ManifestAws, &with(&format!("{}{text}", account("loki")), None));
+        assert!(of(&role("loki")).is_empty(), "the controller of ACK makes it");
+        let other = of(&role("tempo"));
+        assert_eq!(other[0].variant, "written");
+        assert!(other[0].message.contains("does not admit system:serviceaccount:logs:loki"), "{}", other[0].message);
+        assert!(steps(&other[0]).contains("spec.assumeRolePolicyDocument"), "{}", steps(&other[0]));
+        assert_eq!(of(&role("loki").replace("name: loki\n", "name: other\n"))[0].variant, "role-absent");
     }
 
     #[test]

@@ -64,7 +64,9 @@ impl Check for ManifestCluster {
 
 fn finding(need: &Need<'_>) -> Finding {
     let problems = [need.problem.clone()];
-    let made = written::of_object(&ManifestCluster::META, need.file, need.object, &problems, "");
+    let made = written::of_object(&ManifestCluster::META, need.file, need.object, &problems, "")
+        // What is wrong by itself is corrected first: then the cluster may have it.
+        .depends_on(written::place(need.file, &need.problem));
     // What is used, and the nodes that there are, may change until it is applied.
     let (severity, way) = match &need.lacks {
         Lacks::Kind { group, brings } => (Severity::Error, Way::Kind { group: group.clone(), brings }),

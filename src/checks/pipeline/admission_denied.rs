@@ -23,7 +23,7 @@ check! {
         id: "admission-denied", suite: Pipeline, severity: Error,
         title: "an admission webhook or policy refuses objects of the stack",
         requires: [Events],
-        uses: [Workloads, Webhooks, Manifests, PartLogs],
+        uses: [Workloads, Webhooks, Manifests, PartLogs, GitOps],
         fix: Fix,
     }
 }

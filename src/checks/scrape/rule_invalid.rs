@@ -9,18 +9,18 @@ use crate::checks::support::scrape::Api;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
+use crate::domain::kubernetes::mounts::{File, Mounts};
 use crate::domain::kubernetes::owner::operator_owner;
 use crate::domain::manifests::written::Dialect;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::prometheus::recorded::named_files;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::lint::rules::promql::NOT_SWITCHED_ON;
 use crate::lint::rules::{Features, Options, is_logql, is_rules, lint, load};
-use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -177,24 +177,7 @@ fn of_text(text: &str, options: Options) -> Vec<Problem> {
 
 /// The files that `rule_files` names; where the configuration is not known, those that look like rules.
 fn rule_files<'a>(server: Server<'_>, mounts: &Mounts<'a>) -> Vec<File<'a>> {
-    let config = server.config_file().and_then(|path| match mounts.look(path) {
-        Seen::File(file) => Some(file),
-        _ => None,
-    });
-    let root = config.as_ref().and_then(|f| yaml::document(f.text).ok()).flatten();
-    let Some((config, root)) = config.zip(root) else {
-        return mounts.files().into_iter().filter(|f| is_rules(f.text)).collect();
-    };
-    let folder = config.path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let patterns = root.get("rule_files").and_then(Node::items).unwrap_or_default().iter().filter_map(Node::as_str);
-    let mut files: Vec<File<'a>> = patterns
-        .map(|p| if p.starts_with('/') { p.to_owned() } else { format!("{folder}/{p}") })
-        .filter_map(|p| mounts.matching(&p))
-        .flatten()
-        .collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|a, b| a.path == b.path);
-    files
+    named_files(server, mounts).unwrap_or_else(|| mounts.files().into_iter().filter(|f| is_rules(f.text)).collect())
 }
 
 fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Problem], options: Options) -> Finding {

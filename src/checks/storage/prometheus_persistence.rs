@@ -8,11 +8,12 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts;
+use crate::domain::kubernetes::nodes;
 use crate::domain::prometheus::running_config::sends_on;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
 use crate::domain::text::windows::minute;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Meta, MonitoringResource, Pod, PodSpec, Workload};
 use crate::snapshot::{Snapshot, format_bytes, journal};
 
@@ -24,7 +25,7 @@ check! {
         requires: [Workloads],
         uses: [
             Pods, StorageClasses, PersistentVolumeClaims, Events, PrometheusMetrics, PrometheusConfig, PrometheusRuntime,
-            MonitoringResources, Services, ConfigMaps,
+            MonitoringResources, Services, ConfigMaps, Nodes,
         ],
         fix: Fix,
     }
@@ -75,6 +76,8 @@ struct At {
 const IN_CONTAINER: &str = "the container's own file system";
 /// Seconds for which a pod must have been young beside its workload for data to be lost: a block is made every two hours.
 const LOST: i64 = 3 * 3600;
+/// The reason in the status of a pod that the kubelet evicted.
+const EVICTED: &str = "Evicted";
 
 impl Check for PrometheusPersistence {
     fn meta(&self) -> &'static CheckMeta {
@@ -143,12 +146,24 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         .breaks_nothing()
         .evidence(seen)
         .fix(fix(snap, server, path, empty_dir(spec, container, path)));
-    // What ails the workload comes first, and may be why its pod was replaced. Where nothing was lost the data lies where it
-    // lies, whatever ails it.
+    // Where nothing was lost the data lies where it lies, whatever ails it.
     if lost.is_some() {
-        made = made.depends_on(server.workload.reference());
+        made = made.depends_on_all(replaced(snap, server.workload));
     }
     Some(made)
+}
+
+/// What a pod of the workload was taken away for: it was evicted, or its node is down. Whatever else ails the workload takes no
+/// pod away.
+fn replaced(snap: &Snapshot, workload: &Workload) -> Vec<ResourceRef> {
+    let own = workload.reference();
+    let all = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.owner_ref(p) == own);
+    let (gone, there): (Vec<&Pod>, Vec<&Pod>) = all.partition(|p| p.is_finished());
+    let evicted = gone.into_iter().filter(|p| p.status.reason.as_deref() == Some(EVICTED));
+    let evicted = evicted.map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name));
+    // A node that was not seen explains nothing.
+    let dead = journal::aside(|| nodes::dead_nodes(snap, there.into_iter()));
+    evicted.chain(dead).collect()
 }
 
 /// `10 days`, `24 hours`.
@@ -159,9 +174,9 @@ fn time(seconds: f64) -> String {
     format!("{:.0} hours", seconds / 3600.0)
 }
 
-/// Since when the data starts over, where the workload is much older than its pod.
+/// Since when the data starts over, where the workload is much older than the pod that runs: where none does, why not comes first.
 fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
-    let pod = pods.first()?;
+    let pod = pods.iter().filter(|p| p.is_ready()).max_by_key(|p| p.metadata.creation_timestamp)?;
     let (of_pod, of_workload) = (snap.age_seconds(&pod.metadata), snap.age_seconds(&workload.metadata));
     let is_new = of_workload - of_pod > LOST && of_pod < 2 * 86_400;
     let began = pod.metadata.creation_timestamp.filter(|_| is_new)?;
@@ -235,7 +250,7 @@ mod tests {
                 "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "p"}}, "template": {"metadata": {"labels": {"app": "p"}}, "spec": spec}}}],
             "pods": [{"metadata": {"namespace": "monitoring", "name": "prometheus-1", "creationTimestamp": pod_made, "labels": {"app": "p"},
                     "ownerReferences": [{"kind": "Deployment", "name": "prometheus", "controller": true}]},
-                "spec": spec, "status": {"phase": "Running"}}]}))
+                "spec": spec, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}]}))
     }
 
     #[test]
@@ -260,11 +275,32 @@ mod tests {
         assert!(!told.contains("mountPath"), "it is mounted: {told}");
     }
 
+    /// A resolver that the pod asks in vain, a slow query: nothing of that takes a pod away.
     #[test]
-    fn depends_on_its_workload_where_data_was_lost() {
-        let empty = || json!({"name": "d", "emptyDir": {}});
-        let depends = |made: &str| findings(&PrometheusPersistence, &with(empty(), made))[0].depends_on.len();
-        assert_eq!((depends("2026-11-21T01:00:00Z"), depends("2026-11-01T00:00:00Z")), (1, 0));
+    fn depends_on_what_took_its_pod_away_alone() {
+        let depends = |made: &str, reason: &str| {
+            let mut snap = with(json!({"name": "d", "emptyDir": {}}), made);
+            let gone = json!({"metadata": {"namespace": "monitoring", "name": "prometheus-0", "creationTimestamp": "2026-11-02T00:00:00Z",
+                "labels": {"app": "p"}, "ownerReferences": [{"kind": "Deployment", "name": "prometheus", "controller": true}]},
+                "status": {"phase": "Failed", "reason": reason}});
+            let mut pods = snap.pods.items().expect("read").to_vec();
+            pods.push(serde_json::from_value(gone).expect("a pod"));
+            snap.pods = Listing::cluster(pods);
+            findings(&PrometheusPersistence, &snap)[0].depends_on.clone()
+        };
+        let lately = "2026-11-21T01:00:00Z";
+        assert_eq!(depends(lately, "Evicted"), [ResourceRef::pod("monitoring", "prometheus-0")]);
+        assert_eq!(depends(lately, "Shutdown"), []);
+        assert_eq!(depends("2026-11-01T00:00:00Z", "Evicted"), [], "nothing was lost");
+    }
+
+    #[test]
+    fn a_pod_that_does_not_run_has_other_worries() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-21T01:00:00Z");
+        let mut pods = snap.pods.items().expect("read").to_vec();
+        pods[0].status.conditions.clear();
+        snap.pods = Listing::cluster(pods);
+        assert_eq!(findings(&PrometheusPersistence, &snap)[0].severity, Severity::Info);
     }
 
     #[test]

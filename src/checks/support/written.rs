@@ -161,10 +161,15 @@ pub(crate) fn of_written(
     located(finding, file, &written.field, problems)
 }
 
+/// What stands at the place of a problem: where two checks find fault with it, the file is right or wrong there once.
+pub(crate) fn place(file: &ManifestFile, problem: &Problem) -> ResourceRef {
+    ResourceRef::file(&file.path, format!("at {}", problem.place))
+}
+
 /// Adds the places of problems in a file, with what stands there.
 fn located(mut finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
     // What runs goes on with what it has.
-    finding.breaks = Some(Vec::new());
+    finding.breaks = Some(problems.iter().map(|p| place(file, p)).collect());
     for problem in problems.iter().take(SHOWN) {
         let line = file.text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
         let parts = [field, problem.path.as_str()];

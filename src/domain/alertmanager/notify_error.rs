@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::domain::text::tls_error::TlsFault;
+
 /// The family of a failed notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -214,7 +216,8 @@ impl Cause {
         if integration != "email" {
             return None;
         }
-        if any(&["x509:"]) {
+        let of_certificate = |fault| !matches!(fault, TlsFault::PlainHttp | TlsFault::Other);
+        if TlsFault::read(cause).is_some_and(of_certificate) || any(&["x509:"]) {
             return Some(Self::Certificate);
         }
         if any(&["530 5.7.0 Must issue a STARTTLS"]) || !any(&["530 "]) && any(&["STARTTLS", "starttls", "startTLS"]) {
@@ -246,14 +249,14 @@ impl Cause {
 
     fn of_tls(cause: &str) -> Option<Self> {
         let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
-        if any(&[
-            "first record does not look like a TLS handshake",
-            "server gave HTTP response to HTTPS client",
-            "wrong version number",
-        ]) {
-            return Some(Self::PlainHttp);
+        match TlsFault::read(cause) {
+            Some(TlsFault::PlainHttp) => Some(Self::PlainHttp),
+            Some(TlsFault::Other) | None => {
+                any(&["x509:", "certificate", "tls: handshake failure", "remote error: tls"])
+                    .then_some(Self::Certificate)
+            }
+            Some(_) => Some(Self::Certificate),
         }
-        any(&["x509:", "certificate", "tls: handshake failure", "remote error: tls"]).then_some(Self::Certificate)
     }
 
     fn of_transport(cause: &str) -> Option<Self> {

@@ -4,7 +4,7 @@ use crate::domain::aws::ebs;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Addon, HealthIssue};
-use crate::snapshot::kubernetes::{Pod, Workload};
+use crate::snapshot::kubernetes::Workload;
 
 /// The add-on without which there is no Pod Identity.
 pub(crate) const POD_IDENTITY_AGENT: &str = "eks-pod-identity-agent";
@@ -138,27 +138,6 @@ pub(crate) fn workloads<'a>(snap: &'a Snapshot, name: &str, addon: Option<&Addon
 pub(crate) fn only_counts(addon: &Addon) -> bool {
     let issues = &addon.health.issues;
     addon.status == "DEGRADED" && !issues.is_empty() && issues.iter().all(|i| i.code == "InsufficientNumberOfReplicas")
-}
-
-/// Every pod of its workloads on a node that is Ready is Ready itself, or has just been made; none of a Deployment is missing.
-pub(crate) fn has_its_pods(snap: &Snapshot, addon: &Addon) -> bool {
-    let workloads = workloads(snap, &addon.addon_name, Some(addon));
-    let nodes = snap.nodes.items().unwrap_or_default();
-    let off = nodes.iter().filter(|n| !n.is_ready()).count();
-    let runs = |name: &str| nodes.iter().any(|n| n.metadata.name == name && n.is_ready());
-    let is_well = |pod: &Pod| match pod.spec.node_name.as_deref() {
-        _ if pod.is_ready() || snap.age_seconds(&pod.metadata) < ROLLOUT => true,
-        Some(node) => !runs(node),
-        None => false,
-    };
-    // A node that is off may have no pod of a DaemonSet.
-    let off = |w: &Workload| if w.kind == "DaemonSet" { off } else { 0 };
-    let has_all = |w: &Workload| {
-        snap.pods_of_workload(w).any(Pod::is_ready) && snap.pods_of_workload(w).count() + off(w) >= w.desired() as usize
-    };
-    snap.nodes.is_whole()
-        && !workloads.is_empty()
-        && workloads.iter().all(|w| w.desired() == 0 || (has_all(w) && snap.pods_of_workload(w).all(is_well)))
 }
 
 /// The object that the API server finds invalid, as kubectl takes it: `DaemonSet.apps "ebs-csi-node" is invalid: …`. It is to be

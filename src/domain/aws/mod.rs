@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod addon;
+pub(crate) mod addon_part;
 pub(crate) mod balancer;
 pub(crate) mod cluster_health;
 pub(crate) mod consolidation;

@@ -3,6 +3,7 @@
 pub(crate) mod dashboards;
 pub(crate) mod database;
 pub(crate) mod datasources;
+pub(crate) mod fetched;
 pub(crate) mod import;
 pub(crate) mod ini;
 pub(crate) mod old_labels;

@@ -96,7 +96,7 @@ pub(crate) struct Said<'a> {
     pub(crate) last: Option<Timestamp>,
     pub(crate) error: String,
     pub(crate) line: String,
-    /// The plugin, the client of the login (`generic_oauth`), or the origin that is refused.
+    /// The plugin, or several of them, the client of the login (`generic_oauth`), or the origin that is refused.
     pub(crate) what: String,
 }
 
@@ -145,19 +145,22 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     one_of_plugins(found.into_values().filter(is_enough).collect(), &log.text)
 }
 
-/// Plugins that are fetched from one place fail together, and are one fault; one that was installed later is none.
+/// Plugins that are fetched from one place fail together, and so do those for which this Grafana is too new: each is one fault.
+/// One that was installed later is none.
 fn one_of_plugins<'a>(all: Vec<Said<'a>>, text: &str) -> Vec<Said<'a>> {
-    let of_install = |s: &Said<'_>| s.part == Part::PluginInstall;
     let is_there = |id: &str| {
         text.lines().map(Line::parse).any(|l| l.msg.contains("successfully installed") && l.get("pluginId") == id)
     };
-    let (failed, mut rest): (Vec<Said<'a>>, Vec<Said<'a>>) = all.into_iter().partition(of_install);
-    let mut failed: Vec<Said<'a>> = failed.into_iter().filter(|s| !is_there(&s.what)).collect();
-    let ids: Vec<String> = failed.iter().map(|s| s.what.clone()).filter(|id| !id.is_empty()).collect();
-    if let Some(last) = failed.pop() {
-        rest.push(Said { what: ids.join(", "), ..last });
+    let mut all: Vec<Said<'a>> =
+        all.into_iter().filter(|s| s.part != Part::PluginInstall || !is_there(&s.what)).collect();
+    for part in [Part::PluginInstall, Part::Angular] {
+        let (of_part, mut rest): (Vec<Said<'a>>, Vec<Said<'a>>) = all.into_iter().partition(|s| s.part == part);
+        let ids: Vec<&str> = of_part.iter().map(|s| s.what.as_str()).filter(|id| !id.is_empty()).collect();
+        let ids = ids.join(", ");
+        rest.extend(of_part.into_iter().next_back().map(|last| Said { what: ids, ..last }));
+        all = rest;
     }
-    rest
+    all
 }
 
 /// A request whose Origin is not its Host. Grafana says so to the browser alone (`origin not allowed`, 19 bytes with its line end) and
@@ -493,6 +496,8 @@ mod tests {
         assert_eq!(parts(plugin), [Part::Signature], "once, at its start");
         let angular = "logger=plugins.validator.angular t=2026-11-20T02:42:01Z level=error msg=\"Refusing to initialize plugin because it's using Angular, which has been disabled\" pluginId=grafana-piechart-panel\nlogger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=grafana-piechart-panel error=\"angular plugins are not supported\"";
         assert_eq!(parts(angular), [Part::Angular]);
+        let two = format!("{angular}\n{}", angular.replace("piechart", "worldmap"));
+        assert_eq!(parts(&two), [Part::Angular], "one Grafana is too new for both");
     }
 
     #[test]

@@ -197,6 +197,26 @@ impl<'a> Instance<'a> {
         found
     }
 
+    /// What of ConfigMaps comes into its folders under a name, whatever it holds: the map, its key and the text.
+    pub(crate) fn keyed(&self, snap: &'a Snapshot, kind: Kind, name: &str) -> Vec<(&'a ConfigMap, &'a str, &'a str)> {
+        let mounted = Mounts::of(snap, self.workload, self.container).files();
+        let sidecars = self.sidecars(kind);
+        let maps = snap.config_maps.items().unwrap_or_default().iter();
+        let loaded = maps.filter(|map| {
+            sidecars.iter().any(|s| s.loads(map, self.namespace()))
+                || mounted.iter().any(|f| std::ptr::eq(f.map, *map) && f.key == name)
+        });
+        let of_key = loaded.filter_map(|map| Some((map, map.data.get_key_value(name)?)));
+        of_key.map(|(map, (key, text))| (map, key.as_str(), text.as_str())).collect()
+    }
+
+    /// The side-car that writes files of a kind.
+    pub(crate) fn sidecar_name(&self, kind: Kind) -> Option<&'a str> {
+        let spec = &self.workload.spec.template.spec;
+        let mut all = spec.containers.iter().chain(&spec.init_containers);
+        all.find(|c| sidecar(c, true, kind).is_some()).map(|c| c.name.as_str())
+    }
+
     fn sidecars(&self, kind: Kind) -> Vec<Sidecar<'a>> {
         let spec = &self.workload.spec.template.spec;
         let before = spec.init_containers.iter().map(|c| (c, c.restart_policy.as_deref() == Some("Always")));

@@ -27,20 +27,32 @@ pub(crate) struct Why<'a> {
     pub(crate) line: Option<(&'a ContainerLog, &'a str)>,
 }
 
+/// Grafana was asked for a datasource that it does not have.
+pub(crate) fn is_of_missing(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["data source not found", "datasource not found", "unable to find datasource"].iter().any(|w| text.contains(w))
+}
+
+/// The datasources with which the Grafana whose API was asked is provisioned, and that it does not have.
+pub(crate) fn lacking<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Vec<Datasource<'a>> {
+    let Some(instance) = provisioned::asked(snap, instances) else { return Vec::new() };
+    let known = snap.grafana_datasources().map(Vec::as_slice);
+    let Ok(known) = known else { return Vec::new() };
+    let org = known.first().map_or(1, |d| d.org_id.max(1));
+    let is_there = |d: &Datasource<'_>| known.iter().any(|k| k.name == d.name || k.uid == d.uid);
+    let is_settled = |d: &Datasource<'_>| d.file.is_some_and(|f| snap.age_seconds(&f.config_map.metadata) > SETTLES);
+    let written = |d: &Datasource<'_>| !d.name.is_empty() && !d.name.contains('$');
+    let all = provisioned::datasources(snap, instance).into_iter();
+    all.filter(|d| d.org == org && written(d) && !is_there(d) && is_settled(d)).collect()
+}
+
 /// What the Grafana whose API was asked is provisioned with and does not have. What its list alone lacks may have been taken out
 /// by hand: it counts where a side-car wrote the file after the start and nobody asked for it to be read, or where Grafana itself
 /// misses a datasource.
 pub(crate) fn find<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Option<Unread<'a>> {
     let instance = provisioned::asked(snap, instances)?;
     let known = snap.grafana_datasources().ok()?;
-    let org = known.first().map_or(1, |d| d.org_id.max(1));
-    let is_there = |d: &Datasource<'_>| known.iter().any(|k| k.name == d.name || k.uid == d.uid);
-    let is_settled = |d: &Datasource<'_>| d.file.is_some_and(|f| snap.age_seconds(&f.config_map.metadata) > SETTLES);
-    let written = |d: &Datasource<'_>| !d.name.is_empty() && !d.name.contains('$');
-    let missed: Vec<Datasource<'a>> = provisioned::datasources(snap, instance)
-        .into_iter()
-        .filter(|d| d.org == org && written(d) && !is_there(d) && is_settled(d))
-        .collect();
+    let missed = lacking(snap, instances);
     if missed.is_empty() || is_told(snap, instance) {
         return None;
     }
@@ -109,7 +121,7 @@ fn misses<'a>(snap: &'a Snapshot, instance: Instance<'a>) -> Option<(&'a Contain
     let logs = snap.logs_of(Program::Grafana).ok()?;
     let own = logs.into_iter().filter(|l| !l.previous && own.iter().any(|p| l.is_of(&p.metadata)));
     own.filter_map(|log| {
-        let mut lines = log.text.lines().filter(|l| l.to_ascii_lowercase().contains("data source not found"));
+        let mut lines = log.text.lines().filter(|l| is_of_missing(l));
         let line = lines.next_back().filter(|l| !Line::parse(l).is_older(snap.collected_at, RECENT))?;
         Some((log, line))
     })

@@ -1,6 +1,7 @@
 //! What an admission webhook or policy was asked about and refused: unlike a call that failed, it works and says no.
 
 use crate::domain::kubernetes::not_created;
+use crate::domain::kubernetes::recovered;
 use crate::domain::kubernetes::webhooks;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -140,7 +141,8 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<(Denied, Told<'_>)> {
     let mut found = Vec::new();
     let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     for event in snap.events.items().unwrap_or_default().iter().filter(recent) {
-        found.extend(read(&event.message).map(|d| (d, Told::Event(event))));
+        let denied = read(&event.message).filter(|_| !recovered::is_done(snap, event));
+        found.extend(denied.map(|d| (d, Told::Event(event))));
     }
     for workload in snap.workloads.items().unwrap_or_default() {
         let denied = not_created::condition(workload).and_then(read);

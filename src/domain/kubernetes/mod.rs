@@ -70,6 +70,7 @@ pub(crate) mod proxy_log;
 pub(crate) mod pull_error;
 pub(crate) mod quota_scope;
 pub(crate) mod readiness_gates;
+pub(crate) mod recovered;
 pub(crate) mod refused_pod;
 pub(crate) mod refused_token;
 pub(crate) mod releases;

@@ -1,5 +1,6 @@
 //! What the API server says when it cannot call a webhook.
 
+use crate::domain::text::tls_error::TlsFault;
 use crate::text::pattern::pattern;
 
 /// A webhook that could not be called.
@@ -54,16 +55,8 @@ impl CallFault {
             Self::NoPort
         } else if has("service \"") && has("\" not found") {
             Self::NoService
-        } else if has("signed by unknown authority") {
-            Self::UnknownAuthority
-        } else if has("has expired or is not yet valid") {
-            Self::Expired
-        } else if has("certificate is valid for")
-            || has("certificate is not valid for")
-            || has("any IP SANs")
-            || has("legacy Common Name")
-        {
-            Self::WrongName
+        } else if let Some(fault) = Self::of_tls(text) {
+            fault
         } else if has("unable to load root certificates") || has("unable to parse bytes as PEM") {
             Self::BadBundle
         } else if has("Address is not allowed") {
@@ -81,6 +74,16 @@ impl CallFault {
             Self::Timeout
         } else {
             Self::Other
+        }
+    }
+
+    /// What is wrong with the webhook's certificate.
+    fn of_tls(text: &str) -> Option<Self> {
+        match TlsFault::read(text)? {
+            TlsFault::UnknownAuthority => Some(Self::UnknownAuthority),
+            TlsFault::Expired | TlsFault::NotYetValid => Some(Self::Expired),
+            TlsFault::OtherName => Some(Self::WrongName),
+            TlsFault::PlainHttp | TlsFault::ClientCertificate | TlsFault::Other => None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::not_created;
+use crate::domain::kubernetes::recovered;
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
@@ -150,7 +151,8 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
     let mut found = Vec::new();
     let is_recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let events = snap.events.items().unwrap_or_default().iter().filter(is_recent);
-    let mut told: Vec<_> = events.filter_map(|e| Some((webhook_call::read(&e.message)?, e))).collect();
+    let told = events.filter_map(|e| Some((webhook_call::read(&e.message)?, e)));
+    let mut told: Vec<_> = told.filter(|(_, event)| !recovered::is_done(snap, event)).collect();
     told.sort_by_key(|(_, event)| std::cmp::Reverse(event.last_seen()));
     found.extend(told.into_iter().map(|(call, event)| (call, Told::Event(event))));
     for workload in snap.workloads.items().unwrap_or_default() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod balancer;
+pub(crate) mod brought_roles;
 pub(crate) mod certificates;
 pub(crate) mod charts;
 pub(crate) mod cluster;

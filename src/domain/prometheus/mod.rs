@@ -25,6 +25,7 @@ pub(crate) mod pool_log;
 pub(crate) mod ports;
 pub(crate) mod rbac_proxy;
 pub(crate) mod reads;
+pub(crate) mod recorded;
 pub(crate) mod refused_alerts;
 pub(crate) mod relabel;
 pub(crate) mod reloader;

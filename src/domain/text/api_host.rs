@@ -1,5 +1,6 @@
 //! The hosts at which AWS' APIs answer: which service and region a name means, and what became of a call to it.
 
+use crate::domain::text::tls_error::{self, TlsFault};
 use crate::text::pattern::pattern;
 
 /// An API by its host.
@@ -66,15 +67,9 @@ impl ApiHost {
     pub(crate) fn lost(text: &str) -> Option<(Self, Lost)> {
         let lower = text.to_ascii_lowercase();
         let has = |parts: &[&str]| parts.iter().any(|p| lower.contains(p));
-        let names = pattern!(r"certificate is (?:not )?valid for (\S.*?), not ").captures(text);
-        let why = if let Some(found) = names {
-            Lost::Stranger(found[1].to_owned())
-        } else if has(&[
-            "certificate signed by unknown authority",
-            "self-signed certificate",
-            "self signed certificate",
-        ]) || has(&["certificate_verify_failed", "certificate is not trusted", "pkix path building failed"])
-        {
+        let why = if let Some((names, _)) = tls_error::names(text) {
+            Lost::Stranger(names.join(", "))
+        } else if TlsFault::read(text) == Some(TlsFault::UnknownAuthority) || has(&["certificate_verify_failed"]) {
             Lost::Opened
         } else if has(&["no such host", "name or service not known", "could not resolve host"]) {
             Lost::NoName

@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
     pub(crate) fn parse(raw: &'a str) -> Self {
         let klog = pattern!(r"^([IWEF])\d{4} [\d:.]+\s+\d+ [^\s\]]+\] (.*)$");
         let text = raw.trim();
-        if let Some(found) = klog.captures(text) {
+        if let Some(found) = klog.captures(said(text)) {
             let level = match &found[1] {
                 "I" => Level::Info,
                 "W" => Level::Warning,
@@ -181,10 +181,15 @@ fn go_time(line: &str, now: Timestamp) -> Option<Timestamp> {
     (at.as_second() <= now.as_second() + 60).then_some(at)
 }
 
+/// A line without the complaint that glog puts before each one of a program that has not read its flags.
+fn said(line: &str) -> &str {
+    line.strip_prefix("logging before flag.Parse: ").unwrap_or(line)
+}
+
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.
 fn klog_time(line: &str, now: Timestamp) -> Option<Timestamp> {
     let stamp = pattern!(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+ ");
-    let found = stamp.captures(line)?;
+    let found = stamp.captures(said(line))?;
     let number = |at: usize| found[at].parse::<i8>().ok();
     let year = now.to_zoned(TimeZone::UTC).year();
     let of_year = |year: i16| {
@@ -261,6 +266,7 @@ mod tests {
             assert_eq!(age(line, now), Some(463), "{line}");
         }
         assert_eq!(age("2026-11-21 02:52:17 of no zone", now), None);
+        assert_eq!(age("logging before flag.Parse: E1121 02:52:17.871589      11 memcache.go:147] x", now), Some(463));
     }
 
     #[test]
@@ -275,6 +281,8 @@ mod tests {
         let json = r#"{"caller":"main.go:1","err":"a\nb","level":"warn","msg":"m","ts":"2026-11-21T03:20:48.835Z"}"#;
         assert_eq!(parts(json), (Level::Warning, "m".into(), "a\nb".into(), true));
         let klog = "E1121 03:20:33.335000       1 reflector.go:150] pkg/a.go:1: failed to list *v1.Pod: x is forbidden";
+        let early = format!("logging before flag.Parse: {klog}");
+        assert_eq!(parts(&early), parts(klog));
         assert_eq!(
             parts(klog),
             (Level::Error, "pkg/a.go:1: failed to list *v1.Pod: x is forbidden".into(), String::new(), false)

@@ -19,6 +19,8 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         // The policy went while the agent of the VPC CNI looked at it.
         || has(&["Unable to get policyendpoint spec"]) && has(&["not found"])
         || has(&["the object has been modified"]) && count < FIGHT
+        // The kubelet closes what was read for long, and the agent opens it again.
+        || has(&["tailer stopped; will retry"]) && has(&["response body closed"])
         || is_end_of_watch(text)
 }
 
@@ -79,6 +81,7 @@ mod tests {
             "Error received from Prometheus: bad_data: invalid parameter \"query\": 1:5: parse error: unexpected identifier",
             "logging before flag.Parse: E1121 02:52:40.871589 11 memcache.go:147] couldn't get resource list for external.metrics.k8s.io/v1beta1: <nil>",
             "Operation cannot be fulfilled on statefulsets.apps \"a\": the object has been modified; please apply your changes to the latest version and try again",
+            "tailer stopped; will retry: http2: response body closed",
             "ApiException when calling kubernetes: (410) Reason: Expired: too old resource version: 1123 (4456)",
         ] {
             assert!(is_of_the_asker(text, 1), "{text}");
@@ -87,6 +90,7 @@ mod tests {
             "http: TLS handshake error from 10.0.0.10:43882: remote error: tls: bad certificate",
             "Post \"http://vm:8428/api/v1/write\": write: broken pipe",
             "context canceled while the ring was unhealthy: too many unhealthy instances",
+            "tailer stopped; will retry: pods \"web-0\" is forbidden",
         ] {
             assert!(!is_of_the_asker(text, 1), "{text}");
         }

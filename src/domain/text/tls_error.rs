@@ -57,6 +57,7 @@ const EARLY: &[&str] =
     &["certificate is not yet valid", "CERT_NOT_YET_VALID", "CertificateNotYetValidException", "NotValidYet"];
 const AUTHORITY: &[&str] = &[
     "signed by unknown authority",
+    "certificate is not trusted",
     "unable to get local issuer certificate",
     "unable to get issuer certificate",
     "unable to verify the first certificate",

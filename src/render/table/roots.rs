@@ -48,6 +48,9 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.page.paragraph(3, "", &format!("one way: {}", option.title), dim());
         }
+        if let Some(caution) = first.caution {
+            self.page.paragraph(3, "", &words::line(caution), dim());
+        }
         let warning = first.warning();
         if let Some((risk, what)) = &warning {
             self.page.tagged("   ", &format!("[{}]", risk.as_str()), risk_style(*risk), what);

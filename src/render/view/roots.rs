@@ -40,6 +40,8 @@ pub(in crate::render) struct First<'a> {
     pub(in crate::render) option: Option<&'a FixOption>,
     /// What the fix is called: what stands above lines of a file says little without them.
     title: &'a str,
+    /// What one has to know before it, in the words of the notes that stand above it.
+    pub(in crate::render) caution: Option<&'a str>,
 }
 
 /// Root causes of one check beyond those that are told in full.
@@ -72,6 +74,31 @@ pub(in crate::render) struct Explained {
 /// Text without its line breaks and indents.
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How sentences begin that say on what a step hangs, or what comes before it.
+const CAUTIONS: &[&str] =
+    &["Before ", "First ", "First, ", "If ", "Not ", "Do not ", "Only ", "Wait ", "Unless ", "Until ", "Take care"];
+/// What a sentence holds that says who undoes a step.
+const KEEPERS: &[&str] = &[" belongs to ", " is kept by ", "next deployment", "next upgrade", "next sync"];
+
+/// The first sentence of notes without which the step below them would be done amiss.
+fn caution<'s>(notes: &[&'s Step]) -> Option<&'s str> {
+    let is_one = |s: &&str| CAUTIONS.iter().any(|w| s.starts_with(w)) || KEEPERS.iter().any(|w| s.contains(w));
+    notes.iter().flat_map(|n| sentences(&n.text)).find(is_one)
+}
+
+/// Sentences of a note, each with its full stop.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text.trim();
+    std::iter::from_fn(move || {
+        let mut ends = rest.match_indices(". ").map(|(at, _)| at + 1);
+        // A stop within backticks is part of a word.
+        let end = ends.find(|at| rest[..*at].matches('`').count() % 2 == 0).unwrap_or(rest.len());
+        let (sentence, after) = rest.split_at(end);
+        rest = after.trim_start();
+        (!sentence.is_empty()).then_some(sentence)
+    })
 }
 
 /// What of a first step fits an overview.
@@ -184,7 +211,7 @@ impl<'a> View<'a> {
             let of_options = fix.options.iter().flat_map(move |o| o.steps.iter().map(move |s| (s, Some(o), title)));
             fix.steps.iter().map(move |s| (s, None, title)).chain(of_options)
         });
-        let all: Vec<(&Step, Option<&FixOption>, &str)> = all.collect();
+        let all: Vec<(&'a Step, Option<&'a FixOption>, &'a str)> = all.collect();
         // What depends on what one wants is not what comes first.
         let depends = |s: &Step| ["Or ", "Or, ", "If ", "Optional"].iter().any(|word| s.text.starts_with(word));
         let changes = all.iter().find(|(s, ..)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
@@ -192,7 +219,19 @@ impl<'a> View<'a> {
         // What takes data away is not pasted before one has looked.
         let changes = changes
             .filter(|(s, ..)| s.risk < Risk::Destructive || looks().is_none_or(|(l, ..)| l.risk > Risk::ReadOnly));
-        changes.or_else(looks).map(|(step, option, title)| First { step, option: *option, title })
+        let (step, option, title) = *changes.or_else(looks)?;
+        let before = all.iter().take_while(|(s, ..)| !std::ptr::eq(*s, step));
+        let is_own = |o: Option<&FixOption>| o.is_none_or(|o| option.is_some_and(|own| std::ptr::eq(o, own)));
+        let before: Vec<&Step> = before.filter(|(_, o, t)| *t == title && is_own(*o)).map(|(s, ..)| *s).collect();
+        // What is done before it has notes of its own, and a look does no harm.
+        let is_said = before.iter().all(|s| s.kind == StepKind::Note);
+        let caution = match step.risk {
+            risk if !is_said || risk == Risk::ReadOnly => None,
+            Risk::Change => caution(&before),
+            // Whatever stands before what interrupts or deletes was meant to be read before.
+            _ => caution(&before).or_else(|| sentences(&before.last().copied()?.text).next()),
+        };
+        Some(First { step, option, title, caution })
     }
 
     /// Names, bounded.
@@ -298,5 +337,35 @@ impl<'a> View<'a> {
         titles.truncate(self.up_to(BENEATH));
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("{}{rest}", titles.join(" · "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str) -> Step {
+        Step {
+            kind: StepKind::Note,
+            risk: Risk::ReadOnly,
+            text: text.into(),
+            command: String::new(),
+            of: CheckId("test"),
+            placeholders: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn of_notes_before_a_step_the_caution_is_told() {
+        let said =
+            note("What was said: no such host. It names `a. b`. If nobody needs it, take it out instead. Then look.");
+        let kept =
+            note("ConfigMap a/b belongs to Helm release x: change its values, or the next deployment undoes it.");
+        let other = note("Loki takes lines at `/push`. All else is 404.");
+        let told = caution(&[&other, &said, &kept]);
+        assert_eq!(told, Some("If nobody needs it, take it out instead."));
+        assert_eq!(caution(&[&kept]), Some(kept.text.as_str()));
+        assert_eq!(caution(&[&note("What was said: x.")]), None);
+        assert_eq!(sentences("It names `a. b`. Then.").collect::<Vec<_>>(), ["It names `a. b`.", "Then."]);
     }
 }

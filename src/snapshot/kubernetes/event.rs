@@ -51,6 +51,11 @@ impl Event {
         matches!(kind, "Node" | "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass")
     }
 
+    /// It is about the object with this uid, as far as both say: one that was deleted and made again has the name of the old one.
+    pub fn is_of(&self, uid: &str) -> bool {
+        self.involved_object.uid.as_deref().is_none_or(|own| own.is_empty() || uid.is_empty() || own == uid)
+    }
+
     /// When it was last seen.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.series

@@ -122,7 +122,9 @@ pub(super) enum Way {
         limit: String,
     },
     Angular {
-        plugin: String,
+        plugins: Vec<String>,
+        /// Any of them, as a regular expression.
+        pattern: String,
         /// What the environment asks to install.
         installed: String,
     },
@@ -245,7 +247,8 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             }
         }
         Part::Angular => Way::Angular {
-            plugin: said.what.clone(),
+            plugins: named_or(&said.what, "<plugin-id>").split(", ").map(str::to_owned).collect(),
+            pattern: named_or(&said.what, "<plugin-id>").replace(", ", "|"),
             installed: instance
                 .container
                 .env("GF_INSTALL_PLUGINS")

@@ -104,6 +104,10 @@ pub(super) fn message(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, 
             "queries of datasource {} in {who} are ended by Prometheus itself: they take longer than its query.timeout ({error})",
             said.what
         ),
+        Part::Angular if said.what.contains(", ") => format!(
+            "{who} does not load plugins {}: they are made with Angular, which Grafana 11 turned off and 12 removed; their panels are empty",
+            said.what
+        ),
         Part::Angular => format!(
             "{who} does not load plugin {}: it is made with Angular, which Grafana 11 turned off and 12 removed; its panels are empty",
             said.what

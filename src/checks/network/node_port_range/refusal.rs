@@ -1,6 +1,7 @@
 //! What the API server says of a node port that it does not give, in records of kubectl and Helm and in events.
 
 use crate::domain::kubernetes::gitops;
+use crate::domain::kubernetes::recovered;
 use crate::snapshot::Snapshot;
 use crate::text::pattern::pattern;
 
@@ -56,7 +57,8 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Refusal> {
     found.extend(of_git_ops(snap));
     for event in snap.events.items().unwrap_or_default() {
         let age = event.last_seen().map(|t| snap.seconds_since(t));
-        if !event.message.contains("provided port is") || age.is_some_and(|a| a > RECENT) {
+        let told = event.message.contains("provided port is") && age.is_none_or(|a| a <= RECENT);
+        if !told || recovered::is_done(snap, event) {
             continue;
         }
         let about = &event.involved_object;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::part::Part;
 use super::{Cause, Subject};
 use crate::checks::support::addon::{self as own, kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::{self, Conflict};
+use crate::domain::aws::addon_part::Part;
 use crate::domain::aws::{oidc_provider, trust};
 use crate::domain::kubernetes::{not_created, scheduling, webhook_call};
 use crate::snapshot::Snapshot;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::issue_text;
+use crate::domain::aws::addon_part::{Part, parts};
 use crate::domain::aws::ebs;
 use crate::domain::aws::node_group;
 use crate::domain::kubernetes::{not_created, webhooks};
@@ -18,7 +19,7 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::{Platform, Snapshot};
 use fix::Fix;
-use part::{Part, has_driver, lost_nodes, part_evidence, parts, unanswered};
+use part::{has_driver, lost_nodes, part_evidence, unanswered};
 
 /// Seconds for which an add-on may be in the making or changing.
 const WORKING: i64 = 20 * 60;

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::AddonDegraded;
 use crate::checks::support::testing::{findings, steps};
-use crate::domain::aws::addon;
+use crate::domain::aws::{addon, addon_part};
 use crate::domain::testing::snapshot;
 use crate::model::{Finding, Severity};
 use crate::snapshot::kubernetes::Workload;
@@ -48,7 +48,7 @@ fn short() -> Value {
 #[test]
 fn pods_that_are_on_their_way_are_no_fault() {
     let calm = |snap: &Snapshot| {
-        snap.eks_addons.iter().flatten().all(|a| addon::only_counts(a) && addon::has_its_pods(snap, a))
+        snap.eks_addons.iter().flatten().all(|a| addon::only_counts(a) && addon_part::has_its_pods(snap, a))
     };
     let rolling = snap(short(), "2026-11-21T01:59:40Z");
     let found = one(&rolling);

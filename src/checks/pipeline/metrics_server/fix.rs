@@ -4,11 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::addon;
-use crate::checks::support::host_network::HostNetwork;
+use crate::checks::support::host_network::{self, HostNetwork};
 use crate::domain::kubernetes::api_services::{self, Unavailable};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Cause;
-use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
@@ -323,7 +322,9 @@ impl Way {
         // Where others fail as well, they have another reason.
         match metrics_server::own_node(snap, &failed[0]).filter(|_| failed.len() == 1) {
             Some(OwnNode::OnItsPort) => {
-                let port_patch = deployment.map(port_patch).unwrap_or_default();
+                // Empty where its port is not told in one place each.
+                let patch = deployment.and_then(|d| host_network::port_patch(d, KUBELET_PORT, OTHER_PORT));
+                let port_patch = patch.unwrap_or_default();
                 return Self::OwnPort { namespace, workload, port_patch, managed_by };
             }
             Some(OwnNode::Unreached) => return Self::OwnNode { node: failed[0].node.clone() },
@@ -360,28 +361,6 @@ impl Way {
             KubeletFault::Refused | KubeletFault::Other => Self::Look { namespace, workload },
         }
     }
-}
-
-/// The JSON patch that gives it a port of its own: where it listens, and where its Service sends. Empty where its port is not told
-/// in one place each.
-fn port_patch(deployment: &Workload) -> String {
-    let containers = &deployment.spec.template.spec.containers;
-    let patch = || {
-        let at = containers.iter().position(|c| c.name == "metrics-server")?;
-        let container = &containers[at];
-        let argument = container.args.iter().position(|a| *a == format!("--secure-port={KUBELET_PORT}"))?;
-        let port = container.ports.iter().position(|p| p.container_port == KUBELET_PORT)?;
-        let path = |rest: &str| format!("/spec/template/spec/containers/{at}/{rest}");
-        let mut all = vec![json_patch::test(&path("name"), "metrics-server")];
-        all.extend(json_patch::swap(
-            &path(&format!("args/{argument}")),
-            format!("--secure-port={KUBELET_PORT}"),
-            format!("--secure-port={OTHER_PORT}"),
-        ));
-        all.extend(json_patch::swap(&path(&format!("ports/{port}/containerPort")), KUBELET_PORT, OTHER_PORT));
-        Some(json_patch::text(all))
-    };
-    patch().unwrap_or_default()
 }
 
 /// A node that is an instance of EC2, as far as it says: a hybrid node lies behind the firewalls of somebody else.

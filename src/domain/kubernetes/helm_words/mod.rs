@@ -5,6 +5,7 @@ mod read;
 
 pub(crate) use read::read;
 
+use crate::domain::kubernetes::recovered;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, GitOpsObject};
 
@@ -85,9 +86,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<(Refusal, String, Told<'_>)> {
     let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let by_helm = |e: &&Event| matches!(e.involved_object.kind.as_str(), "HelmRelease" | "HelmChart" | "Application");
     let events = snap.events.items().unwrap_or_default().iter().filter(recent).filter(by_helm);
-    // What became of it since stands in its status.
-    let is_over = |e: &Event| is_ready(snap, e);
-    all.extend(events.filter(|e| !is_over(e)).map(|e| (e.message.as_str(), Told::Event(e))));
+    all.extend(events.filter(|e| !recovered::is_done(snap, e)).map(|e| (e.message.as_str(), Told::Event(e))));
     let mut found: Vec<(Refusal, String, Told<'_>)> = Vec::new();
     for (text, told) in all {
         for refusal in read(text) {
@@ -109,11 +108,6 @@ fn about<'t>(told: &'t Told<'_>) -> Option<(&'t str, &'t str)> {
         Told::Event(event) => Some((&event.involved_object.namespace, &event.involved_object.name)),
         Told::Status(object) => Some((&object.metadata.namespace, &object.metadata.name)),
     }
-}
-
-/// The HelmRelease that an event is about is ready by now.
-fn is_ready(snap: &Snapshot, event: &Event) -> bool {
-    object_of(snap, event).is_some_and(|o| o.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True"))
 }
 
 /// The HelmRelease that an event is about.

@@ -1,5 +1,7 @@
 //! A running Grafana does not take a file that it is provisioned with.
 
+mod unfilled;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,6 +44,27 @@ enum Fix {
         config_namespace: String,
         config_path: String,
         managed_by: String,
+    },
+    /// The ConfigMap holds nothing, or a part.
+    Emptied {
+        #[serde(flatten)]
+        at: At,
+        key: String,
+        config_map: String,
+        config_namespace: String,
+        config_path: String,
+        managed_by: String,
+    },
+    /// A container fetched it, and got nothing, or something else.
+    Download {
+        #[serde(flatten)]
+        at: At,
+        file: String,
+        pod: String,
+        fetcher: String,
+        url: String,
+        /// A page for people came.
+        page: bool,
     },
     NotSaved {
         #[serde(flatten)]
@@ -177,6 +200,11 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     let at = At::of(instance, &said.log.container);
     let who = instance.kubectl_name();
     let mut subject: ResourceRef = instance.reference();
+    if let Refusal::Dashboard { file } = &said.refusal
+        && let Some(made) = unfilled::find(snap, instance, said, file)
+    {
+        return made;
+    }
     let (message, key, fix) = match &said.refusal {
         Refusal::Dashboard { file } | Refusal::NotSaved { file } if is_of_file(&said.refusal, &error) => {
             let map = holder(snap, instance, file);
