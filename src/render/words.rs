@@ -75,10 +75,10 @@ pub(super) fn within(message: &str, columns: usize) -> String {
     let early = |at: &usize| message[..*at].chars().count() * 5 < columns * 3;
     let part = || message.match_indices(", ").map(|(at, _)| at).filter(within).max();
     let end = if clause.as_ref().is_none_or(early) { clause.max(part()) } else { clause };
-    let end = end.or_else(|| {
-        let spaces = message.match_indices(' ').map(|(at, _)| at);
-        spaces.filter(|at| message[..*at].chars().count() <= columns).max()
-    });
+    let fits = |at: &usize| message[..*at].chars().count() <= columns;
+    let word = || message.match_indices(' ').map(|(at, _)| at).filter(fits);
+    let end = if end.as_ref().is_none_or(early) { end.max(word().filter(within).max()) } else { end };
+    let end = end.or_else(|| word().max());
     format!("{} …", message[..end.unwrap_or(message.len())].trim_end_matches([',', ';', ':']))
 }
 

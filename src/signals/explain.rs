@@ -75,7 +75,9 @@ impl<'a> Told<'a> {
 
 /// The longest piece of a text, masked.
 fn piece(text: &str) -> String {
-    let masked = shape(text.trim_end_matches('…'));
+    // What stands behind the point are fields, and no words.
+    let said = text.split(" · ").next().unwrap_or_default();
+    let masked = shape(&said.trim_end_matches('…').replace("\\\"", "\""));
     // What a gRPC error wraps is what its cause says.
     let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
     let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));

@@ -85,7 +85,7 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     if problem.is_disproved(snap) {
         let text = format!(
             "node {name} has the condition {}, but pods were started there since and all are ready: it may be over",
-            shorten(&head, 200)
+            shorten(&head, 200).trim_end_matches('.')
         );
         let agent = problem.agent(snap);
         let made = Finding::new(NodeCondition::META.id, Severity::Info, own, text).key(key).breaks_nothing();
@@ -107,10 +107,18 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
         _ if !refused.is_empty() => format!("its kubelet has refused {} pods of the stack since", refused.len()),
         (1, 0) => "1 pod of the stack runs there".to_owned(),
         (n, 0) => format!("{n} pods of the stack run there"),
+        (1, _) => "the pod of the stack there is not ready".to_owned(),
+        (n, 1) => format!("1 of {n} pods of the stack there is not ready"),
         (n, failing) => format!("{failing} of {n} pods of the stack there are not ready"),
     };
-    let text = format!("{} of node {name} is said to be broken: {}; {pods}", word(problem.part), shorten(&head, 300));
-    let mut made = Finding::new(NodeCondition::META.id, severity, own, text).key(key).evidence(evidence);
+    let head = shorten(&head, 300);
+    let text =
+        format!("{} of node {name} is said to be broken: {}; {pods}", word(problem.part), head.trim_end_matches('.'));
+    let silent = unready.iter().filter(|p| !has_own_reason(p));
+    let mut made = Finding::new(NodeCondition::META.id, severity, own, text)
+        .key(key)
+        .also_all(silent.map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)))
+        .evidence(evidence);
     if let Some(event) = problem.repeated(snap) {
         made = made.evidence(event_evidence(event));
     }
