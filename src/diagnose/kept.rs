@@ -71,6 +71,7 @@ fn note(snap: &Snapshot, check: CheckId, steps: &[Step]) -> Option<Step> {
         risk: Risk::ReadOnly,
         text,
         command: String::new(),
+        keeps: false,
         of: check,
         placeholders: Vec::new(),
     })

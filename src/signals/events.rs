@@ -67,7 +67,8 @@ fn subject(event: &Event) -> ResourceRef {
         "HorizontalPodAutoscaler" => "autoscaling",
         "ScaledObject" => "keda.sh",
         "NodeClaim" | "NodePool" => "karpenter.sh",
-        _ => "",
+        // Of kinds that operators bring.
+        _ => object.api_version.split_once('/').map_or("", |(group, _)| group),
     };
     let namespace = if object.kind == "Node" { "" } else { &object.namespace };
     ResourceRef::kubernetes(group, &object.kind, namespace, &object.name)

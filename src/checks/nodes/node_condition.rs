@@ -74,7 +74,8 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     let condition = problem.condition;
     let said = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or_default();
     let reason = condition.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-    let head = format!("{}={}{reason}: {}", condition.kind, condition.status, redact(said));
+    let said = redact(said);
+    let head = format!("{}={}{reason}: {}", condition.kind, condition.status, said.trim_end_matches('.'));
     let evidence = Evidence::new(
         format!("Node {name}, condition {}", condition.kind),
         head.clone(),
@@ -85,7 +86,7 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     if problem.is_disproved(snap) {
         let text = format!(
             "node {name} has the condition {}, but pods were started there since and all are ready: it may be over",
-            shorten(&head, 200).trim_end_matches('.')
+            shorten(&head, 200)
         );
         let agent = problem.agent(snap);
         let made = Finding::new(NodeCondition::META.id, Severity::Info, own, text).key(key).breaks_nothing();
@@ -111,9 +112,7 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
         (n, 1) => format!("1 of {n} pods of the stack there is not ready"),
         (n, failing) => format!("{failing} of {n} pods of the stack there are not ready"),
     };
-    let head = shorten(&head, 300);
-    let text =
-        format!("{} of node {name} is said to be broken: {}; {pods}", word(problem.part), head.trim_end_matches('.'));
+    let text = format!("{} of node {name} is said to be broken: {}; {pods}", word(problem.part), shorten(&head, 300));
     let silent = unready.iter().filter(|p| !has_own_reason(p));
     let mut made = Finding::new(NodeCondition::META.id, severity, own, text)
         .key(key)

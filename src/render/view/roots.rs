@@ -102,6 +102,11 @@ impl<'a> First<'a> {
         (self.step.risk >= Risk::Change).then_some((self.step.risk, what))
     }
 
+    /// What a command is for that keeps something in a file before anything is changed.
+    pub(in crate::render) fn purpose(&self) -> Option<&'a str> {
+        self.step.keeps.then_some(self.step.text.as_str()).filter(|text| !text.is_empty())
+    }
+
     /// What is done, where the step itself does not fit a line.
     fn words(&self) -> Brief<'a> {
         let is_caption = self.step.kind != StepKind::Command && !self.title.is_empty();
@@ -122,24 +127,6 @@ impl<'a> First<'a> {
             _ => self.words(),
         }
     }
-}
-
-/// A command that writes what it shows into a file: `kubectl get … -o yaml > old.yaml`.
-fn writes_file(command: &str) -> bool {
-    let (mut quote, mut before) = (None, ' ');
-    for (at, letter) in command.char_indices() {
-        match (quote, letter) {
-            (Some(open), l) if l == open => quote = None,
-            (None, '"' | '\'') => quote = Some(letter),
-            (None, '>') if before == ' ' => {
-                let target = command[at + 1..].trim_start_matches('>').trim_start();
-                return !target.is_empty() && !target.starts_with("/dev/") && !target.starts_with('&');
-            }
-            _ => {}
-        }
-        before = letter;
-    }
-    false
 }
 
 /// `apply NetworkPolicy allow-prometheus`.
@@ -222,10 +209,8 @@ impl<'a> View<'a> {
         let before = all.iter().take_while(|(s, ..)| !std::ptr::eq(*s, first.0));
         let same_way =
             |option: &Option<&FixOption>| option.is_none_or(|o| first.1.is_some_and(|own| std::ptr::eq(o, own)));
-        let written = before
-            .filter(|(_, option, _)| same_way(option))
-            .find(|(s, ..)| s.kind.is_shell() && writes_file(&s.command));
-        let (step, option, title) = written.unwrap_or(first);
+        let kept = before.filter(|(_, option, _)| same_way(option)).find(|(s, ..)| s.keeps);
+        let (step, option, title) = kept.unwrap_or(first);
         Some(First { step, option: *option, title })
     }
 
