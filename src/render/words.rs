@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(line(&early), "pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data …");
         let first = "VPC vpc-0b89143b4397e00e6 has no way to the internet, and endpoint";
-        let half = format!("{first} {} keeps the nodes out, whoever asks for them", "x".repeat(125));
+        let half = format!("{first} {} keeps the nodes out, whoever asks for them", "x".repeat(130));
         assert!(line(&half).ends_with("x …"), "the second half says what is wrong: {}", line(&half));
         let words = "word ".repeat(60);
         assert!(line(&words).chars().count() <= LINE + 2);
