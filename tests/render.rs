@@ -14,6 +14,7 @@ fn step(check: &'static str, command: &str, placeholders: Vec<Placeholder>) -> S
         risk: Risk::Change,
         text: format!("Do {command}."),
         command: command.into(),
+        keeps: false,
         of: CheckId(check),
         placeholders,
     }
@@ -108,6 +109,32 @@ fn several_root_causes_begin_with_what_to_do_first() {
     }
     assert!(!overview.contains("look") && details.contains("look"), "{text}");
     assert!(!plain(&roots(&[("one", 1)]), false, false).contains("what to do first"));
+}
+
+#[test]
+fn what_keeps_a_copy_comes_before_the_change() {
+    let mut made = roots(&[("one", 1), ("two", 1)]);
+    let copy = &mut made.findings[0].remediation.steps[0];
+    (copy.keeps, copy.command) = (true, "save > copy".to_owned());
+    let text = plain(&made, false, true);
+    assert!(text.contains("Do look.\n   save > copy") && !text.contains("mend one 0"), "{text}");
+    assert!(text.contains("mend two 0"), "{text}");
+}
+
+#[test]
+fn nothing_is_a_symptom_of_itself() {
+    let mut made = roots(&[("one", 1)]);
+    let mut same = finding("two", Remediation::default());
+    same.subjects.clone_from(&made.findings[0].subjects);
+    made.findings.extend([same, finding("three", Remediation::default())]);
+    made.links = vec![Linked::default(); 3];
+    made.roots[0].explains = vec![1];
+    let text = plain(&made, false, false);
+    assert!(!text.contains("which explains"), "{text}");
+    assert!(text.contains("explains what else is said of it\n     two: Pod n/one\n"), "{text}");
+    made.roots[0].explains = vec![1, 2];
+    let text = plain(&made, false, false);
+    assert!(text.contains(", which explains 1 symptom\n") && text.contains("explains 1 Pod\n"), "{text}");
 }
 
 #[test]

@@ -126,7 +126,7 @@ mod tests {
     fn step(command: &str) -> Step {
         let kind = if command.is_empty() { StepKind::Note } else { StepKind::Command };
         let (text, command) = (String::new(), command.to_owned());
-        Step { kind, risk: Risk::Change, text, command, of: CheckId("x"), placeholders: Vec::new() }
+        Step { kind, risk: Risk::Change, text, command, keeps: false, of: CheckId("x"), placeholders: Vec::new() }
     }
 
     fn labels(sequence: &Sequence) -> Vec<String> {

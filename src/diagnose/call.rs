@@ -14,6 +14,8 @@ pub(super) struct Call {
     pub(super) names: Vec<String>,
     /// It takes all replicas away.
     pub(super) stops: bool,
+    /// It changes nothing but the number of replicas.
+    pub(super) counts: bool,
     /// As it is written.
     pub(super) text: String,
 }
@@ -46,8 +48,10 @@ impl Call {
             [kind, names @ ..] if !names.is_empty() => (*kind, names.iter().map(|n| (*n).to_owned()).collect()),
             _ => return None,
         };
+        let counts = verb == "scale" || verb == "patch" && rest.iter().any(|word| sets_replicas_alone(word));
         Some(Self {
             verb,
+            counts,
             kind: normal(kind),
             namespace: after.map(|n| (*n).to_owned()).unwrap_or_default(),
             names,
@@ -78,6 +82,13 @@ impl Call {
         };
         self.names.iter().map(|name| ResourceRef::kubernetes(group, kind, &self.namespace, name)).collect()
     }
+}
+
+/// The patch of an operator's resource that does what `kubectl scale` does to a workload.
+fn sets_replicas_alone(patch: &str) -> bool {
+    let patch: serde_json::Value = serde_json::from_str(patch).unwrap_or_default();
+    let alone = |value: &serde_json::Value| value.as_object().is_some_and(|fields| fields.len() == 1);
+    alone(&patch) && alone(&patch["spec"]) && patch["spec"]["replicas"].is_number()
 }
 
 /// Flags that have their value behind them.
@@ -189,5 +200,11 @@ mod tests {
         for line in ["helm upgrade a b -n m", "kubectl get pods -n m", "kubectl apply -f x.yaml"] {
             assert_eq!(Call::of(line), None, "{line}");
         }
+        let counts = |patch: &str| {
+            let line = format!("kubectl patch prometheus k8s -n m --type=merge -p '{patch}'");
+            Call::of(&line).is_some_and(|call| call.counts)
+        };
+        assert!(counts(r#"{"spec":{"replicas":0}}"#));
+        assert!(!counts(r#"{"spec":{"replicas":0,"paused":true}}"#) && !counts(r#"{"spec":{"paused":true}}"#));
     }
 }

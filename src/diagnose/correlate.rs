@@ -183,6 +183,7 @@ mod tests {
             risk: Risk::Change,
             text: String::new(),
             command: command.into(),
+            keeps: false,
             of: CheckId("test"),
             placeholders: Vec::new(),
         }

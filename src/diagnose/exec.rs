@@ -164,6 +164,7 @@ mod tests {
             risk: Risk::ReadOnly,
             text: "Does it answer?".into(),
             command: command.into(),
+            keeps: false,
             of: CheckId("x"),
             placeholders: Vec::new(),
         };

@@ -58,10 +58,9 @@ fn note(snap: &Snapshot, check: CheckId, steps: &[Step]) -> Option<Step> {
     let calls: Vec<Call> = changing.flat_map(Call::of_step).filter(|c| CHANGES.contains(&c.verb.as_str())).collect();
     // What is stopped and started again is as it was.
     let stopped = |call: &Call| {
-        let same = |c: &&Call| {
-            c.verb == "scale" && (&c.kind, &c.namespace, &c.names) == (&call.kind, &call.namespace, &call.names)
-        };
-        call.verb == "scale" && calls.iter().filter(same).count() > 1
+        let same =
+            |c: &&Call| c.counts && (&c.kind, &c.namespace, &c.names) == (&call.kind, &call.namespace, &call.names);
+        call.counts && calls.iter().filter(same).count() > 1
     };
     let mut lasting = calls.iter().filter(|c| !stopped(c)).flat_map(Call::described);
     let (resource, keeper) = lasting.find_map(|r| Some((keeper(snap, &r)?, r))).map(|(keeper, r)| (r, keeper))?;
@@ -72,6 +71,7 @@ fn note(snap: &Snapshot, check: CheckId, steps: &[Step]) -> Option<Step> {
         risk: Risk::ReadOnly,
         text,
         command: String::new(),
+        keeps: false,
         of: check,
         placeholders: Vec::new(),
     })

@@ -120,7 +120,15 @@ fn recreate(snap: &Snapshot, check: CheckId, (namespace, name): &(String, String
     params.set("name", name);
     params.set("namespace", namespace);
     let command = pages::command(RECREATE, &params).ok()?;
-    Some(Step { kind: StepKind::Command, risk: Risk::Change, text, command, of: check, placeholders: Vec::new() })
+    Some(Step {
+        kind: StepKind::Command,
+        risk: Risk::Change,
+        text,
+        command,
+        keeps: false,
+        of: check,
+        placeholders: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +142,7 @@ mod tests {
             risk: Risk::Disruptive,
             text: String::new(),
             command: command.to_owned(),
+            keeps: false,
             of: CheckId("crash-loop"),
             placeholders: Vec::new(),
         };

@@ -39,5 +39,5 @@ pub use report::{CheckRun, Linked, ManifestCount, MuteRecord, MuteState, Report,
 pub use resource::{AwsResource, ResourceRef};
 pub use rights::Rights;
 pub use severity::Severity;
-pub use signal::{Signal, SignalKind, Weight};
+pub use signal::{Counted, Signal, SignalKind, Weight};
 pub use thresholds::Thresholds;

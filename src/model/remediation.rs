@@ -73,6 +73,8 @@ pub struct Step {
     pub text: String,
     /// The complete command (or the file excerpt of an edit); empty for a note.
     pub command: String,
+    /// A look whose command writes what it shows into a file: a copy, or what a later step takes.
+    pub keeps: bool,
     /// The check whose fix it belongs to.
     pub of: CheckId,
     /// Values in the command that only a person can fill in, each as it stands there: `<name>`.

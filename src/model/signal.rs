@@ -70,6 +70,51 @@ impl Weight {
     }
 }
 
+/// What a title counts, and where: several of one place are told as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// Errors in a log: `the log of prometheus-0`.
+    Errors {
+        /// Lines.
+        count: usize,
+        /// Whose log.
+        place: String,
+    },
+    /// Events: `event Failed of Pod web-0`.
+    Events {
+        /// How often it was seen; 1 where that is not worth a word.
+        count: usize,
+        /// Which event of what.
+        place: String,
+    },
+}
+
+impl Counted {
+    /// What is counted together.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Errors { place, .. } | Self::Events { place, .. } => place,
+        }
+    }
+
+    /// How often.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Errors { count, .. } | Self::Events { count, .. } => *count,
+        }
+    }
+
+    /// `14 errors in the log of prometheus-0`, `event Failed of Pod web-0 (9 times)`, of so many.
+    pub fn title(&self, count: usize) -> String {
+        match self {
+            Self::Errors { place, .. } if count == 1 => format!("an error in {place}"),
+            Self::Errors { place, .. } => format!("{count} errors in {place}"),
+            Self::Events { place, .. } if count == 1 => place.clone(),
+            Self::Events { place, .. } => format!("{place} ({count} times)"),
+        }
+    }
+}
+
 /// One thing that a system says is wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signal {
@@ -79,6 +124,8 @@ pub struct Signal {
     pub subject: ResourceRef,
     /// A few words: `alert TargetDown`, `14 errors in the log of prometheus-0`.
     pub title: String,
+    /// What of the title is a number, where it counts.
+    pub counted: Option<Counted>,
     /// What it says, in the system's own words where it has some; secrets are redacted.
     pub text: String,
     /// Since when, where that is known.
@@ -104,6 +151,7 @@ impl Signal {
             kind,
             subject,
             title: title.into(),
+            counted: None,
             text: String::new(),
             since: None,
             weight: Weight::Weighs,
@@ -113,6 +161,12 @@ impl Signal {
             explained_by_checks: Vec::new(),
             explained_by: None,
         }
+    }
+
+    /// A signal whose title counts.
+    pub fn counting(kind: SignalKind, subject: ResourceRef, counted: Counted, evidence: Evidence) -> Self {
+        let made = Self::new(kind, subject, counted.title(counted.count()), evidence);
+        Self { counted: Some(counted), ..made }
     }
 
     /// Sets what it says.

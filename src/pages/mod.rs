@@ -8,6 +8,7 @@ mod outline;
 mod parse;
 mod placeholders;
 mod render;
+mod said;
 mod shell;
 mod template;
 
@@ -99,5 +100,6 @@ pub fn finish(meta: &CheckMeta, finding: &mut Finding) -> Result<(), String> {
     for evidence in &mut finding.evidence {
         evidence.reproduce = render::command(evidence.reproduce_template, &evidence.params)?;
     }
+    said::once(finding);
     Ok(())
 }

@@ -111,14 +111,24 @@ fn shown(nodes: &[Node<'_>], values: Values) -> String {
     out
 }
 
-/// `{{ pod.name|arguments }}` → `<name>`.
+/// `{{ pod.name|arguments }}` → `<name>`, `{{ "deployment/" ~ workload.name }}` → `deployment/<name>`.
 fn placeholder(expression: &str, values: Values) -> String {
-    let name = expression.split(['|', ' ', '(', '[']).next().unwrap_or_default();
-    let name = name.rsplit('.').next().unwrap_or_default().replace('_', "-");
+    let shown: String = expression.split('~').map(|part| part_of(part.trim())).collect();
     match values {
-        Values::Plain => format!("<{name}>"),
-        Values::Quoted => format!("'<{name}>'"),
+        Values::Plain => shown,
+        Values::Quoted => format!("'{shown}'"),
     }
+}
+
+/// A text as it stands, a value by its name.
+fn part_of(part: &str) -> String {
+    let part = part.trim_start_matches('(');
+    let quoted = part.chars().next().filter(|c| matches!(c, '"' | '\'')).and_then(|q| part[1..].split_once(q));
+    if let Some((text, _)) = quoted {
+        return text.to_owned();
+    }
+    let name = part.split(['|', ' ', '(', '[', ')']).next().unwrap_or_default();
+    format!("<{}>", name.rsplit('.').next().unwrap_or_default().replace('_', "-"))
 }
 
 fn parse(template: &str) -> Vec<Node<'_>> {

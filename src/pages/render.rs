@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::parse::{Block, NOTE, Page, Section};
-use super::{placeholders, template};
+use super::{placeholders, template, writes_files};
 use crate::model::{CheckId, FixOption, Params, Placeholder, Remediation, Risk, Step, StepKind};
 
 /// What a step is made with.
@@ -87,7 +87,7 @@ fn blocks(section: &Section) -> impl Iterator<Item = &Block> {
 }
 
 /// What is quoted at the end of a sentence may have a full stop of its own: one is enough.
-fn one_stop(text: &str) -> String {
+pub(super) fn one_stop(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("..") {
@@ -131,7 +131,8 @@ impl Context<'_> {
         let step = |kind, risk, command: String| -> Result<Step, String> {
             let placeholders = placeholders::of_step(&command, &block.code, self.open);
             let text = self.line(&block.text)?;
-            Ok(Step { kind, risk, text, command, of: self.check, placeholders })
+            let keeps = kind == StepKind::Command && risk == Risk::ReadOnly && writes_files(&command);
+            Ok(Step { kind, risk, text, command, keeps, of: self.check, placeholders })
         };
         if block.info == NOTE {
             let note = step(StepKind::Note, Risk::ReadOnly, String::new())?;

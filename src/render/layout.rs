@@ -207,7 +207,8 @@ fn is_whole(line: &str) -> bool {
     quote.is_none() && !escaped
 }
 
-/// Splits a command at spaces outside quotes, keeping the quotes; a flag is kept with the value that follows it.
+/// Splits a command at spaces outside quotes, keeping the quotes; a flag is kept with the value that follows it, a redirection
+/// with its file.
 fn words(command: &str) -> Vec<&str> {
     let mut spans: Vec<(usize, usize)> = Vec::new();
     let mut start = 0;
@@ -228,8 +229,10 @@ fn words(command: &str) -> Vec<&str> {
     }
     spans.push((start, command.len()));
     spans.retain(|(start, end)| start < end);
-    let is_flag =
-        |(start, end): (usize, usize)| command[start..end].starts_with('-') && !command[start..end].contains('=');
+    let is_flag = |(start, end): (usize, usize)| {
+        let word = &command[start..end];
+        word.starts_with('-') && !word.contains('=') || matches!(word, ">" | ">>" | "<")
+    };
     let mut units: Vec<(usize, usize)> = Vec::new();
     let mut after_flag = false;
     for span in spans {

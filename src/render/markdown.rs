@@ -129,6 +129,9 @@ impl Out<'_> {
         if let Some((risk, what)) = &warning {
             self.paragraph(format!("**{}** {}", risk.as_str(), prose(what)).trim_end());
         }
+        if let Some(purpose) = first.purpose() {
+            self.paragraph(&prose(purpose));
+        }
         if alone && step.kind.is_shell() {
             self.block("sh", &step.command);
             for placeholder in &step.placeholders {

@@ -75,10 +75,10 @@ pub(super) fn within(message: &str, columns: usize) -> String {
     let early = |at: &usize| message[..*at].chars().count() * 5 < columns * 3;
     let part = || message.match_indices(", ").map(|(at, _)| at).filter(within).max();
     let end = if clause.as_ref().is_none_or(early) { clause.max(part()) } else { clause };
-    let end = end.or_else(|| {
-        let spaces = message.match_indices(' ').map(|(at, _)| at);
-        spaces.filter(|at| message[..*at].chars().count() <= columns).max()
-    });
+    let fits = |at: &usize| message[..*at].chars().count() <= columns;
+    let word = || message.match_indices(' ').map(|(at, _)| at).filter(fits);
+    let end = if end.as_ref().is_none_or(early) { end.max(word().filter(within).max()) } else { end };
+    let end = end.or_else(|| word().max());
     format!("{} …", message[..end.unwrap_or(message.len())].trim_end_matches([',', ';', ':']))
 }
 
@@ -98,6 +98,9 @@ mod tests {
             "x".repeat(200)
         );
         assert_eq!(line(&early), "pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data …");
+        let first = "VPC vpc-0b89143b4397e00e6 has no way to the internet, and endpoint";
+        let half = format!("{first} {} keeps the nodes out, whoever asks for them", "x".repeat(130));
+        assert!(line(&half).ends_with("x …"), "the second half says what is wrong: {}", line(&half));
         let words = "word ".repeat(60);
         assert!(line(&words).chars().count() <= LINE + 2);
     }

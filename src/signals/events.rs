@@ -14,7 +14,7 @@ use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::text::passing::is_of_the_asker;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
-use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
+use crate::model::{Counted, Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Autoscaler, DisruptionBudget, Event, Meta, Pod, Workload};
 
@@ -63,7 +63,8 @@ fn subject(event: &Event) -> ResourceRef {
         "HorizontalPodAutoscaler" => "autoscaling",
         "ScaledObject" => "keda.sh",
         "NodeClaim" | "NodePool" => "karpenter.sh",
-        _ => "",
+        // Of kinds that operators bring.
+        _ => object.api_version.split_once('/').map_or("", |(group, _)| group),
     };
     let namespace = if object.kind == "Node" { "" } else { &object.namespace };
     ResourceRef::kubernetes(group, &object.kind, namespace, &object.name)
@@ -106,15 +107,15 @@ fn signal<'a>(
     .with("name", &object.name);
     let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
     // Once for each of them says nothing more.
-    let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
+    let count = if times as usize > names.len() { times as usize } else { 1 };
     let mut objects = HashSet::new();
     let of_each = events.iter().filter(|e| objects.insert(self::object(e)));
     let about: Vec<ResourceRef> = of_each.flat_map(|e| concerned(snap, e)).collect();
     let owner = owner(snap, newest);
-    let title = format!("event {} of {}{how_often}", newest.reason, whose(&events, &owner));
+    let place = format!("event {} of {}", newest.reason, whose(&events, &owner));
     let judges = if object.kind == "HorizontalPodAutoscaler" { SCALING } else { &[] };
     Some(
-        Signal::new(SignalKind::Event, owner, title, evidence)
+        Signal::counting(SignalKind::Event, owner, Counted::Events { count, place }, evidence)
             .explained_by_checks(judges)
             .text(said)
             .since(events.iter().filter_map(|e| e.first_timestamp.or(e.event_time)).min())

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::named::Name;
+use crate::domain::text::log_line::Line;
 use crate::domain::text::shape::shape;
 use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
@@ -73,13 +74,16 @@ impl<'a> Told<'a> {
     }
 }
 
-/// The longest piece of a text, masked.
+/// The longest piece of a text, masked; where each says too little alone, all of it.
 fn piece(text: &str) -> String {
-    let masked = shape(text.trim_end_matches('…'));
+    // What stands behind the point are fields, and no words.
+    let said = text.split(" · ").next().unwrap_or_default();
+    let masked = shape(&said.trim_end_matches('…').replace("\\\"", "\""));
     // What a gRPC error wraps is what its cause says.
-    let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
-    let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));
-    pieces.max_by_key(|p| p.len()).unwrap_or_default().to_owned()
+    let pieces = || masked.split(": ").flat_map(|p| p.split(" desc = "));
+    let is_stock = |piece: &str| STOCK.iter().any(|phrase| piece.starts_with(phrase));
+    let longest = pieces().filter(|p| !is_stock(p)).max_by_key(|p| p.len()).unwrap_or_default();
+    if longest.len() < TELLING && !pieces().any(is_stock) { masked.clone() } else { longest.to_owned() }
 }
 
 /// What a root and its victims are about.
@@ -128,6 +132,11 @@ impl Group {
             for text in said {
                 own.quotes.push_str(&shape(&text.replace("\\\"", "\"")));
                 own.quotes.push('\n');
+                // As a signal tells of the same line.
+                for line in text.lines().filter(|line| line.contains("err=")) {
+                    own.quotes.push_str(&shape(&Line::parse(line).plainly()));
+                    own.quotes.push('\n');
+                }
             }
         }
         own
@@ -217,6 +226,20 @@ mod tests {
         assert!(!explained(finding("c", other.clone()), signal(SignalKind::Log, line)));
         assert!(explained(finding("c", other.clone()), signal(SignalKind::Log, "Get http://orders-api.shop: refused")));
         assert!(!explained(finding("c", other), signal(SignalKind::Log, "Get http://orders-api-v2.shop: refused")));
+    }
+
+    /// Each piece is short: together they are what was said.
+    #[test]
+    fn a_structured_line_is_quoted_as_a_whole() {
+        let line = |status: &str| {
+            format!(
+                "E1121 02:55:11.772320 1 scraper.go:149] \"Failed to scrape node\" err=\"request failed, status: \\\"{status}\\\"\" node=\"a\""
+            )
+        };
+        let told = || finding("c", ResourceRef::node("a")).evidence(Evidence::new("log", line("403 Forbidden"), ""));
+        let says = |status: &str| signal(SignalKind::Log, &Line::parse(&line(status)).plainly());
+        assert!(explained(told(), says("403 Forbidden")));
+        assert!(!explained(told(), says("401 Unauthorized")));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::domain::text::log_line::written_at;
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
-use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
+use crate::model::{Counted, Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -249,12 +249,12 @@ fn ours(snap: &Snapshot, log: &ContainerLog) -> Weight {
 
 fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
     let log = logs[0];
-    let errors = if group.count == 1 { "an error".to_owned() } else { format!("{} errors", group.count) };
     let subject = snap.owner_of_log(log);
-    let title = match logs.len() {
-        1 => format!("{errors} in the log of {}", log.pod),
-        n => format!("{errors} in the logs of {n} pods of {}", subject.name()),
+    let place = match logs.len() {
+        1 => format!("the log of {}", log.pod),
+        n => format!("the logs of {n} pods of {}", subject.name()),
     };
+    let counted = Counted::Errors { count: group.count, place };
     let said = redact(&group.text);
     let evidence = Evidence::new(
         format!("log of {}/{}, container {}", log.namespace, log.pod, log.container),
@@ -266,7 +266,7 @@ fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
     .with("container", &log.container);
     let named = snap.pod_of_log(log).map(|p| named(snap, p, log, &group.text)).unwrap_or_default();
     let pods = logs.iter().filter_map(|l| snap.pod_of_log(l));
-    Signal::new(SignalKind::Log, subject, title, evidence)
+    Signal::counting(SignalKind::Log, subject, counted, evidence)
         .text(said)
         .since(group.first)
         .weight(*weight)

@@ -74,7 +74,8 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     let condition = problem.condition;
     let said = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or_default();
     let reason = condition.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-    let head = format!("{}={}{reason}: {}", condition.kind, condition.status, redact(said));
+    let said = redact(said);
+    let head = format!("{}={}{reason}: {}", condition.kind, condition.status, said.trim_end_matches('.'));
     let evidence = Evidence::new(
         format!("Node {name}, condition {}", condition.kind),
         head.clone(),
@@ -107,10 +108,16 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
         _ if !refused.is_empty() => format!("its kubelet has refused {} pods of the stack since", refused.len()),
         (1, 0) => "1 pod of the stack runs there".to_owned(),
         (n, 0) => format!("{n} pods of the stack run there"),
+        (1, _) => "the pod of the stack there is not ready".to_owned(),
+        (n, 1) => format!("1 of {n} pods of the stack there is not ready"),
         (n, failing) => format!("{failing} of {n} pods of the stack there are not ready"),
     };
     let text = format!("{} of node {name} is said to be broken: {}; {pods}", word(problem.part), shorten(&head, 300));
-    let mut made = Finding::new(NodeCondition::META.id, severity, own, text).key(key).evidence(evidence);
+    let silent = unready.iter().filter(|p| !has_own_reason(p));
+    let mut made = Finding::new(NodeCondition::META.id, severity, own, text)
+        .key(key)
+        .also_all(silent.map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)))
+        .evidence(evidence);
     if let Some(event) = problem.repeated(snap) {
         made = made.evidence(event_evidence(event));
     }

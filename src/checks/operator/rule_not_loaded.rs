@@ -41,6 +41,8 @@ enum Fix {
     },
 }
 
+/// Objects that the message names.
+const NAMED: usize = 2;
 /// Seconds until a new object has to be there: operator, kubelet and reloader take their time.
 const YOUNG: i64 = 300;
 
@@ -121,9 +123,11 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<
         (1, true) => "has none of its groups".to_owned(),
         _ => "lacks groups of theirs".to_owned(),
     };
+    let more = names.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!(
-        "{what} {} {} selected by {}, and Prometheus {lacks}",
-        names.join(", "),
+        "{what} {}{rest} {} selected by {}, and Prometheus {lacks}",
+        names[..names.len() - more].join(", "),
         if names.len() == 1 { "is" } else { "are" },
         server_text(server),
     );

@@ -14,8 +14,8 @@ use crate::text::pattern::pattern;
 pub(crate) enum Cause {
     /// The HTTP client of the whole job: certificates, keys, a proxy; the error, and the file that it names.
     Client { error: String, file: Option<String> },
-    /// A target, for its address.
-    Address(String),
+    /// A target, for its address; the file of its discovery, where it stands in one.
+    Address { address: String, file: Option<String> },
 }
 
 /// One job and the line that says so.
@@ -60,8 +60,9 @@ fn read(line: &Line<'_>) -> Option<Cause> {
     }
     let error = line.err.replace("\\\"", "\"");
     let (before, _) = error.rsplit_once("\" is not a valid hostname")?;
-    let (_, address) = before.rsplit_once('"')?;
-    Some(Cause::Address(address.to_owned()))
+    let (place, address) = before.rsplit_once('"')?;
+    let listed = pattern!(r"in group (/\S+):\d+: $").captures(place);
+    Some(Cause::Address { address: address.to_owned(), file: listed.map(|found| found[1].to_owned()) })
 }
 
 /// The first file that an error names.
@@ -98,6 +99,11 @@ mod tests {
         let load = "time=2026-11-21T02:16:51Z level=INFO msg=\"Loading configuration file\" filename=/x\n";
         assert_eq!(read_all(&format!("{pool}{load}")), []);
         let target = "ts=2022-11-23T10:45:59Z caller=scrape.go:477 level=error component=\"scrape manager\" scrape_pool=tmp msg=\"Creating target failed\" err=\"instance 7 in group /etc/targets.json:0: \\\"http://proxy:8080/metrics\\\" is not a valid hostname\"\n";
-        assert_eq!(read_all(target), [("tmp".to_owned(), Cause::Address("http://proxy:8080/metrics".to_owned()))]);
+        let address = "http://proxy:8080/metrics".to_owned();
+        let file = Some("/etc/targets.json".to_owned());
+        let fault = Cause::Address { address: address.clone(), file };
+        assert_eq!(read_all(target), [("tmp".to_owned(), fault)]);
+        let fault = Cause::Address { address, file: None };
+        assert_eq!(read_all(&target.replace("/etc/targets.json:0", "0")), [("tmp".to_owned(), fault)]);
     }
 }

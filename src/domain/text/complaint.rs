@@ -23,8 +23,8 @@ pub(crate) struct Complaint {
 pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
     let line = Line::parse(raw);
     let (is_error, text) = match line.level {
-        Level::Error => (true, line.text()),
-        Level::Warning if !line.err.is_empty() => (false, line.text()),
+        Level::Error => (true, line.plainly()),
+        Level::Warning if !line.err.is_empty() => (false, line.plainly()),
         Level::Warning => (false, answered(&line.msg)?),
         Level::Unknown => match columns(line.raw).or_else(|| bracketed(line.raw)) {
             Some(text) => (true, text),
@@ -181,6 +181,10 @@ mod tests {
             ),
             (r#"{"time":"2026-11-21T02:00:00Z","level":"ERROR","msg":"reload: 500"}"#, Some("reload: 500")),
             ("I1121 02:45:44.154686       1 a.go:1] fine", None),
+            (
+                r#"E1121 02:45:44.154686 1 s.go:149] "Failed to scrape node" err="Get \"https://10.0.1.11:10250/x\": EOF" node="a""#,
+                Some(r#"Failed to scrape node: Get "https://10.0.1.11:10250/x": EOF · node="a""#),
+            ),
             ("An error is not always one", None),
         ] {
             let said = complaint(line, now()).map(|c| c.text);

@@ -110,6 +110,17 @@ impl<'a> Line<'a> {
         self.level == Level::Info || self.raw.contains("query=") || !self.get("query").is_empty()
     }
 
+    /// The same for people: of a structured line of klog the message and the error as they are meant, and its other fields
+    /// behind a point.
+    pub(crate) fn plainly(&self) -> String {
+        let Some(quoted) = self.msg.strip_prefix('"').filter(|_| !self.err.is_empty()) else { return self.text() };
+        let (message, rest) = unquote(quoted);
+        let others = fields(rest).into_iter().filter(|(key, _)| key != "err");
+        let others: Vec<String> = others.map(|(key, value)| format!("{key}={value:?}")).collect();
+        let behind = if others.is_empty() { String::new() } else { format!(" · {}", others.join(" ")) };
+        format!("{message}: {}{behind}", self.err)
+    }
+
     /// Message and error in one text, to search in.
     pub(crate) fn text(&self) -> String {
         match (self.msg.as_str(), self.err.as_str()) {

@@ -55,6 +55,9 @@ impl Out<'_> {
         if let Some((risk, what)) = &warning {
             self.page.tagged("   ", &format!("[{}]", risk.as_str()), risk_style(*risk), what);
         }
+        if let Some(purpose) = first.purpose() {
+            self.page.paragraph(3, "", purpose, plain());
+        }
         if alone && step.kind.is_shell() {
             self.page.command(3, &step.command, cyan());
             for placeholder in &step.placeholders {
@@ -67,7 +70,7 @@ impl Out<'_> {
                 self.page.command(3, command, cyan());
                 if more > 0 {
                     let below = if self.is_whole { " below" } else { "" };
-                    self.page.line(3, &[(&format!("… and {more} more like it{below}"), dim())]);
+                    self.page.line(3, &[(&format!("… and {more} more{below}"), dim())]);
                 }
             }
             Brief::Text(_) if warning.is_some() => {}

@@ -9,8 +9,10 @@ pub(super) use rest::OpenSignals;
 pub(super) use roots::{Brief, Entry, First, Rest};
 pub(super) use why::{mark, verdict_of};
 
+use std::collections::BTreeSet;
+
 use super::words::{counted, plural};
-use crate::model::{ManifestCount, Outcome, Report, RootGroup, Severity, Signal, Weight};
+use crate::model::{ManifestCount, Outcome, Report, ResourceRef, RootGroup, Severity, Signal, Weight};
 use crate::term::sanitize;
 
 /// Signals in the first line, and files that are named.
@@ -205,8 +207,15 @@ impl<'a> View<'a> {
 
     /// Resources that a root explains.
     fn symptoms(self, group: &RootGroup) -> usize {
+        let own = self.own(group);
         let all = group.explains.iter().flat_map(|i| &self.report.findings[*i].subjects);
-        all.collect::<std::collections::BTreeSet<_>>().len()
+        all.filter(|s| !own.contains(s)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// What a root is about, and what must be right before: nothing is a symptom of itself.
+    fn own(self, group: &RootGroup) -> BTreeSet<&'a ResourceRef> {
+        let members = std::iter::once(&group.root).chain(&group.prerequisites);
+        members.flat_map(|i| &self.report.findings[*i].subjects).collect()
     }
 
     /// The bound, unless all is wanted.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::View;
-use crate::model::{Gap, Outcome, Severity, Signal, SignalKind, Weight};
+use crate::model::{Gap, Outcome, ResourceRef, Severity, Signal, SignalKind, Weight};
 use crate::render::words;
 
 /// Unexplained signals that are told.
@@ -82,7 +82,12 @@ impl<'a> View<'a> {
         let told = unexplained.filter(|s| self.verbose || (s.kind == SignalKind::Alert && !s.next.is_empty()));
         for signal in told {
             let why = if signal.next.is_empty() { &signal.text } else { &signal.next };
-            let line = if why.is_empty() { signal.title.clone() } else { format!("{}: {why}", signal.title) };
+            // One alert may fire for several objects.
+            let title = match (&signal.subject, signal.kind) {
+                (ResourceRef::Kubernetes { .. }, SignalKind::Alert) => format!("{} ({})", signal.title, signal.subject),
+                _ => signal.title.clone(),
+            };
+            let line = if why.is_empty() { title } else { format!("{title}: {why}") };
             if !notes.contains(&line) {
                 notes.push(line);
             }

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
+
 use super::View;
-use crate::model::{CheckId, Finding, FixOption, Gap, ResourceRef, Risk, RootGroup, Severity, Step, StepKind, Weight};
+use crate::model::{
+    CheckId, Counted, Finding, FixOption, Gap, ResourceRef, Risk, RootGroup, Severity, Signal, Step, StepKind, Weight,
+};
 use crate::render::words::{self, plural};
 
 /// Root causes of one check that are told in full.
@@ -18,6 +22,9 @@ const BENEATH: usize = 6;
 const SHORT: usize = 3;
 /// Letters from which on what a message says need not be said again as evidence.
 const REPEATED: usize = 24;
+
+/// What a root explains where all of that is about the same as the root.
+const ALSO_SAID: &str = "what else is said of it";
 
 /// One root cause in one line.
 #[derive(Debug)]
@@ -122,6 +129,11 @@ impl<'a> First<'a> {
         (self.step.risk >= Risk::Change).then_some((self.step.risk, what))
     }
 
+    /// What a command is for that keeps something in a file before anything is changed.
+    pub(in crate::render) fn purpose(&self) -> Option<&'a str> {
+        self.step.keeps.then_some(self.step.text.as_str()).filter(|text| !text.is_empty())
+    }
+
     /// What is done, where the step itself does not fit a line.
     fn words(&self) -> Brief<'a> {
         let is_caption = self.step.kind != StepKind::Command && !self.title.is_empty();
@@ -219,10 +231,13 @@ impl<'a> View<'a> {
         // What takes data away is not pasted before one has looked.
         let changes = changes
             .filter(|(s, ..)| s.risk < Risk::Destructive || looks().is_none_or(|(l, ..)| l.risk > Risk::ReadOnly));
-        let (step, option, title) = *changes.or_else(looks)?;
-        let before = all.iter().take_while(|(s, ..)| !std::ptr::eq(*s, step));
-        let is_own = |o: Option<&FixOption>| o.is_none_or(|o| option.is_some_and(|own| std::ptr::eq(o, own)));
-        let before: Vec<&Step> = before.filter(|(_, o, t)| *t == title && is_own(*o)).map(|(s, ..)| *s).collect();
+        let first = changes.or_else(looks)?;
+        let is_own = |o: Option<&FixOption>| o.is_none_or(|o| first.1.is_some_and(|own| std::ptr::eq(o, own)));
+        // A copy that is kept, or the file that the change takes: without it the change is not what comes first.
+        let until = |step: &Step| all.iter().take_while(move |(s, ..)| !std::ptr::eq(*s, step));
+        let kept = until(first.0).filter(|(_, option, _)| is_own(*option)).find(|(s, ..)| s.keeps);
+        let (step, option, title) = *kept.unwrap_or(first);
+        let before: Vec<&Step> = until(step).filter(|(_, o, t)| *t == title && is_own(*o)).map(|(s, ..)| *s).collect();
         // What is done before it has notes of its own, and a look does no harm.
         let is_said = before.iter().all(|s| s.kind == StepKind::Note);
         let caution = match step.risk {
@@ -300,13 +315,15 @@ impl<'a> View<'a> {
             return None;
         }
         let explained: Vec<&Finding> = group.explains.iter().map(|i| &self.report.findings[*i]).collect();
+        let own = self.own(group);
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         // What two checks speak of is one thing.
         let subjects: BTreeSet<&ResourceRef> = explained.iter().flat_map(|f| &f.subjects).collect();
-        for subject in subjects {
+        for subject in subjects.into_iter().filter(|s| !own.contains(s)) {
             *kinds.entry(subject.kind_label()).or_default() += 1;
         }
         let counts: Vec<String> = kinds.iter().map(|(kind, count)| plural(*count, kind)).collect();
+        let counts = if counts.is_empty() { ALSO_SAID.to_owned() } else { counts.join(", ") };
         let mut by_check: Vec<(CheckId, Vec<&ResourceRef>)> = Vec::new();
         for finding in explained {
             match by_check.iter_mut().find(|(check, _)| *check == finding.check) {
@@ -314,20 +331,30 @@ impl<'a> View<'a> {
                 None => by_check.push((finding.check, finding.subjects.iter().collect())),
             }
         }
-        let by_check = by_check.into_iter().map(|(check, subjects)| (check, self.names(subjects))).collect();
-        Some(Explained { counts: counts.join(", "), by_check })
-    }
-
-    /// Titles of the signals that a root explains: they show that it is the right one.
-    fn titles(self, root: usize) -> Vec<&'a str> {
-        let signals = self.report.signals.iter();
-        let mut titles: Vec<&str> = Vec::new();
-        for signal in signals.filter(|s| s.explained_by == Some(root) && s.weight > Weight::Nothing) {
-            if !titles.contains(&signal.title.as_str()) {
-                titles.push(&signal.title);
+        // Of a check that tells of more than what the root is about, that is what counts.
+        for (_, subjects) in &mut by_check {
+            if subjects.iter().any(|s| !own.contains(s)) {
+                subjects.retain(|s| !own.contains(s));
             }
         }
-        titles
+        let by_check = by_check.into_iter().map(|(check, subjects)| (check, self.names(subjects))).collect();
+        Some(Explained { counts, by_check })
+    }
+
+    /// Titles of the signals that a root explains: they show that it is the right one. What is counted at one place is
+    /// told once.
+    fn titles(self, root: usize) -> Vec<String> {
+        let signals = self.report.signals.iter();
+        let mut titles: IndexMap<&str, (&Signal, usize)> = IndexMap::new();
+        for signal in signals.filter(|s| s.explained_by == Some(root) && s.weight > Weight::Nothing) {
+            let place = signal.counted.as_ref().map_or(signal.title.as_str(), Counted::place);
+            let count = signal.counted.as_ref().map_or(0, Counted::count);
+            titles.entry(place).or_insert((signal, 0)).1 += count;
+        }
+        let told = |(signal, count): (&Signal, usize)| {
+            signal.counted.as_ref().map_or_else(|| signal.title.clone(), |counted| counted.title(count))
+        };
+        titles.into_values().map(told).collect()
     }
 
     /// Where a root shows, bounded; empty where nowhere.

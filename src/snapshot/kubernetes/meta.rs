@@ -129,6 +129,8 @@ pub struct Condition {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ObjectReference {
+    #[serde(rename = "apiVersion", deserialize_with = "null_default")]
+    pub api_version: String,
     pub kind: String,
     pub namespace: String,
     pub name: String,

@@ -164,16 +164,12 @@ impl<'a> Case<'a> {
         if let Source::PodIdentity { role, .. } = credentials::source(self.snap, self.pod()) {
             let Place { cluster, region, .. } = Place::of(self.snap);
             const SHOW: &str = "aws eks list-pod-identity-associations --cluster-name {{ cluster }} --namespace {{ namespace }} --service-account {{ name }} --region {{ region }}";
-            let role = role.unwrap_or_else(|| "that was not read".to_owned());
-            return Evidence::new(
-                format!("Pod Identity of {}", self.who()),
-                format!("associated with role {role}"),
-                SHOW,
-            )
-            .with("cluster", cluster)
-            .with("namespace", &self.pod().metadata.namespace)
-            .with("name", self.account())
-            .with("region", region);
+            let role = role.map_or_else(|| "a role that was not read".to_owned(), |role| format!("role {role}"));
+            return Evidence::new(format!("Pod Identity of {}", self.who()), format!("associated with {role}"), SHOW)
+                .with("cluster", cluster)
+                .with("namespace", &self.pod().metadata.namespace)
+                .with("name", self.account())
+                .with("region", region);
         }
         let value = match credentials::source(self.snap, self.pod()) {
             Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),

@@ -195,9 +195,10 @@ impl Subject<'_> {
             self.parts.iter().filter(|p| p.on_fargate > 0).map(|p| p.workload.metadata.name.as_str()).collect();
         if counted && !on_fargate.is_empty() && !self.is_short() {
             let what = format!(
-                "is {status}: {} also {} pods on Fargate nodes, which run none of a DaemonSet: it tolerates every taint ({})",
+                "is {status}: {} also {} pods on Fargate nodes, which run none of a DaemonSet: {} every taint ({})",
                 list(&on_fargate),
                 if on_fargate.len() == 1 { "wants" } else { "want" },
+                if on_fargate.len() == 1 { "it tolerates" } else { "they tolerate" },
                 self.told()
             );
             return Verdict { severity: Severity::Warning, cause: Cause::Fargate, what };

@@ -134,6 +134,7 @@ fn message(snap: &Snapshot, group: &Nodegroup, ready: usize, waiting: &[&Pod]) -
 /// A health issue in one line: its code, and its message without the list of instances.
 fn text(issue: &HealthIssue) -> String {
     let message = shorten(&issue.message, 500);
+    let message = message.trim_end_matches('.');
     if message.is_empty() { issue.code.clone() } else { format!("{}: {message}", issue.code) }
 }
 

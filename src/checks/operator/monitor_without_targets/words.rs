@@ -125,9 +125,12 @@ pub(super) fn words<'a>(
             of(way, format!("no pod in {} has {wants}", where_looked(server, monitor)), Vec::new())
         }
         Fault::Walk(End::NoPodPort { pods, known, meant }) => {
+            let (whose, they) = match pods.len() {
+                1 => ("the only pod".to_owned(), "it declares"),
+                n => (format!("{n} pods"), "they declare"),
+            };
             let why = format!(
-                "no container of {} pods has a port named {port:?}: they declare {}",
-                pods.len(),
+                "no container of {whose} has a port named {port:?}: {they} {}",
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             );
             of(Way::Port { at, service: None, patch: named_port(meant) }, why, Vec::new())

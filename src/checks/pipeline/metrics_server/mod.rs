@@ -124,7 +124,9 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
             let words = reason.as_ref().zip(service).map(|(r, s)| format!(": {}", r.words(snap, s)));
             let forbids = reason.as_ref().is_some_and(|r| forbids_probes(snap, r));
             let probes = if forbids { ", as it lets nobody without a name see whether it is ready" } else { "" };
-            format!("Service {namespace}/{name} has no ready endpoint{}{probes}", words.unwrap_or_default())
+            let asked =
+                if matches!(reason, Some(Cause::NotReady(_))) && !forbids { without(failed) } else { String::new() };
+            format!("Service {namespace}/{name} has no ready endpoint{}{probes}{asked}", words.unwrap_or_default())
         }
         api_services::Cause::Timeout => match HostNetwork::behind(snap, silent.service) {
             Some(overlay) => overlay.why(&format!("{namespace}/{name}")),
@@ -197,6 +199,17 @@ fn kubelet_words(fault: KubeletFault, one: bool) -> &'static str {
         (KubeletFault::Expired, false) => "the certificates of their kubelets have expired",
         (KubeletFault::Other, true) => "its kubelet gives none",
         (KubeletFault::Other, false) => "their kubelets give none",
+    }
+}
+
+/// What its pods that are not ready complain of.
+fn without(failed: &[Failed<'_>]) -> String {
+    match failed {
+        [] => String::new(),
+        [one] => format!(", and it gets no metrics of node {}: {}", one.node, kubelet_words(one.fault, true)),
+        [first, ..] => {
+            format!(", and it gets no metrics of {} nodes: {}", failed.len(), kubelet_words(first.fault, false))
+        }
     }
 }
 

@@ -33,6 +33,8 @@ struct Fix {
     line: ConfigLine,
     #[serde(flatten)]
     targets: Targets,
+    /// The file of its discovery in which the target stands.
+    listed_in: Option<String>,
     #[serde(flatten)]
     way: Way,
 }
@@ -152,7 +154,8 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
         .depends_on(subject)
         .key(name)
         .evidence(evidence);
-    Some(made.fix(Fix { line: ConfigLine::of_job(snap, name), targets: Targets::of(snap, Some(name)), way }))
+    let (line, targets) = (ConfigLine::of_job(snap, name), Targets::of(snap, Some(name)));
+    Some(made.fix(Fix { line, targets, listed_in: None, way }))
 }
 
 /// The files that its discovery reads.

@@ -19,12 +19,13 @@ pub(super) fn findings(snap: &Snapshot, jobs: &BTreeSet<&str>) -> Vec<Finding> {
     let known = pool_log::failing(snap).into_iter().filter(|f| jobs.contains(f.job.as_str()));
     let is_there = |f: &Failing<'_>| targets::all(snap).iter().any(|t| t.job() == f.job);
     // A pool that was made since has targets.
-    let still = known.filter(|f| matches!(f.fault, Cause::Address(_)) || !is_there(f));
+    let still = known.filter(|f| matches!(f.fault, Cause::Address { .. }) || !is_there(f));
     still.map(|f| finding(snap, &f)).collect()
 }
 
 fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let job = &failing.job;
+    let mut listed_in = None;
     let (message, way) = match &failing.fault {
         Cause::Client { error, file } => {
             let source = file.as_deref().and_then(pool_log::source).filter(|_| monitor_of(job).is_some());
@@ -35,7 +36,8 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             let file = file.clone().unwrap_or_default();
             (message, Way::Client { file, source: secret, source_namespace: namespace, source_key: key })
         }
-        Cause::Address(address) => {
+        Cause::Address { address, file } => {
+            listed_in.clone_from(file);
             let message = format!(
                 "scrape job {job} leaves out a target: {address:?} is no host and port; scheme and path have fields of their own"
             );
@@ -47,7 +49,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     Finding::new(JobWithoutTargets::META.id, Severity::Error, subject, message)
         .key(format!("{job} pool"))
         .evidence(line_evidence(log, failing.line))
-        .fix(Fix { line: ConfigLine::of_job(snap, job), targets: Targets::of(snap, Some(job)), way })
+        .fix(Fix { line: ConfigLine::of_job(snap, job), targets: Targets::of(snap, Some(job)), listed_in, way })
 }
 
 /// `https://blackbox.example/probe`: scheme, host and port, path.

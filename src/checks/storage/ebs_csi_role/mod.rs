@@ -236,7 +236,14 @@ impl<'a> Controller<'a> {
                 return Ok(Some(self.annotation_finding(arn, message)));
             }
             let message = format!("the role {arn} of {} does not exist", self.who());
-            return Ok(Some(self.finding(arn, self.role_absent(), message)));
+            let missing = Evidence::new(
+                format!("iam:GetRole {}", role_name(arn)),
+                "NoSuchEntity: there is no such role",
+                "aws iam get-role --role-name {{ role }}",
+            );
+            return Ok(Some(
+                self.finding(arn, self.role_absent(), message).evidence(missing.with("role", role_name(arn))),
+            ));
         };
         let issuer = self.cluster.issuer_host_path();
         let mismatch = if pod_identity {

@@ -191,7 +191,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     };
     let names: Vec<String> = shown.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
     let said = ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or_default();
-    let value = format!("Ready={} {said}", ready.status);
+    let value = format!("Ready={} {}", ready.status, said.trim_end_matches('.'));
     let minutes = ready.last_transition_time.map(|t| snap.seconds_since(t) / 60);
     let since = minutes.filter(|m| *m > 0).map(|m| format!(" for {}", duration(m))).unwrap_or_default();
     let noun = if names.len() == 1 { "pod" } else { "pods" };
