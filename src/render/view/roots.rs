@@ -234,7 +234,7 @@ impl<'a> View<'a> {
         let first = changes.or_else(looks)?;
         let is_own = |o: Option<&FixOption>| o.is_none_or(|o| first.1.is_some_and(|own| std::ptr::eq(o, own)));
         // A copy that is kept, or the file that the change takes: without it the change is not what comes first.
-        let until = |step: &Step| all.iter().take_while(move |(s, ..)| !std::ptr::eq(*s, step));
+        let until = |step: &'a Step| all.iter().take_while(move |(s, ..)| !std::ptr::eq(*s, step));
         let kept = until(first.0).filter(|(_, option, _)| is_own(*option)).find(|(s, ..)| s.keeps);
         let (step, option, title) = *kept.unwrap_or(first);
         let before: Vec<&Step> = until(step).filter(|(_, o, t)| *t == title && is_own(*o)).map(|(s, ..)| *s).collect();
