@@ -75,9 +75,11 @@ impl<'a> Told<'a> {
 
 /// The longest piece of a text, masked.
 fn piece(text: &str) -> String {
-    let masked = shape(text.trim_end_matches('…'));
+    let masked = shape(&text.replace("\\\"", "\""));
     // What a gRPC error wraps is what its cause says.
     let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
+    // What was left out of a long one stands between the halves.
+    let pieces = pieces.flat_map(|p| p.split('…')).map(str::trim);
     let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));
     pieces.max_by_key(|p| p.len()).unwrap_or_default().to_owned()
 }
