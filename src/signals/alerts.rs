@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{around, is_ours};
 use crate::domain::kubernetes::{network_plugin, proxy};
 use crate::domain::prometheus::reads::{Read, reads};
-use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
+use crate::domain::prometheus::targets::{is_out_of_reach, prometheus_path};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::monitoring::{Alert, FiringAlert, Rule, RuleGroup};
@@ -251,14 +251,16 @@ fn hidden_job(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Option<Str
     let of_read = read.iter().filter(|r| r.metric == "up").filter_map(|r| r.labels.get("job")).map(String::as_str);
     let named = of_read
         .chain((!alert.label("job").is_empty() && read.iter().all(|r| r.metric == "up")).then(|| alert.label("job")));
-    named.into_iter().find(|job| is_control_plane_name(job)).map(str::to_owned).or_else(|| {
+    named.into_iter().find(|job| is_out_of_reach(snap, job)).map(str::to_owned).or_else(|| {
         // Without its rule, the name of the chart's alert has to do.
         let job = match alert.name() {
             "KubeSchedulerDown" => "kube-scheduler",
             "KubeControllerManagerDown" => "kube-controller-manager",
+            "CoreDNSDown" => "coredns",
+            "KubeProxyDown" => "kube-proxy",
             _ => return None,
         };
-        read.is_empty().then(|| job.to_owned())
+        (read.is_empty() && is_out_of_reach(snap, job)).then(|| job.to_owned())
     })
 }
 
@@ -272,6 +274,9 @@ fn hidden_reason(job: &str) -> String {
     let value = match job.rsplit_once("kube-").map_or(job, |(_, part)| part) {
         "scheduler" => "kubeScheduler.enabled: false",
         "controller-manager" => "kubeControllerManager.enabled: false",
+        "proxy" => "kubeProxy.enabled: false",
+        "dns" => "kubeDns.enabled: false",
+        part if part.ends_with("coredns") => "coreDns.enabled: false",
         _ => "kubeEtcd.enabled: false",
     };
     format!(

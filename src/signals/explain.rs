@@ -79,8 +79,8 @@ fn piece(text: &str) -> String {
     // What stands behind the point are fields, and no words.
     let said = text.split(" · ").next().unwrap_or_default();
     let masked = shape(&said.trim_end_matches('…').replace("\\\"", "\""));
-    // What a gRPC error wraps is what its cause says.
-    let pieces = || masked.split(": ").flat_map(|p| p.split(" desc = "));
+    // What a gRPC error wraps is what its cause says; what was left out of a long one stands between the halves.
+    let pieces = || masked.split(": ").flat_map(|p| p.split(" desc = ")).flat_map(|p| p.split('…')).map(str::trim);
     let is_stock = |piece: &str| STOCK.iter().any(|phrase| piece.starts_with(phrase));
     let longest = pieces().filter(|p| !is_stock(p)).max_by_key(|p| p.len()).unwrap_or_default();
     if longest.len() < TELLING && !pieces().any(is_stock) { masked.clone() } else { longest.to_owned() }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::around;
 use crate::domain::prometheus::origin::monitor_of;
 use crate::domain::prometheus::targets::{
-    Address, is_control_plane_name, is_hidden_control_plane, is_leaving, prometheus_path,
+    Address, is_hidden_control_plane, is_leaving, is_out_of_reach, prometheus_path,
 };
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -71,7 +71,7 @@ fn dropped(snap: &Snapshot, job: &str, count: u64) -> Option<Signal> {
         return None;
     }
     let hidden = snap.platform == Platform::Eks
-        && (is_control_plane_name(&monitor.name) || monitor.name.ends_with("-kube-proxy"));
+        && (is_out_of_reach(snap, &monitor.name) || monitor.name.ends_with("-kube-proxy"));
     let kind = match monitor.kind {
         "servicemonitor" => "ServiceMonitor",
         "podmonitor" => "PodMonitor",

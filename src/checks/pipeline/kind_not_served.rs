@@ -85,6 +85,9 @@ struct Program {
 /// Groups whose kinds other checks judge: of the Prometheus operator, and those that APIServices serve.
 const ELSEWHERE: &[&str] = &["monitoring.coreos.com", "metrics.k8s.io"];
 
+/// The group of the kinds of snapshots.
+const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
+
 impl Check for KindNotServed {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -157,7 +160,9 @@ impl Case<'_> {
                     asked.kind,
                     asked.api_version()
                 );
-                (message, self.crd(asked)?, Severity::Warning)
+                // Without the kind nobody has asked for a snapshot: the side-car waits, and only writes these lines.
+                let idle = self.log.container == "csi-snapshotter" && asked.group == SNAPSHOTS;
+                (message, self.crd(asked)?, if idle { Severity::Info } else { Severity::Warning })
             }
         };
         let mut made = Finding::new(KindNotServed::META.id, severity, self.owner.clone(), message)
@@ -170,7 +175,7 @@ impl Case<'_> {
         if old.is_some() && self.is_kube_proxy() {
             return Some(made.breaks(self.owner.clone()));
         }
-        if severity == Severity::Warning {
+        if severity < Severity::Error {
             return Some(made.breaks_nothing());
         }
         Some(made)
@@ -216,7 +221,7 @@ impl Case<'_> {
         }
         let Place { cluster, region, .. } = Place::of(self.snap);
         let word = asked.resource.clone().unwrap_or_else(|| asked.group.clone());
-        let snapshots = asked.group == "snapshot.storage.k8s.io" && self.snap.platform == Platform::Eks;
+        let snapshots = asked.group == SNAPSHOTS && self.snap.platform == Platform::Eks;
         Some(Fix::Crd { program: self.program(), kind: asked.kind.clone(), word, snapshots, cluster, region })
     }
 

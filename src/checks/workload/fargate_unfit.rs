@@ -61,6 +61,7 @@ enum Way {
     },
     TooLarge,
     Quota,
+    Blocked,
     Capacity {
         subnets: Vec<String>,
     },
@@ -97,6 +98,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
     let reason = match why {
         OfFargate::Quota => format!("a quota of the account is used up ({wants})"),
         OfFargate::Capacity => format!("AWS has no room for them in the zones of its subnets now ({wants})"),
+        OfFargate::Blocked => format!("AWS launches no pods of Fargate for this account ({wants})"),
         OfFargate::Role => format!("its pod execution role cannot be used ({})", shorten(&wants, 240)),
         OfFargate::Unsupported | OfFargate::TooLarge => wants.clone(),
     };
@@ -147,6 +149,7 @@ fn way(snap: &Snapshot, why: OfFargate, profile: &str, nodes: &[Node]) -> Way {
     let subnets = || known.map(|p| p.subnets.clone()).unwrap_or_default();
     match why {
         OfFargate::TooLarge => Way::TooLarge,
+        OfFargate::Blocked => Way::Blocked,
         OfFargate::Quota => Way::Quota,
         OfFargate::Capacity => Way::Capacity { subnets: subnets() },
         OfFargate::Role => {
@@ -187,6 +190,7 @@ mod tests {
                 Some(OfFargate::Role),
             ),
             ("Your pod's cpu/memory requirements exceed the max Fargate configuration", Some(OfFargate::TooLarge)),
+            ("Your AWS account is currently blocked and thus cannot launch any Fargate pods", Some(OfFargate::Blocked)),
             ("Pod provisioning timed out (will retry) for pod: monitoring/grafana", None),
             ("0/2 nodes are available: 2 Insufficient memory.", None),
         ] {

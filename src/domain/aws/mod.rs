@@ -14,6 +14,7 @@ pub(crate) mod ebs;
 pub(crate) mod efs;
 pub(crate) mod endpoints;
 pub(crate) mod firewall;
+pub(crate) mod gpu;
 pub(crate) mod hours;
 pub(crate) mod identity;
 pub(crate) mod interface;

@@ -121,6 +121,8 @@ pub(crate) enum Class {
     Cache,
     /// An API of AWS answers that something is not there or too much.
     Cloud,
+    /// It measures GPUs of NVIDIA, and does not find the driver's library in its container.
+    Gpu,
     /// Thanos asks Prometheus to leave its blocks as they are.
     Compaction,
     /// What it reads is of a newer program than it knows.

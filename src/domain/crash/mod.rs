@@ -9,6 +9,7 @@ mod cloud;
 mod common;
 mod config;
 mod flags;
+mod gpu;
 mod grafana;
 mod known;
 mod last;
@@ -111,6 +112,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
             .or_else(|| store_start::read(text))
             .or_else(|| thanos::read(text))
             .or_else(|| metadata::read(text))
+            .or_else(|| gpu::read(text))
             .or_else(|| unreached::driver(text))
             .or_else(|| operator::without_server(text))
             .or_else(|| operator::lost_lease(text)),

@@ -174,6 +174,8 @@ pub(crate) enum ProvisioningFault {
     Source,
     /// The zone does not have the volume type, or does not exist.
     Zone,
+    /// The API of the cloud takes no more calls of the account for the moment.
+    Throttled,
     /// A limit or quota is reached.
     Quota,
     /// The driver cannot share a volume between nodes.
@@ -190,12 +192,27 @@ pub(crate) enum ProvisioningFault {
     Other,
 }
 
+/// AWS takes no more calls of the account for the moment, says an error of a driver.
+pub(crate) fn is_throttled(message: &str) -> bool {
+    ["RequestLimitExceeded", "api error Throttling", "ThrottlingException", "Throttling: Rate exceeded"]
+        .iter()
+        .any(|word| message.contains(word))
+}
+
 /// The snapshot that a claim is to be made from, where none of that name is in the claim's namespace:
 /// `error getting snapshot db-1 from api server: volumesnapshots.snapshot.storage.k8s.io "db-1" not found`.
 pub(crate) fn missing_snapshot(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("volumesnapshots.snapshot.storage.k8s.io \"")?;
     let (name, rest) = rest.split_once('"')?;
     rest.starts_with(" not found").then_some(name)
+}
+
+/// The snapshot that a claim is to be made from, where it is there and cannot be used yet: `snapshot db-1 is not Ready`,
+/// `snapshot db-1 not bound`.
+pub(crate) fn unready_snapshot(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("DataSource Type VolumeSnapshot by Name ")?;
+    let (name, why) = rest.split_once(": ")?;
+    [" is not Ready", " not bound"].iter().any(|w| why.contains(w)).then_some(name)
 }
 
 impl ProvisioningFault {
@@ -274,6 +291,10 @@ impl ProvisioningFault {
             "Volume capabilities not supported",
         ]) {
             return Self::AccessMode;
+        }
+        // It passes, and no quota of volumes is in the way.
+        if is_throttled(message) {
+            return Self::Throttled;
         }
         if has(&["exceeded quota", "LimitExceeded", "Quota", "quota"]) {
             return Self::Quota;
@@ -355,6 +376,10 @@ mod tests {
         assert_eq!(missing_snapshot(said), Some("db-1"));
         let forbidden = "volumesnapshots.snapshot.storage.k8s.io \"db-1\" is forbidden: User cannot get resource";
         assert_eq!(missing_snapshot(forbidden), None);
+        let unready =
+            "error getting handle for DataSource Type VolumeSnapshot by Name db-1: snapshot db-1 is not Ready";
+        assert_eq!((unready_snapshot(unready), missing_snapshot(unready)), (Some("db-1"), None));
+        assert_eq!(unready_snapshot(said), None);
     }
 
     #[test]
@@ -399,6 +424,10 @@ mod tests {
             (
                 "api error VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit",
                 ProvisioningFault::Quota,
+            ),
+            (
+                "could not create volume in EC2: operation error EC2: CreateVolume, exceeded maximum number of attempts, 50, https response error StatusCode: 503, api error RequestLimitExceeded: Request limit exceeded.",
+                ProvisioningFault::Throttled,
             ),
             ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
             ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Timeout),

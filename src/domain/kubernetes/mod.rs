@@ -83,6 +83,7 @@ pub(crate) mod service_host;
 pub(crate) mod service_port;
 pub(crate) mod settings;
 pub(crate) mod skew;
+pub(crate) mod snapshots;
 pub(crate) mod start_error;
 pub(crate) mod starting;
 pub(crate) mod store;

@@ -25,6 +25,8 @@ pub(crate) enum Cause {
     Dns,
     /// The registry's certificate is not accepted, or it does not speak TLS.
     Tls,
+    /// A page for people comes in place of the registry's answer: of a proxy, a login, or a web server.
+    Page,
     /// No answer from the registry.
     Network,
     /// The registry answered with a fault of its own.
@@ -78,6 +80,11 @@ impl Cause {
         }
         if has(&["no space left on device"]) {
             return Self::Disk;
+        }
+        // A page that tells of a fault of the registry's own is its answer.
+        let page = ["media type text/html", "content type text/html", "invalid character '<' looking for beginning"];
+        if has(&page) && !has(&["http 5", "status code 5"]) {
+            return Self::Page;
         }
         // What is not found is a layer in the runtime's own store, and not the image.
         let layer = ["extraction snapshot", "parent snapshot", "missing parent"];
@@ -206,6 +213,9 @@ impl Cause {
             }
             Self::Dns => "the name of the registry does not resolve",
             Self::Tls => "the TLS connection to the registry fails",
+            Self::Page => {
+                "a page for people (HTML) comes in place of the registry's answer: of a proxy, a login, or a web server that is no registry"
+            }
             Self::Network => "the registry cannot be reached",
             Self::Server => "the registry has a fault of its own",
             Self::Disk => "the node's disk is full",
@@ -221,7 +231,7 @@ impl Cause {
 
     /// The way to the registry, or what answers there, and not the image.
     pub(crate) fn is_of_the_way(self) -> bool {
-        matches!(self, Self::Dns | Self::Tls | Self::Network | Self::Server | Self::Unauthorized)
+        matches!(self, Self::Dns | Self::Tls | Self::Page | Self::Network | Self::Server | Self::Unauthorized)
     }
 
     /// Failures that a missing way to the registry can cause.
@@ -315,6 +325,18 @@ mod tests {
                 Cause::Disk,
             ),
             ("unexpected status from HEAD request to https://quay.io/v2/x: 502 Bad Gateway", Cause::Server),
+            (
+                r#"failed to resolve reference "quay.io/x/y:v1": unexpected media type text/html for sha256:0a1b: not found"#,
+                Cause::Page,
+            ),
+            (
+                "Error response from daemon: error parsing HTTP 403 response body: invalid character '<' looking for beginning of value: \"<html>Access to this site is blocked\"",
+                Cause::Page,
+            ),
+            (
+                "error parsing HTTP 503 response body: invalid character '<' looking for beginning of value: \"<html><title>503 Service Temporarily Unavailable\"",
+                Cause::Server,
+            ),
             (
                 "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/grafana/grafana:13.2.0\": failed to prepare extraction snapshot \"extract-79-7389 sha256:9281\": parent snapshot sha256:0b16 does not exist: not found",
                 Cause::Layers,

@@ -20,6 +20,8 @@ pub(crate) enum Cause {
     Profile { kind: &'static str, name: String },
     /// A path of the node is to be mounted so that later mounts below it are seen, and the node does not share them.
     Propagation { path: String },
+    /// A folder of the node that is to be mounted is not there, and the node's system lets nobody make it.
+    NodeFolder { path: String },
     /// The program is not in the image.
     Command { name: Option<String> },
     /// The user of the container may not enter the folder in which the image begins.
@@ -87,6 +89,9 @@ impl Cause {
         }
         if let Some(path) = unshared(message) {
             return Some(Self::Propagation { path });
+        }
+        if let Some(path) = unmade(message) {
+            return Some(Self::NodeFolder { path });
         }
         if let Some(limit) = NodeLimit::of(message) {
             return Some(Self::Limit(limit));
@@ -199,6 +204,15 @@ fn unshared(message: &str) -> Option<String> {
     Some(path.trim_matches(['"', '\\']).to_owned())
 }
 
+/// `failed to mkdir "/containers": mkdir /containers: read-only file system`; Docker: `error while creating mount source path
+/// '/containers': mkdir /containers: read-only file system`.
+fn unmade(message: &str) -> Option<String> {
+    let plain = message.replace('\\', "");
+    let told = between(&plain, "failed to mkdir \"", "\"").or_else(|| between(&plain, "mount source path '", "'"))?;
+    let refused = ["read-only file system", "operation not permitted"];
+    refused.iter().any(|r| plain.contains(r)).then(|| told.trim_end_matches('/').to_owned())
+}
+
 /// `chdir to cwd ("/home/nonroot") set in config.json failed: permission denied`; Docker writes the quotes with backslashes.
 fn unentered(message: &str) -> Option<String> {
     let plain = message.replace('\\', "");
@@ -267,6 +281,13 @@ mod tests {
             r#"starting container process caused "chdir to cwd (\\"/home/nonroot\\") set in config.json failed: permission denied": unknown"#,
         ] {
             assert_eq!(Cause::of(cwd), Some(Cause::WorkDir { path: "/home/nonroot".into() }), "{cwd}");
+        }
+        for unmade in [
+            r#"failed to generate container "9a0c" spec: failed to generate spec: failed to mkdir "/containers": mkdir /containers: read-only file system"#,
+            r#"failed to generate container "4580" spec: failed to apply OCI options: failed to mkdir \"/containers/\": mkdir /containers: operation not permitted"#,
+            "Error response from daemon: error while creating mount source path '/containers': mkdir /containers: read-only file system",
+        ] {
+            assert_eq!(Cause::of(unmade), Some(Cause::NodeFolder { path: "/containers".into() }), "{unmade}");
         }
         let gone = r#"chdir to cwd ("/data") set in config.json failed: no such file or directory: unknown"#;
         assert_eq!(Cause::of_end("StartError", gone), None, "it is none of its rights");

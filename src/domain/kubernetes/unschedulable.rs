@@ -79,6 +79,8 @@ pub(crate) enum OfFargate {
     Quota,
     /// AWS has no room for it in these zones now.
     Capacity,
+    /// AWS launches nothing for the account.
+    Blocked,
     /// The profile's pod execution role is gone, or not admitted to the cluster.
     Role,
 }
@@ -99,6 +101,9 @@ impl OfFargate {
         }
         if has(&["reached the limit on the number of"]) {
             return Some(Self::Quota);
+        }
+        if has(&["account is currently blocked", "account is blocked", "account is suspended"]) {
+            return Some(Self::Blocked);
         }
         if has(&["pod execution role", "podexecutionrole"]) {
             return Some(Self::Role);

@@ -256,6 +256,27 @@ pub(crate) fn is_control_plane_name(name: &str) -> bool {
         .any(|part| name.strip_suffix(part).is_some_and(|before| before.is_empty() || before.ends_with('-')))
 }
 
+/// A part that no target can be there of: of the control plane, which EKS runs out of reach, or one that nodes of EKS Auto Mode run
+/// as services of their own, by the name that charts give to what serves its metrics.
+pub(crate) fn is_out_of_reach(snap: &Snapshot, name: &str) -> bool {
+    snap.platform == Platform::Eks && (is_control_plane_name(name) || is_of_auto_nodes(snap, name))
+}
+
+/// DNS and kube-proxy, where only nodes of EKS Auto Mode are there: they have no pods of them.
+pub(crate) fn is_of_auto_nodes(snap: &Snapshot, name: &str) -> bool {
+    let ends = |part: &&str| name.strip_suffix(*part).is_some_and(|b| b.is_empty() || b.ends_with('-'));
+    let Some(part) = ["coredns", "kube-dns", "kube-proxy"].into_iter().find(|p| ends(p)) else { return false };
+    let mut nodes = snap.nodes.items().unwrap_or_default().iter().peekable();
+    let is_part = |p: &Pod| {
+        p.metadata.namespace == "kube-system"
+            && (p.metadata.label("k8s-app") == Some(if part == "coredns" { "kube-dns" } else { part }))
+    };
+    nodes.peek().is_some()
+        && nodes.all(|n| n.is_auto_mode())
+        && snap.pods.covers("kube-system")
+        && !snap.pods.items().unwrap_or_default().iter().any(is_part)
+}
+
 /// What the API server's proxy calls a path of Prometheus.
 pub(crate) fn prometheus_path(snap: &Snapshot, path: &str) -> Option<String> {
     snap.scope.prometheus.as_ref().map(|p| proxy::of_component(p, path))

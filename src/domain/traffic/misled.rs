@@ -123,7 +123,9 @@ fn read<'a>(
         return None;
     }
     let host = found[1].trim_end_matches('.').to_owned();
-    let service = in_cluster(snap, &host, &pod.metadata.namespace)?;
+    // `_grpc._tcp.prometheus-operated.monitoring.svc`: the ports of a Service.
+    let of_service = host.split_inclusive('.').skip_while(|label| label.starts_with('_')).collect::<String>();
+    let service = in_cluster(snap, &of_service, &pod.metadata.namespace)?;
     snap.services.find(&service.namespace, &service.service).ok()??;
     Some(Misled { pod, host, resolver, container, said, why: why(pod, resolver) })
 }

@@ -1,6 +1,7 @@
 //! Who talks to whom: connections that fail, what the stack needs to reach, what lies between.
 
 pub(crate) mod attempts;
+pub(crate) mod beyond;
 pub(crate) mod blocked;
 pub(crate) mod closed_vpc;
 pub(crate) mod dns_path;

@@ -291,8 +291,18 @@ pub struct Volume {
     pub secret: Option<SecretSource>,
     pub projected: Option<ProjectedSources>,
     pub empty_dir: Option<Value>,
+    /// A folder or file of the node.
+    pub host_path: Option<HostPath>,
     /// A claim of the pod's own, which Kubernetes makes for it.
     pub ephemeral: Option<Value>,
+}
+
+/// `hostPath` of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct HostPath {
+    /// Where it lies on the node.
+    pub path: String,
 }
 
 /// `projected` of a volume.

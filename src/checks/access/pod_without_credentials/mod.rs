@@ -102,6 +102,10 @@ fn is_driver(log: &ContainerLog) -> bool {
 /// What Prometheus, Alertmanager and the EBS CSI driver say of their own requests is read by the checks of those; of them
 /// only the way to the metadata is judged here.
 fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Cause) -> bool {
+    // The agent speaks of the pods that it serves: they say it themselves.
+    if log.image.contains("eks-pod-identity-agent") {
+        return false;
+    }
     let without = *fault == Cause::None && credentials::out_of_reach(snap, pod).is_some();
     match log.program {
         Some(Program::Prometheus | Program::Alertmanager) => without,

@@ -20,6 +20,7 @@ use crate::domain::loki::agent_log::{self, Failing};
 use crate::domain::loki::reason::Cause;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
+use crate::domain::traffic::flows;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -285,7 +286,10 @@ impl<'a> Case<'a> {
             Some((namespace, name)) => depends_on_service(self.snap, finding, &namespace, &name),
             None => finding,
         };
+        // Who is asked for the store's address, or what lies on the way to it.
+        let way = flows::connection(&self.owner(), &self.text);
+        let dns = self.text.contains("lookup ").then(|| ResourceRef::service("kube-system", "kube-dns"));
         let policies = self.pod.map(|p| network_policy::egress_policies(self.snap, p)).unwrap_or_default();
-        policies.into_iter().fold(made, Finding::depends_on)
+        policies.into_iter().chain(way).chain(dns).fold(made, Finding::depends_on)
     }
 }

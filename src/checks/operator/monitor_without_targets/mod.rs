@@ -16,7 +16,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::chain::{self, End};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{deployment, kubelet_services, log};
-use crate::domain::prometheus::targets::is_control_plane_name;
+use crate::domain::prometheus::targets::{is_control_plane_name, is_of_auto_nodes};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Service};
 use crate::snapshot::{Platform, Snapshot};
@@ -28,7 +28,7 @@ check! {
         title: "a monitor finds no target",
         requires: [MonitoringResources, Monitors, Services],
         uses: [
-            OtherServers, Namespaces, Workloads, Pods, EndpointSlices, PrometheusConfig, PrometheusTargets, DroppedTargets,
+            OtherServers, Namespaces, Nodes, Workloads, Pods, EndpointSlices, PrometheusConfig, PrometheusTargets, DroppedTargets,
             PrometheusRuntime, PartLogs,
         ],
         fix: Fix,
@@ -106,6 +106,8 @@ enum Way {
         service_namespace: Option<String>,
     },
     ControlPlane(StackRelease),
+    /// Nodes of Auto Mode run it by themselves.
+    AutoNodes(StackRelease),
     NoPod {
         namespaces: Option<BTreeSet<String>>,
     },
@@ -262,7 +264,9 @@ impl<'a> View<'a> {
         let subject = kind.reference(&meta.namespace, &meta.name);
         let mut words = words(self.snap, server, monitor, at, &fault);
         if self.is_hidden(monitor, &fault) {
-            words.way = Way::ControlPlane(StackRelease::of(server));
+            let of_nodes = is_of_auto_nodes(self.snap, &meta.name);
+            let make = if of_nodes { Way::AutoNodes } else { Way::ControlPlane };
+            words.way = make(StackRelease::of(server));
         }
         let job = chain::job_names(kind, &meta.namespace, &meta.name, at).swap_remove(0);
         let severity = self.severity(monitor, &fault);
@@ -296,7 +300,7 @@ impl<'a> View<'a> {
             monitor: meta.name.clone(),
             namespace: meta.namespace.clone(),
             managed: managed_by(meta),
-            off: matches!(words.way, Way::ControlPlane(_)),
+            off: matches!(words.way, Way::ControlPlane(_) | Way::AutoNodes(_)),
             loaded: Loaded::of(self.snap, kind, &meta.namespace, &meta.name),
             way: words.way,
         });
@@ -308,7 +312,7 @@ impl<'a> View<'a> {
     fn is_hidden(&self, monitor: &Monitor, fault: &Fault<'_>) -> bool {
         matches!(fault, Fault::Walk(End::NoEndpoints(_) | End::NoService(None)))
             && self.snap.platform != Platform::Other
-            && is_control_plane_name(&monitor.metadata.name)
+            && (is_control_plane_name(&monitor.metadata.name) || is_of_auto_nodes(self.snap, &monitor.metadata.name))
     }
 
     fn severity(&self, monitor: &Monitor, fault: &Fault<'_>) -> Severity {

@@ -3,6 +3,7 @@
 use crate::checks::storage::pvc_pending::misfit::{misfits, named_volume, shared_mode, unreachable_topology};
 
 use crate::domain::aws::denied::{By, Denied};
+use crate::domain::aws::ebs;
 use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::text::shorten::shorten;
@@ -25,6 +26,8 @@ pub(super) enum Refusal {
     Other,
     Quota,
     Source,
+    /// EC2 takes no more calls for the moment.
+    Throttled,
     Topology,
     Zone,
     /// The file system of EFS takes no further volume.
@@ -47,6 +50,7 @@ impl Refusal {
             ProvisioningFault::Key => Self::Key,
             ProvisioningFault::Source => Self::Source,
             ProvisioningFault::Zone => Self::Zone,
+            ProvisioningFault::Throttled => Self::Throttled,
             ProvisioningFault::Quota => Self::Quota,
             ProvisioningFault::Other => Self::Other,
         }
@@ -154,6 +158,18 @@ pub(super) fn refused(denied: Option<&Denied>, message: &str) -> String {
     };
     let on = denied.and_then(|d| d.resource.clone()).map(|r| format!(" on {r}")).unwrap_or_default();
     format!("{what}{on}: it is {by}")
+}
+
+/// A policy above all roles denies the making of volumes, and those of the class are not encrypted: policies of
+/// organizations ask for that more than for anything else (`ec2:Encrypted`).
+pub(super) fn may_want_encryption(denied: Option<&Denied>, class: &StorageClass) -> bool {
+    let of_volumes = |d: &Denied| {
+        matches!(d.by, By::ControlPolicy | By::Boundary | By::ExplicitDeny)
+            && d.action.as_deref() == Some("ec2:CreateVolume")
+            && d.resource.as_deref().is_none_or(|r| r.contains(":volume/"))
+    };
+    let plain = class.parameters.get("encrypted").is_none_or(|v| v != "true");
+    ebs::serves(&class.provisioner) && plain && denied.is_some_and(of_volumes)
 }
 
 /// Pods that mount a claim and want to run.

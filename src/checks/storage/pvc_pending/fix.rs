@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::cause::{Cause, Refusal, consumers};
+use super::cause::{Cause, Refusal, consumers, may_want_encryption};
 use super::misfit;
 use crate::checks::support::claims::{LostVolume, Waiting};
 use crate::checks::support::place::Place;
@@ -17,6 +17,7 @@ use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::json_patch;
+use crate::domain::kubernetes::snapshots::lacks_controller as lacks_snapshot_controller;
 use crate::domain::text::api_host::ApiHost;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, StorageClass, Workload};
@@ -70,6 +71,13 @@ enum Way {
         pvc: String,
         /// What EC2 tells of it, for those who may decode it; empty where it tells nothing.
         encoded: String,
+        /// The class asks for volumes without encryption, and that may be what is denied.
+        plain: bool,
+        class: String,
+    },
+    Throttled {
+        pvc: String,
+        region: String,
     },
     Key {
         class: String,
@@ -81,6 +89,10 @@ enum Way {
         /// The snapshot that it names, where there is none in its namespace.
         missing: Option<String>,
         provisioner: String,
+        /// Nothing makes snapshots ready: the add-on that does is to be installed.
+        without_controller: bool,
+        cluster: String,
+        region: String,
     },
     Zone {
         class: String,
@@ -280,7 +292,12 @@ impl Case<'_> {
                 missing: unmade == Unmade::NoFileSystem,
             },
             Refusal::AccessMode => self.access_mode(),
-            Refusal::Denied => Way::Denied { pvc, encoded: self.denied.and_then(|d| d.encoded).unwrap_or_default() },
+            Refusal::Denied => {
+                let plain = object.is_some_and(|c| may_want_encryption(self.denied.as_ref(), c));
+                let encoded = self.denied.and_then(|d| d.encoded).unwrap_or_default();
+                Way::Denied { pvc, encoded, plain, class }
+            }
+            Refusal::Throttled => Way::Throttled { pvc, region: Place::of(self.snap).region },
             Refusal::Iam => self.iam(pvc, controller, is_ebs || object.is_none()),
             Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },
             Refusal::Parameter => Way::Parameter { class, pvc },
@@ -304,6 +321,9 @@ impl Case<'_> {
                     pvc,
                     missing: said.and_then(|e| claims::missing_snapshot(&e.message)).map(str::to_owned),
                     provisioner: object.map_or_else(|| "<driver>".to_owned(), |c| c.provisioner.clone()),
+                    without_controller: lacks_snapshot_controller(self.snap),
+                    cluster: Place::of(self.snap).cluster,
+                    region: Place::of(self.snap).region,
                 }
             }
             Refusal::Topology => Way::Topology { class },

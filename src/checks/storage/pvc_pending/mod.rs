@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use fix::{Case, Fix};
 use misfit::{topology_evidence, unfit_evidence};
 
-use crate::checks::storage::pvc_pending::cause::{Cause, Refusal, by_events, cause, consumers, first_line, refused};
+use crate::checks::storage::pvc_pending::cause::{
+    Cause, Refusal, by_events, cause, consumers, first_line, may_want_encryption, refused,
+};
 use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -20,7 +22,8 @@ use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::{csi_node, ebs};
-use crate::domain::kubernetes::claims::{self, missing_snapshot, provisioning_error};
+use crate::domain::kubernetes::claims::{self, missing_snapshot, provisioning_error, unready_snapshot};
+use crate::domain::kubernetes::snapshots;
 use crate::domain::kubernetes::unschedulable;
 use crate::domain::text::api_host::ApiHost;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -33,7 +36,7 @@ check! {
         id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, CsiNodes, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations, Instances, Subnets],
+        uses: [EksAddons, Events, Pods, PersistentVolumes, CsiDrivers, CsiNodes, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations, Instances, Subnets],
         fix: Fix,
     }
 }
@@ -138,8 +141,23 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
             first.metadata.namespace
         );
     }
+    if let (Cause::ProvisioningFailed(Refusal::Source), Some(name)) = (cause, unready_snapshot(said)) {
+        let nobody = "; nothing in the cluster does that: no snapshot controller is there";
+        let nobody = if snapshots::lacks_controller(snap) { nobody } else { "" };
+        why = format!("it is to be made from VolumeSnapshot {name}, which is not ready to be used{nobody}");
+    }
+    if *cause == Cause::ProvisioningFailed(Refusal::Throttled) {
+        why =
+            "EC2 takes no more calls of this account for the moment, and the driver tries again later each time".into();
+    }
     if *cause == Cause::ProvisioningFailed(Refusal::Denied) {
         why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));
+        if let Some(plain) = class_object(snap, class.as_deref()).filter(|c| may_want_encryption(denied.as_ref(), c)) {
+            why = format!(
+                "{why}; its class {} asks for volumes without encryption, which such policies mostly deny",
+                plain.metadata.name
+            );
+        }
     }
     let names: Vec<&str> = claims
         .iter()

@@ -13,6 +13,7 @@ use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::thanos::{self, Cause, Failing};
 use crate::domain::text::object_store::StoreFailure;
+use crate::domain::traffic::flows;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 
@@ -57,6 +58,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     };
     let (what, severity) = words(failing, part);
     let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
+    let way = flows::connection(&owner, &failing.text);
     let mut made = Finding::new(Thanos::META.id, severity, owner, message)
         .key(format!("{} {:?}", log.namespace, failing.trouble))
         .evidence(line_evidence(log, &failing.text))
@@ -64,6 +66,11 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     // Who is told to write to a receiver is refused; nobody waits for the others.
     if !(failing.trouble == Cause::Hashring || failing.trouble == Cause::Message && part == "receive") {
         made = made.breaks_nothing();
+    }
+    // Who is asked for the address, or what lies on the way.
+    made = way.into_iter().fold(made, Finding::depends_on);
+    if failing.text.contains("lookup ") {
+        made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));
     }
     if matches!(failing.trouble, Cause::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&log.namespace, account(snap.pod_of_log(failing.log))));

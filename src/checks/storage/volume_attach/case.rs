@@ -148,14 +148,24 @@ impl<'a> Case<'a> {
         xfs::newer(self.snap, node, self.volume?)
     }
 
-    /// Volumes on the node against what its driver says it takes.
-    pub(super) fn counts(&self) -> String {
+    /// Volumes on the node, and how many its driver says that it takes.
+    fn count(&self) -> (usize, Option<usize>) {
         let all = self.snap.volume_attachments.items().unwrap_or_default().iter();
         let on_node = all.filter(|a| a.spec.node_name == self.node && a.spec.attacher == ebs::DRIVER).count();
         let node = self.snap.csi_nodes.named(self.node).ok().flatten();
         let driver = node.and_then(|n| n.spec.drivers.iter().find(|d| d.name == ebs::DRIVER));
-        let limit = driver.and_then(|d| d.allocatable.as_ref()).and_then(|a| a.count);
-        match (on_node, limit) {
+        (on_node, driver.and_then(|d| d.allocatable.as_ref()).and_then(|a| a.count))
+    }
+
+    /// Far fewer volumes are on the node than it takes: interfaces and instance store take slots as well, but not that many.
+    pub(super) fn has_room(&self) -> bool {
+        let (on_node, limit) = self.count();
+        on_node > 0 && limit.is_some_and(|limit| on_node * 2 < limit)
+    }
+
+    /// Volumes on the node against what its driver says it takes.
+    pub(super) fn counts(&self) -> String {
+        match self.count() {
             (0, None) => format!("node {}", self.node),
             (n, Some(limit)) => format!("node {} has {n} volumes, its driver says that it takes {limit}", self.node),
             (n, None) => format!("node {} has {n} volumes", self.node),

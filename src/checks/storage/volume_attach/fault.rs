@@ -1,6 +1,6 @@
 //! What an event says of a volume that does not come up.
 
-use crate::domain::kubernetes::claims::ProvisioningFault;
+use crate::domain::kubernetes::claims::{ProvisioningFault, is_throttled};
 
 /// Why Mountpoint does not mount a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ impl Cause {
         if let Some(fault) = BucketFault::read(message) {
             return Self::Bucket(fault);
         }
-        if has(&["RequestLimitExceeded", "api error Throttling", "ThrottlingException"]) {
+        if is_throttled(message) {
             return Self::Throttled;
         }
         if has(&[

@@ -11,6 +11,7 @@ use crate::domain::aws::addon::with_values;
 use crate::domain::aws::xfs::{self, Newer};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::{Target, has_rollout};
 use crate::domain::text::between::between;
 use crate::model::ResourceRef;
@@ -74,6 +75,16 @@ pub(super) enum Way {
         /// The add-on's configuration that leaves room for volumes of others, and the options that keep its role.
         addon_values: Option<String>,
         kept_role: Vec<String>,
+    },
+    Stuck {
+        pod: String,
+        node: String,
+        /// The instance of the node.
+        instance: String,
+        /// Another node could take the pod, and somebody makes it again.
+        elsewhere: bool,
+        #[serde(flatten)]
+        volume: Ebs,
     },
     Gone {
         pod: String,
@@ -311,6 +322,19 @@ impl Way {
             region,
             addon_values: addon.and_then(|a| with_values(Some(a), &reserved)),
             kept_role: addon::kept_role(addon),
+        }
+    }
+
+    /// EC2 does not come to an end of attaching it.
+    pub(super) fn stuck(case: &Case<'_>) -> Self {
+        let node = case.snap.nodes.named(case.node).ok().flatten();
+        let instance = node.and_then(Node::instance_id).map_or_else(|| "<instance-id>".to_owned(), str::to_owned);
+        Self::Stuck {
+            pod: case.pod.metadata.name.clone(),
+            node: case.node.to_owned(),
+            instance,
+            elsewhere: nodes::can_move(case.snap, case.pod),
+            volume: Ebs::of(case),
         }
     }
 

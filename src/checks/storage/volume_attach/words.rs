@@ -14,6 +14,10 @@ impl Case<'_> {
         match self.fault {
             Cause::MultiAttach => self.multi_attach(),
             Cause::Limit => (Way::limit(self), format!("the node takes no more volumes ({})", self.counts())),
+            Cause::Stuck if self.has_room() => {
+                let why = format!("EC2 does not come to an end of attaching it; {}, so that it is not full", self.counts());
+                (Way::stuck(self), why)
+            }
             Cause::Stuck => (Way::limit(self), format!("it stays in attaching; {}: {}", self.counts(), self.message)),
             Cause::Gone => (Way::gone(self), format!("EC2 does not know it any more: {}", self.message)),
             Cause::NodePlugin => {

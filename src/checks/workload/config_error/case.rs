@@ -6,7 +6,7 @@ use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::start_error::Cause;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, VolumeMount};
+use crate::snapshot::kubernetes::{Container, Pod, Volume, VolumeMount};
 
 /// One container that is not started, and what is known of it.
 pub(super) struct Case<'a> {
@@ -91,6 +91,12 @@ impl<'a> Case<'a> {
         self.container.volume_mounts.iter().find(|m| {
             m.sub_path.is_none() && looks_like_file(&m.mount_path) && path.as_ref().is_none_or(|p| *p == m.mount_path)
         })
+    }
+
+    /// The volume of the pod that is a folder of the node.
+    pub(super) fn folder(&self, path: &str) -> Option<&'a str> {
+        let own = |v: &&Volume| v.host_path.as_ref().is_some_and(|h| h.path.trim_end_matches('/') == path);
+        self.pod.spec.volumes.iter().find(own).map(|v| v.name.as_str())
     }
 
     /// The subPath of a volume that the container mounts.

@@ -116,6 +116,13 @@ impl Case<'_> {
                 in_place,
                 managed_by,
             },
+            Cause::NodeFolder { path } => Way::NodeFolder {
+                pod,
+                path: path.clone(),
+                volume: self.folder(path).map(str::to_owned),
+                in_place,
+                managed_by,
+            },
             Cause::WorkDir { path } => {
                 let spec = json!({"containers": [{"name": container, "workingDir": "/"}]});
                 let folder_patch = json!({"spec": {"template": {"spec": spec}}}).to_string();

@@ -105,6 +105,14 @@ pub(super) enum Way {
         in_place: bool,
         managed_by: String,
     },
+    NodeFolder {
+        pod: String,
+        path: String,
+        /// The volume that is this folder, where it is known.
+        volume: Option<String>,
+        in_place: bool,
+        managed_by: String,
+    },
     WorkDir {
         pod: String,
         container: String,

@@ -52,6 +52,16 @@ impl Case<'_> {
                     "{path} of node {node} is not a shared mount, and it is to be mounted so that what is mounted below it later is seen (mountPropagation)"
                 )
             }
+            Cause::NodeFolder { path } => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                let system = self.snap.nodes.named(node).ok().flatten().map(|n| n.status.node_info.os_image.as_str());
+                let system = system.filter(|s| !s.is_empty()).map(|s| format!(" ({s})")).unwrap_or_default();
+                let which =
+                    self.folder(path).map(|v| format!("volume {v} is")).unwrap_or_else(|| "it mounts".to_owned());
+                format!(
+                    "{which} {path} of node {node}, which is not there, and the node's system{system} lets nobody make it: its root is read-only"
+                )
+            }
             Cause::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
             Cause::Command { name: None } => "the image does not have the program that it should run".into(),
             Cause::WorkDir { path } => {

@@ -129,8 +129,9 @@ impl<'a> Case<'a> {
     /// Its probe is never answered, as the VPC CNI leaves the kubelet's connections to such pods.
     pub(super) fn loses_probes(&self) -> bool {
         let Cause::Probe(said) = &self.failing.cause else { return false };
-        // Who connects and waits for the answer has a slow program before it.
-        let silent = said.contains("dial tcp") && ["i/o timeout", "timed out"].iter().any(|w| said.contains(w));
+        // The kubelet's client tells the connection that comes to nothing in either way, by which of its clocks ends first.
+        let silent =
+            ["i/o timeout", "timed out", "deadline exceeded", "Client.Timeout"].iter().any(|w| said.contains(w));
         silent && vpc_cni::loses_probes(self.snap, self.failing.pod)
     }
 

@@ -160,7 +160,7 @@ impl Cause {
 }
 
 /// The event with which the kubelet says that it ends a container whose probe fails.
-fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
+pub(super) fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT);
     let killing = events.iter().find(|e| {
         e.reason == "Killing"

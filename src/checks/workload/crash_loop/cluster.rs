@@ -6,6 +6,7 @@ use crate::checks::support::back;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::Case;
+use crate::checks::workload::crash_loop::gpu;
 use crate::checks::workload::crash_loop::values::{file, newer_image, node};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
@@ -60,6 +61,12 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             container: case.failing.container.name.clone(),
             kept: Kept::of(&case.target),
         },
+        Class::PacketFilter if crash.what.is_none() && !is_of_mesh(&case.failing.container.name) => Way::PacketTables {
+            commands: json!({"commands": [LOAD_MODULES]}).to_string(),
+            instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
+            region: Place::of(case.snap).region,
+            node: node(case),
+        },
         Class::PacketFilter => Way::PacketFilter {
             validates: crash.what.is_some(),
             commands: json!({"commands": [LOAD_MODULES]}).to_string(),
@@ -70,6 +77,7 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             pod,
             kept: Kept::of(&case.target),
         },
+        Class::Gpu => gpu::way(case),
         Class::Forbidden => {
             let (namespace, account, can_i) = match &crash.detail {
                 Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
@@ -120,6 +128,11 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
         },
         _ => Way::ApiServer { pod },
     }
+}
+
+/// A container that a mesh puts into pods to write its rules.
+fn is_of_mesh(container: &str) -> bool {
+    ["istio", "linkerd", "kuma", "consul", "osm-", "proxy-init"].iter().any(|mesh| container.contains(mesh))
 }
 
 /// The API that it asks for is not served: no CRD brings it.

@@ -1,6 +1,6 @@
 //! Containers that are crash-looping.
 
-use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::cause::{self, Cause};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::start_error;
 use crate::domain::prometheus::oom;
@@ -57,26 +57,30 @@ fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     if retries {
         return false;
     }
+    let recent_failure = recent_failure(snap, pod, status);
     if let Some(waiting) = &status.state.waiting {
         // Another reason (ImagePullBackOff, CreateContainerConfigError) says why it cannot even start.
-        return waiting.reason == "CrashLoopBackOff" || waiting.reason.is_empty() && recent_failure(snap, status);
+        return waiting.reason == "CrashLoopBackOff" || waiting.reason.is_empty() && recent_failure;
     }
     if status.state.terminated.is_some() {
-        return recent_failure(snap, status);
+        return recent_failure;
     }
     if !status.ready {
         // One restart is none again, and a container that just began is not ready yet.
         let since = status.running_since().map(|t| snap.seconds_since(t));
         let settles = since.is_some_and(|s| s < SETTLES) && status.restart_count < 2;
-        return recent_failure(snap, status) && !settles;
+        return recent_failure && !settles;
     }
     // Ready in between: only where that happens more than once an hour on average.
     let age = snap.age_seconds(&pod.metadata);
-    status.restart_count >= 3 && age / i64::from(status.restart_count) < 3600 && recent_failure(snap, status)
+    status.restart_count >= 3 && age / i64::from(status.restart_count) < 3600 && recent_failure
 }
 
-fn recent_failure(snap: &Snapshot, status: &ContainerStatus) -> bool {
+fn recent_failure(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     // 143 is a polite end, and with 255 and no word the node itself went away.
     let asked = |t: &Terminated| t.exit_code == 143 || t.exit_code == 255 && t.reason == "Unknown";
-    status.ended().is_some_and(|t| t.exit_code != 0 && !asked(t)) && status.ended_within(RECENT, snap.collected_at)
+    let failed = status.ended().is_some_and(|t| t.exit_code != 0 && !asked(t));
+    // Who is asked to go by the kubelet, because its probe fails, may go without an error (Prometheus and Grafana exit with 0).
+    let killed = || pod.all_containers().any(|c| c.name == status.name && cause::probe(snap, pod, c).is_some());
+    status.ended_within(RECENT, snap.collected_at) && (failed || (status.ended().is_some() && killed()))
 }

@@ -80,6 +80,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::MapCount
         | Class::Kernel
         | Class::PacketFilter
+        | Class::Gpu
         | Class::ExternalLabels
         | Class::Outgrown
         | Class::Compaction => cluster(case, crash),

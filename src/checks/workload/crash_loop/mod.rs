@@ -11,6 +11,7 @@ mod failing;
 mod files;
 mod fix;
 mod flags;
+mod gpu;
 mod grafana;
 mod naming;
 mod origin;
@@ -20,17 +21,15 @@ mod unclear;
 mod values;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::aws::{scale_up, secret_makers};
 use crate::domain::crash::Class;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::mounts::{self, Origin};
-use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, external_dns, foundation, ingress, releases, unschedulable, webhooks};
-use crate::domain::loki::agent_log;
+use crate::domain::kubernetes::{coredns_log, foundation, releases, webhooks};
+use crate::domain::traffic::beyond;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Snapshot, journal};
@@ -45,7 +44,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, Jobs, HelmReleases, SecretMakers, EksCluster, Crds, ComponentLogs],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons, ServiceAccounts, PodIdentityAssociations, KubernetesVersion, Webhooks, EndpointSlices, ReplicaSets, Jobs, HelmReleases, SecretMakers, EksCluster, EksNodegroups, Crds, ComponentLogs],
         fix: Fix,
     }
 }
@@ -56,13 +55,13 @@ impl Check for CrashLoop {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut behind = behind_failing_targets(snap);
+        let mut behind = beyond::behind_failing_targets(snap);
         let is_own = |p: &Pod| snap.scope.is_judged(&p.metadata.namespace) || foundation::is_part(p);
         // Whom else the stack waits for matters only where one of them ends.
         let ends = |p: &Pod| journal::aside(|| failing(snap, p).into_iter().next().is_some());
         if snap.pods()?.iter().any(|p| !is_own(p) && ends(p)) {
-            behind.extend(behind_log_agents(snap));
-            behind.extend(awaited(snap));
+            behind.extend(beyond::behind_log_agents(snap));
+            behind.extend(beyond::awaited(snap));
         }
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
@@ -134,62 +133,6 @@ fn is_told_elsewhere(snap: &Snapshot, failing: &Failing<'_>) -> bool {
     let meta = &failing.pod.metadata;
     let mut own = logs.filter(|l| l.namespace == meta.namespace && l.pod == meta.name);
     is_dns && own.any(|l| !coredns_log::faults(&l.text).is_empty())
-}
-
-/// Pods behind what Prometheus fails to scrape: only these of other namespaces are a matter of the stack.
-fn behind_failing_targets(snap: &Snapshot) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    for target in snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter().filter(|t| t.health == "down")
-    {
-        let Some(url) = url::Url::parse(&target.scrape_url).ok() else { continue };
-        let Some(host) = url.host_str() else { continue };
-        let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
-        if let Some(service) = snap.service_by_host(host) {
-            found.extend(snap.pods_of_service(service).map(place));
-        }
-        found.extend(snap.pod_by_ip(host).map(place));
-        let label = |name: &str| target.discovered_labels.get(name).cloned();
-        if let (Some(namespace), Some(pod)) =
-            (label("__meta_kubernetes_namespace"), label("__meta_kubernetes_pod_name"))
-        {
-            found.insert((namespace, pod));
-        }
-    }
-    found
-}
-
-/// Pods of the stores to which log agents cannot send, wherever they run.
-fn behind_log_agents(snap: &Snapshot) -> BTreeSet<(String, String)> {
-    let failing = agent_log::failing(snap).unwrap_or_default();
-    let hosts = failing.iter().filter_map(|f| Some((agent_log::target(&f.text)?.0, f.namespace.as_str())));
-    let services = hosts.filter_map(|(host, namespace)| in_cluster(snap, &host, namespace));
-    let pods = services.filter_map(|s| {
-        let service = snap.services.find(&s.namespace, &s.service).ok().flatten()?;
-        Some(snap.pods_of_service(service))
-    });
-    pods.flatten().map(|p| (p.metadata.namespace.clone(), p.metadata.name.clone())).collect()
-}
-
-/// Pods of controllers that the stack waits for: what makes its load balancers, and what adds nodes for pods that wait.
-fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
-    let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
-    let mut found = BTreeSet::new();
-    let balances = ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some();
-    if balances && let Some(controller) = ingress::controller(snap) {
-        found.extend(ingress::controller_pods(snap, controller).into_iter().map(place));
-    }
-    // Who is to write its name.
-    found.extend(external_dns::awaited(snap).map(place));
-    // Who is to make a Secret that nobody has made.
-    let makers = secret_makers::unattended(snap);
-    let judged = makers.iter().filter(|(m, _)| snap.scope.is_judged(&m.metadata.namespace));
-    let kinds: BTreeSet<&str> = judged.map(|(m, _)| m.kind.as_str()).collect();
-    found.extend(kinds.into_iter().flat_map(|kind| secret_makers::controllers(snap, kind)).map(place));
-    let waits = |p: &Pod| unschedulable::concerns(snap, p) && unschedulable::unscheduled(snap, p).is_some();
-    if snap.pods.items().unwrap_or_default().iter().any(waits) {
-        found.extend(scale_up::makers(snap).map(place));
-    }
-    found
 }
 
 /// `Prometheus`, or the container by its name.

@@ -2,6 +2,7 @@
 
 use crate::checks::workload::crash_loop::case::{Case, on_network};
 use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::gpu::Lacks;
 use crate::domain::crash::{Class, is_usage, last_lines, telling};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::runtime_error;
@@ -17,6 +18,9 @@ impl<'a> Case<'a> {
                 if crash.class == Class::Device && on_network(self) {
                     let text_of_disk = text.replacen("the disk gives errors: ", "", 1);
                     text = format!("the network file system that its data lies on gives errors: {text_of_disk}");
+                }
+                if crash.class == Class::Gpu {
+                    text.push_str(&format!(": {}", Lacks::of(self).words(self)));
                 }
                 if let (true, Origin::ConfigMap { name, .. }) = (self.is_corrected, &self.origin) {
                     text.push_str(&format!(

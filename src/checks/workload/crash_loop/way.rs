@@ -390,6 +390,25 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    Gpu {
+        node: String,
+        /// The node has no GPU of NVIDIA.
+        without: bool,
+        /// Keeps the pods to nodes that have one, where there are such; empty else.
+        affinity: String,
+        /// The words after `aws eks create-nodegroup` that make a group whose image has the driver.
+        create: Vec<String>,
+        /// The container may not be started with NVIDIA's runtime.
+        runtime: bool,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    PacketTables {
+        commands: String,
+        instance: Option<String>,
+        region: String,
+        node: String,
+    },
     Hook {
         container: String,
         pod: String,

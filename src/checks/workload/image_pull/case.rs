@@ -58,6 +58,7 @@ pub(super) enum Cause {
     Format,
     /// The registry's certificate is not accepted.
     Tls,
+    Html,
     /// The registry has a fault of its own.
     Server,
     /// The node's disk is full.
@@ -191,6 +192,7 @@ impl<'a> Case<'a> {
             pull_error::Cause::Platform => Cause::Platform,
             pull_error::Cause::Format => Cause::Format,
             pull_error::Cause::Tls => Cause::Tls,
+            pull_error::Cause::Page => Cause::Html,
             pull_error::Cause::Server => Cause::Server,
             pull_error::Cause::Disk => Cause::Disk,
             pull_error::Cause::Layers => Cause::Layers,

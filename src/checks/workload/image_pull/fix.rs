@@ -149,6 +149,13 @@ impl Case<'_> {
             },
             Cause::EcrEndpoints => self.ecr_endpoints(region),
             Cause::Tls => Way::Tls { host: self.host().to_owned() },
+            Cause::Html => Way::Html {
+                host: self.asked_host().to_owned(),
+                node: self.node_name().to_owned(),
+                instance: self.node.and_then(Node::shell_instance).map(str::to_owned),
+                show_way: self.show_way(),
+                cluster_region: self.cluster_region(),
+            },
             Cause::Server => Way::Server {
                 host: self.host().to_owned(),
                 pod: pod(),

@@ -132,6 +132,7 @@ impl<'a> Case<'a> {
                 | pull_error::Cause::RateLimit
                 | pull_error::Cause::Dns
                 | pull_error::Cause::Tls
+                | pull_error::Cause::Page
                 | pull_error::Cause::Network
         );
         if let Some(image) = self.image.as_ref().filter(|_| shared) {

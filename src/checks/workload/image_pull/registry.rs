@@ -114,6 +114,22 @@ impl Case<'_> {
         json!({ "commands": commands }).to_string()
     }
 
+    /// The host that pulls of the image ask.
+    pub(super) fn asked_host(&self) -> &str {
+        if self.host() == "docker.io" { "registry-1.docker.io" } else { self.host() }
+    }
+
+    /// Commands for the node: what answers it in the registry's place, and by which proxy or mirror its runtime asks.
+    pub(super) fn show_way(&self) -> String {
+        let host = self.image.as_ref().map_or("_default", |i| i.host.as_str());
+        let commands = json!([
+            format!("curl -sSI -m 5 https://{}/v2/", self.asked_host()),
+            "systemctl show containerd --property=Environment",
+            format!("cat /etc/containerd/certs.d/{host}/hosts.toml /etc/containerd/certs.d/_default/hosts.toml"),
+        ]);
+        json!({ "commands": commands }).to_string()
+    }
+
     /// Where people see which tags a public repository has.
     pub(super) fn repository_url(&self) -> Option<String> {
         let image = self.image.as_ref()?;

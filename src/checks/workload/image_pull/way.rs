@@ -178,6 +178,15 @@ pub(super) enum Way {
         subnets: Vec<String>,
         group: String,
     },
+    Html {
+        /// The host that pulls ask.
+        host: String,
+        node: String,
+        instance: Option<String>,
+        /// What shows how the node asks it, as Systems Manager's commands take it.
+        show_way: String,
+        cluster_region: Option<String>,
+    },
     Tls {
         host: String,
     },

@@ -112,7 +112,7 @@ impl Addon {
     fn of(snap: &Snapshot, target: &Target<'_>, container: &Container, proposal: &Proposal) -> Self {
         Self {
             addon: target.addon,
-            addon_values: target.addon.and_then(|a| addon_values(snap, a, &container.name, &resources(proposal))),
+            addon_values: target.addon.and_then(|_| addon_values(snap, target, &container.name, &resources(proposal))),
             kept_role: target.addon.map(|name| kept_role(named(snap, name))).unwrap_or_default(),
             cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
             region: snap.target.region.clone().unwrap_or_default(),
@@ -183,9 +183,14 @@ impl Fix {
 }
 
 /// Configuration of an EKS add-on that sets a container's resources; what it has already is kept.
-fn addon_values(snap: &Snapshot, addon: &str, container: &str, resources: &Value) -> Option<String> {
+fn addon_values(snap: &Snapshot, target: &Target<'_>, container: &str, resources: &Value) -> Option<String> {
+    let addon = target.addon?;
+    let on_nodes = target.name.starts_with("daemonset/");
     let values = match (addon, container) {
         ("coredns", "coredns") | ("metrics-server", "metrics-server") => json!({"resources": resources}),
+        ("vpc-cni", "aws-node") => json!({"resources": resources}),
+        ("vpc-cni", "aws-eks-nodeagent") => json!({"nodeAgent": {"resources": resources}}),
+        ("aws-ebs-csi-driver", "ebs-plugin") if on_nodes => json!({"node": {"resources": resources}}),
         ("aws-ebs-csi-driver", "ebs-plugin") => json!({"controller": {"resources": resources}}),
         ("aws-ebs-csi-driver", side) => {
             let part = match side {

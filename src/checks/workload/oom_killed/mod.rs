@@ -2,20 +2,23 @@
 
 mod fix;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fix::{Fix, Ranges};
 
 use crate::checks::support::memory::measured_words;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::limit_range;
 use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
+use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose};
 use crate::domain::prometheus::oom::{Kill, RECENT, Recency, kills};
 use crate::domain::prometheus::wal;
 use crate::domain::text::windows::minute;
+use crate::domain::traffic;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{LimitRange, Pod};
 use crate::snapshot::{Snapshot, format_bytes, journal, parse_quantity};
@@ -29,7 +32,7 @@ check! {
         id: "oom-killed", suite: Workload, severity: Error,
         title: "a container of the stack is killed for its memory",
         requires: [Pods],
-        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges, KubernetesVersion],
+        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges, KubernetesVersion, Webhooks, Services, EndpointSlices, PrometheusTargets, PartLogs, Ingresses, IngressClasses, SecretMakers],
         fix: Fix,
     }
 }
@@ -42,7 +45,9 @@ impl Check for OomKilled {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut killed: BTreeMap<(ResourceRef, &str), Vec<Kill<'_>>> = BTreeMap::new();
         let mut evicted: BTreeMap<ResourceRef, Vec<&Pod>> = BTreeMap::new();
-        for pod in snap.pods()?.iter().filter(|p| in_scope(snap, p, SYSTEM)) {
+        let beyond = beyond(snap)?;
+        let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
+        for pod in snap.pods()?.iter().filter(|p| is_own(snap, p) || beyond.contains(&place(p))) {
             if is_evicted(snap, pod) {
                 evicted.entry(snap.owner_ref(pod)).or_default().push(pod);
             }
@@ -54,6 +59,26 @@ impl Check for OomKilled {
         findings.extend(evicted.into_iter().filter_map(|(owner, pods)| of_evictions(snap, owner, &pods)));
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// A pod of the stack, or one that it stands on.
+fn is_own(snap: &Snapshot, pod: &Pod) -> bool {
+    in_scope(snap, pod, SYSTEM) || foundation::is_part(pod)
+}
+
+/// Others that are killed and that the stack waits for: behind what it scrapes or sends to, controllers, and what serves a
+/// webhook that nothing gets past. No other check tells of a container that ends for want of memory.
+fn beyond(snap: &Snapshot) -> Result<BTreeSet<(String, String)>, Gap> {
+    let killed = |p: &&Pod| !is_own(snap, p) && kills(snap, p).iter().any(|k| k.recency != Recency::Past);
+    let others: Vec<&Pod> = snap.pods()?.iter().filter(killed).collect();
+    if others.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
+    // It only widens the look.
+    let awaited = journal::aside(|| traffic::beyond::all(snap));
+    let waited_for = |p: &&Pod| awaited.contains(&place(p)) || webhooks::is_needed(snap, p);
+    Ok(others.into_iter().filter(waited_for).map(place).collect())
 }
 
 /// The kubelet ended the pod because the node ran out of memory, within the last hour.
