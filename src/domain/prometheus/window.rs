@@ -125,7 +125,9 @@ mod tests {
         };
         let of = |fastest: &str, flags: serde_json::Value| {
             let targets = [target("web", "1m"), target("db", fastest)];
-            let snap = snapshot(json!({"targets": targets, "flags": flags, "rules": []}));
+            let mut snap = snapshot(json!({"targets": targets}));
+            *snap.prometheus_rules = Ok(Vec::new());
+            *snap.prometheus_flags = Ok(serde_json::from_value(flags).expect("flags"));
             too_short(&snap, "sum(rate(x_total{code=\"500\"}[30s])) > 1").map(|t| (t.of_any, t.wanted))
         };
         assert_eq!(of("30s", json!({})), Some((true, "2m".into())));
