@@ -168,7 +168,8 @@ fn says_beforehand(program: Program, text: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     match program {
         Program::Alertmanager => {
-            has(&["moving to a new parser for labels and matchers"]) && has(&["instead parsed the input using the classic"])
+            has(&["moving to a new parser for labels and matchers"])
+                && has(&["instead parsed the input using the classic"])
         }
         Program::Grafana => has(&["no image renderer found", "No image renderer available"]),
         Program::Prometheus => false,

@@ -150,24 +150,24 @@ fn of_window(snap: &Snapshot, short: &Short<'_>) -> Finding {
     } else {
         format!("job {job} is scraped every {interval}")
     };
-    let why = format!("{}() needs two samples, and {who}, so that its window of {} holds one", window.function, window.window);
+    let why = format!(
+        "{}() needs two samples, and {who}, so that its window of {} holds one",
+        window.function, window.window
+    );
     let pool = window.target.job();
     let of_job = (!window.of_any).then(|| ResourceRef::ScrapeJob { job: pool.to_owned() });
     let seen = format!("scrape interval of {}: {interval}", window.target.scrape_url);
-    made(snap, group, rule, &why)
-        .depends_on_all(of_job)
-        .evidence(targets_evidence(snap, pool, seen))
-        .fix(Fix::Window {
-            expr: rule.query.clone(),
-            selector: window.selector.clone(),
-            window: window.window.clone(),
-            wanted: window.wanted.clone(),
-            often: window.often.clone(),
-            interval: interval.clone(),
-            job,
-            rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
-            at: Box::new(ChangeRule::of(snap, group, &rule.name)),
-        })
+    made(snap, group, rule, &why).depends_on_all(of_job).evidence(targets_evidence(snap, pool, seen)).fix(Fix::Window {
+        expr: rule.query.clone(),
+        selector: window.selector.clone(),
+        window: window.window.clone(),
+        wanted: window.wanted.clone(),
+        often: window.often.clone(),
+        interval: interval.clone(),
+        job,
+        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+        at: Box::new(ChangeRule::of(snap, group, &rule.name)),
+    })
 }
 
 /// Many rules of one job: it is the job that is unlike what they were written for.

@@ -77,7 +77,10 @@ impl<'a> Case<'a> {
             Some(prefix) => format!(", and its flags make it answer below {prefix}"),
             None => String::new(),
         };
-        format!("the kubelet ends it because its probe asks for {}, which it does not have{where_else} ({said})", path.asked)
+        format!(
+            "the kubelet ends it because its probe asks for {}, which it does not have{where_else} ({said})",
+            path.asked
+        )
     }
 
     /// The runtime ended it before its program began: what is said of it is the runtime's word, and no log.

@@ -29,7 +29,15 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
             let below = foundation::is_part(case.failing.pod);
             if let Some(path) = case.asks_for_no_path().filter(|_| !below) {
                 let ready = path.prefix.as_deref().map(|prefix| format!("{prefix}/-/ready"));
-                return Way::ProbePath { container, asked: path.asked, meant: path.meant, ready, is_prometheus, pod, kept };
+                return Way::ProbePath {
+                    container,
+                    asked: path.asked,
+                    meant: path.meant,
+                    ready,
+                    is_prometheus,
+                    pod,
+                    kept,
+                };
             }
             if let Some(address) = case.listens_to_itself() {
                 let collector = is_collector(&case.failing.container.image);
