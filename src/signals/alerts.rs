@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{around, is_ours};
-use crate::domain::kubernetes::{network_plugin, proxy};
+use crate::domain::kubernetes::{network_plugin, node_versions, proxy, skew};
 use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_out_of_reach, prometheus_path};
 use crate::domain::text::redact::redact;
@@ -195,6 +195,11 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
                       largest one failed, which is common with two or three nodes; one more node, or lower requests, ends it";
         return (Weight::Note, reason.to_owned());
     }
+    if alert.name() == "KubeVersionMismatch"
+        && let Some(reason) = between_versions(snap)
+    {
+        return (Weight::Note, reason);
+    }
     if let Some(reason) = scaled_as_meant(snap, alert) {
         return (Weight::Note, reason);
     }
@@ -216,6 +221,21 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
         );
     }
     (Weight::Weighs, String::new())
+}
+
+/// Nodes and the API server are of several versions that go together, as they are while a cluster is updated.
+fn between_versions(snap: &Snapshot) -> Option<String> {
+    let (server, apart) = node_versions::apart(snap)?;
+    let nodes = snap.nodes.items().ok()?.iter();
+    let mut minors: BTreeSet<u16> = nodes.filter_map(|n| skew::minor(&n.status.node_info.kubelet_version)).collect();
+    minors.insert(server);
+    let oldest = *minors.first()?;
+    (minors.len() > 1 && apart.is_empty()).then(|| {
+        format!(
+            "nothing is down: the API server is of Kubernetes 1.{server} and the oldest kubelet of 1.{oldest}, which may be \
+             together; it ends when the update has reached all nodes"
+        )
+    })
 }
 
 /// Its labels say what it is about: something of Kubernetes, or what is scraped.

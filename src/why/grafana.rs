@@ -165,6 +165,9 @@ fn fault(fault: &Cause<'_>) -> String {
         Cause::Port(service) => format!("Service {} does not offer this port", service.metadata.name),
         Cause::Scheme(service) => format!("Service {} serves the other scheme", service.metadata.name),
         Cause::Prefix(_, prefix) => format!("what is there serves below {prefix:?}"),
+        Cause::Agent(service, _) => {
+            format!("Service {} is a Prometheus in agent mode, which answers no query", service.metadata.name)
+        }
         Cause::NoEndpoints(service, _) => format!("Service {} has no ready endpoint", service.metadata.name),
     }
 }

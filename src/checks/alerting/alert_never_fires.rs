@@ -23,7 +23,7 @@ check! {
         id: "alert-never-fires", suite: Alerting, severity: Warning,
         title: "an alert's condition can never hold",
         requires: [PrometheusRules],
-        uses: [PrometheusRuleObjects, PrometheusRuleNames, ConfigMaps, Workloads, Services, Pods, PrometheusTargets],
+        uses: [PrometheusRuleObjects, PrometheusRuleNames, ConfigMaps, Workloads, Services, Pods, PrometheusTargets, PrometheusFlags],
         fix: Fix,
     }
 }
@@ -89,8 +89,12 @@ impl Check for AlertNeverFires {
         let mut found: Vec<Finding> = all().filter_map(|(group, rule)| of_form(snap, group, rule)).collect();
         let mut by_job: BTreeMap<&str, Vec<Short<'_>>> = BTreeMap::new();
         for (group, rule) in all() {
-            if let Some(window) = too_short(snap, &rule.query) {
-                by_job.entry(window.target.job()).or_default().push(Short { group, rule, window });
+            let Some(window) = too_short(snap, &rule.query) else { continue };
+            let short = Short { group, rule, window };
+            if short.window.of_any {
+                found.push(of_window(snap, &short));
+            } else {
+                by_job.entry(short.window.target.job()).or_default().push(short);
             }
         }
         for (job, short) in by_job {
@@ -139,27 +143,31 @@ fn of_form(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
 fn of_window(snap: &Snapshot, short: &Short<'_>) -> Finding {
     let Short { group, rule, window } = short;
     let interval = &window.target.scrape_interval;
-    let job = window.target.labels.get("job").cloned().unwrap_or_default();
+    let named = window.target.labels.get("job").cloned().unwrap_or_default();
+    let job = if window.of_any { String::new() } else { named };
+    let who = if window.of_any {
+        format!("no job is scraped more often than every {interval}")
+    } else {
+        format!("job {job} is scraped every {interval}")
+    };
     let why = format!(
-        "{}() needs two samples, and job {job} is scraped every {interval}, so that its window of {} holds one",
+        "{}() needs two samples, and {who}, so that its window of {} holds one",
         window.function, window.window
     );
     let pool = window.target.job();
+    let of_job = (!window.of_any).then(|| ResourceRef::ScrapeJob { job: pool.to_owned() });
     let seen = format!("scrape interval of {}: {interval}", window.target.scrape_url);
-    made(snap, group, rule, &why)
-        .depends_on(ResourceRef::ScrapeJob { job: pool.to_owned() })
-        .evidence(targets_evidence(snap, pool, seen))
-        .fix(Fix::Window {
-            expr: rule.query.clone(),
-            selector: window.selector.clone(),
-            window: window.window.clone(),
-            wanted: window.wanted.clone(),
-            often: window.often.clone(),
-            interval: interval.clone(),
-            job,
-            rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
-            at: Box::new(ChangeRule::of(snap, group, &rule.name)),
-        })
+    made(snap, group, rule, &why).depends_on_all(of_job).evidence(targets_evidence(snap, pool, seen)).fix(Fix::Window {
+        expr: rule.query.clone(),
+        selector: window.selector.clone(),
+        window: window.window.clone(),
+        wanted: window.wanted.clone(),
+        often: window.often.clone(),
+        interval: interval.clone(),
+        job,
+        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+        at: Box::new(ChangeRule::of(snap, group, &rule.name)),
+    })
 }
 
 /// Many rules of one job: it is the job that is unlike what they were written for.

@@ -70,6 +70,8 @@ enum Fix {
         rules: Vec<String>,
         detail: String,
         no_source: bool,
+        /// What the words mean; empty where they say it.
+        advice: &'static str,
     },
 }
 
@@ -77,6 +79,25 @@ enum Fix {
 const RECENT: i64 = 1800;
 /// Seconds for which an alert counts that was sent.
 const SENT: i64 = 6 * 3600;
+/// What is said of a rule's queries, and what it means.
+const OF_RULES: &[(&str, &str)] = &[
+    (
+        "input data must be a wide series but got type long",
+        "The query gives a table, or rows with a label in a column, and the rule wants numbers: for SQL choose the format Table without a time column (each other column is a label, one is the number), or Time series ordered by time; for Prometheus and Loki make it an instant query. A range needs a Reduce before the threshold.",
+    ),
+    (
+        "looks like time series data, only reduced data can be alerted on",
+        "The query gives a range, and the condition wants one number for each series: put an expression Reduce (last, mean) between the two, or make it an instant query.",
+    ),
+    (
+        "frame cannot uniquely be identified by its labels",
+        "Two rows of the result have the same labels: group the query by what tells them apart, or aggregate it (`sum by (…)`).",
+    ),
+    (
+        "duplicate results with labels",
+        "Two series of the result have the same labels: aggregate the query by the labels that are to stay (`sum by (…)`).",
+    ),
+];
 /// Where grafana.ini says how its replicas find each other.
 const SECTION: &str = "unified_alerting";
 
@@ -238,6 +259,7 @@ fn unevaluated(instance: Instance<'_>, log: &ContainerLog, failing: &Failing) ->
         at: At::of(instance, &log.container),
         rules,
         no_source: detail.contains("data source not found"),
+        advice: OF_RULES.iter().find(|(words, _)| detail.contains(*words)).map_or("", |(_, advice)| *advice),
         detail,
     };
     Some(

@@ -144,6 +144,11 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sns",
+        &["Invalid parameter: TopicArn", "InvalidParameter: TopicArn"],
+        "SNS is asked in the region of sigv4.region (or of api_url), and knows topics of that region alone: it has to be the fourth part of topic_arn (arn:aws:sns:<region>:<account>:<name>), which has to be whole.",
+    ),
+    (
+        "sns",
         &["Invalid parameter: Subject", "InvalidParameter: Invalid parameter: Subject"],
         "A subject of SNS is plain ASCII in one line, at most 100 characters: shorten `subject`.",
     ),
@@ -152,6 +157,11 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         "slack",
         &["invalid_blocks", "invalid_attachments", "invalid_payload"],
         "A template renders to something that is no valid message, mostly an unescaped quote or a line break in JSON, or an action without a URL.",
+    ),
+    (
+        "webhook",
+        &["unexpected status code 413"],
+        "The message is too large for the receiver or a proxy before it: `max_alerts` of the webhook limits the alerts of one message, a narrower group_by makes smaller groups; or raise the limit there (nginx: client_max_body_size).",
     ),
     ("webhook", &["only GET allowed"], "Jiralert takes alerts at /alert; its other paths are for people."),
     (

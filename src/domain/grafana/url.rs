@@ -8,6 +8,7 @@ use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::service_port::{self, is_headless};
 use crate::domain::kubernetes::store::Store;
+use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::text::windows::STARTING;
 use crate::model::{Gap, Program};
 use crate::snapshot::kubernetes::{Container, Pod, Service};
@@ -94,6 +95,8 @@ pub(crate) enum Cause<'a> {
     Scheme(&'a Service),
     /// Prometheus or Alertmanager serves another path prefix.
     Prefix(&'a Service, String),
+    /// A Prometheus in agent mode: it sends on what it scrapes, and answers no query.
+    Agent(&'a Service, Server<'a>),
     /// Nobody is ready behind the Service.
     NoEndpoints(&'a Service, Option<endpoints::Cause<'a>>),
 }
@@ -225,6 +228,9 @@ fn of_service<'a>(snap: &'a Snapshot, service: &'a Service, kind: &str, written:
         let meant = Some(Written { scheme: served.to_owned(), ..written.clone() });
         return Some(Verdict { fault: Cause::Scheme(service), meant });
     }
+    if let Some(agent) = agent(snap, &pods).filter(|_| kind == "prometheus") {
+        return Some(Verdict { fault: Cause::Agent(service, agent), meant: None });
+    }
     let prefix = served_prefix(&pods, kind)?;
     (prefix != written.path).then(|| Verdict {
         meant: Some(Written { path: prefix.clone(), ..written.clone() }),
@@ -307,6 +313,16 @@ fn served_scheme(pods: &[&Pod], port: u16) -> Option<&'static str> {
         }
         Some(if probe.scheme.as_deref() == Some("HTTPS") { "https" } else { "http" })
     })
+}
+
+/// All pods are those of a Prometheus in agent mode.
+fn agent<'a>(snap: &'a Snapshot, pods: &[&Pod]) -> Option<Server<'a>> {
+    let is_of = |pod: &Pod, server: &Server<'_>| {
+        snap.pods_of_workload(server.workload).any(|own| own.metadata.uid == pod.metadata.uid)
+    };
+    let (first, rest) = pods.split_first()?;
+    let server = servers(snap).into_iter().find(|server| server.is_agent() && is_of(first, server))?;
+    rest.iter().all(|pod| is_of(pod, &server)).then_some(server)
 }
 
 /// The path prefix that Prometheus or Alertmanager serves, by their flags.

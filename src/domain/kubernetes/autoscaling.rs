@@ -27,6 +27,8 @@ pub(crate) enum Stuck {
     NoValues,
     /// A container does not say what it requests, so there is no percentage.
     NoRequest { resource: String, container: Option<String>, pod: Option<String> },
+    /// It scales by a container that its pods do not have.
+    NoContainer { container: String },
     /// The API is there, and its adapter does not know the metric.
     NoMetric { metric: String, external: bool },
     /// What it scales does not exist.
@@ -120,7 +122,7 @@ fn inactive(condition: &Condition) -> Stuck {
     if has("missing request for") {
         return request(message);
     }
-    if let Some(found) = no_metric(message) {
+    if let Some(found) = no_metric(message).or_else(|| no_container(message)) {
         return found;
     }
     let silent = has("the server could not find the requested resource")
@@ -153,6 +155,22 @@ fn no_metric(message: &str) -> Option<Stuck> {
     let (_, rest) = message.split_once("could not find the metric ")?;
     let metric = rest.split_whitespace().next()?.trim_end_matches([',', ';', ':']).to_owned();
     Some(Stuck::NoMetric { metric, external })
+}
+
+/// `container app not present in metrics for pod shop/web-5d9-abcde`.
+fn no_container(message: &str) -> Option<Stuck> {
+    let found = pattern!(r"container (\S+) not present in metrics for pod").captures(message)?;
+    Some(Stuck::NoContainer { container: found[1].to_owned() })
+}
+
+/// Containers of what it scales, by its template.
+pub(crate) fn containers<'a>(snap: &'a Snapshot, hpa: &Autoscaler) -> Vec<&'a str> {
+    let target = &hpa.spec.scale_target_ref;
+    let mut all = snap.workloads.items().unwrap_or_default().iter();
+    let own = all.find(|w| {
+        w.kind == target.kind && w.metadata.namespace == hpa.metadata.namespace && w.metadata.name == target.name
+    });
+    own.map(|w| w.spec.template.spec.containers.iter().map(|c| c.name.as_str()).collect()).unwrap_or_default()
 }
 
 /// Containers of what it scales that do not say how much of a resource they request.
@@ -405,6 +423,10 @@ mod tests {
             pod: Some("web-5d9-abcde".into()),
         };
         assert_eq!(of(failed, &request), Some(expected));
+        let other = format!(
+            "{prefix}failed to get cpu utilization: container app not present in metrics for pod shop/web-5d9-abcde"
+        );
+        assert_eq!(of(failed, &other), Some(Stuck::NoContainer { container: "app".into() }));
         let values =
             format!("{prefix}unable to get metrics for resource cpu: no metrics returned from resource metrics API");
         assert_eq!(of(failed, &values), Some(Stuck::NoValues));

@@ -1,4 +1,5 @@
-//! Jobs whose targets pass on series of other jobs, and whether Prometheus lets those keep their labels.
+//! Jobs whose targets have series with labels of their own (those of other jobs, of the objects of a cluster), and whether Prometheus
+//! lets them keep those.
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::prometheus::running_config;
@@ -37,23 +38,87 @@ pub(crate) fn renaming(snap: &Snapshot) -> Vec<Renaming<'_>> {
     if found.is_empty() || takes_writes() { Vec::new() } else { found }
 }
 
+/// A job of kube-state-metrics that does not honour labels: its series are about other objects, and Prometheus gives them the
+/// namespace and the pod of kube-state-metrics itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overwriting<'a> {
+    pub(crate) pool: &'a str,
+    /// The labels of the target that stand in the place of its own: `namespace`.
+    pub(crate) labels: Vec<&'a str>,
+    /// Its own namespace, which all series have.
+    pub(crate) namespace: &'a str,
+}
+
+/// Labels of kube-state-metrics' series that targets of Kubernetes have as well.
+const OF_OBJECTS: &[&str] = &["namespace", "pod", "container", "service", "node"];
+
+/// Such jobs; not those that give the labels back by relabelling, or whose rules read `exported_namespace`.
+pub(crate) fn overwriting(snap: &Snapshot) -> Vec<Overwriting<'_>> {
+    let Some(config) = running_config::document(snap) else { return Vec::new() };
+    let reads_exported = || {
+        let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
+        groups.iter().flat_map(|g| &g.rules).any(|r| r.query.contains("exported_namespace"))
+    };
+    let mut found: Vec<Overwriting<'_>> = Vec::new();
+    for target in targets::all(snap).iter().filter(|t| t.health == "up") {
+        let pool = target.job();
+        let labels: Vec<&str> = OF_OBJECTS.iter().copied().filter(|l| target.labels.contains_key(*l)).collect();
+        let Some(namespace) = target.labels.get("namespace").filter(|_| !found.iter().any(|o| o.pool == pool)) else {
+            continue;
+        };
+        let Some(job) = job_of(&config, pool) else { continue };
+        let honours = job.get("honor_labels").is_some_and(Node::is_true);
+        if !honours && !gives_back(job) && !is_of_itself(target) && runs_behind(snap, target, &["kube-state-metrics"]) {
+            found.push(Overwriting { pool, labels, namespace });
+        }
+    }
+    if found.is_empty() || reads_exported() { Vec::new() } else { found }
+}
+
+/// The port at which kube-state-metrics shows what it is doing itself: by its number, or by the name that charts give it.
+fn is_of_itself(target: &ScrapeTarget) -> bool {
+    let named = target.labels.get("endpoint").is_some_and(|e| ["self", "telemetry"].iter().any(|w| e.contains(w)));
+    named || targets::Address::parse(&target.scrape_url).is_some_and(|a| matches!(a.port, 8081 | 9443))
+}
+
+/// Its relabelling of samples reads or writes the labels that were moved aside.
+fn gives_back(job: &Node) -> bool {
+    let rules = job.get("metric_relabel_configs").and_then(Node::items).unwrap_or_default();
+    let names = |rule: &Node| {
+        let sources =
+            rule.get("source_labels").and_then(Node::items).unwrap_or_default().iter().filter_map(Node::as_str);
+        let others = ["regex", "target_label"].into_iter().filter_map(|key| rule.get(key)?.as_str());
+        sources.chain(others).any(|name| name.contains("exported_"))
+    };
+    rules.iter().any(names)
+}
+
 fn source(snap: &Snapshot, target: &ScrapeTarget) -> Option<&'static str> {
     let address = targets::Address::parse(&target.scrape_url)?;
     if address.bare_path().ends_with("/federate") {
         return Some("the other Prometheus");
     }
-    let is_image = |image: &str| matches!(base_of(image), "pushgateway" | "prometheus-pushgateway");
+    runs_behind(snap, target, &["pushgateway", "prometheus-pushgateway"]).then_some("Pushgateway")
+}
+
+/// A target is a container of one of these images.
+fn runs_behind(snap: &Snapshot, target: &ScrapeTarget, images: &[&str]) -> bool {
+    let Some(address) = targets::Address::parse(&target.scrape_url) else { return false };
+    let is_image = |image: &str| images.contains(&base_of(image));
     let runs = |pod: &Pod| pod.spec.containers.iter().any(|c| is_image(&c.image));
     let named = targets::pod_of(snap, target, &address);
     let pod = named.and_then(|(namespace, name)| snap.pods.find(&namespace, &name).ok().flatten());
     let behind =
         || targets::existing_service_of(snap, target, &address).into_iter().flat_map(|s| snap.pods_of_service(s));
-    (pod.is_some_and(runs) || behind().any(runs)).then_some("Pushgateway")
+    pod.is_some_and(runs) || behind().any(runs)
 }
 
 /// `honor_labels` of a job; `None` where the configuration does not have the job.
 fn honours(config: &Node, job: &str) -> Option<bool> {
+    Some(job_of(config, job)?.get("honor_labels").is_some_and(Node::is_true))
+}
+
+fn job_of<'n>(config: &'n Node, job: &str) -> Option<&'n Node> {
     let jobs = config.get("scrape_configs")?.items()?;
-    let found = jobs.iter().find(|j| j.get("job_name").and_then(Node::as_str) == Some(job))?;
-    Some(found.get("honor_labels").is_some_and(Node::is_true))
+    jobs.iter().find(|j| j.get("job_name").and_then(Node::as_str) == Some(job))
 }

@@ -1,5 +1,7 @@
 //! Windows of rules that are shorter than the interval at which what they read is scraped.
 
+use std::collections::BTreeMap;
+
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, MatrixSelector};
 
@@ -12,6 +14,8 @@ use crate::snapshot::monitoring::ScrapeTarget;
 /// Functions that compare two samples of their window: over one they have no result.
 const TWO_SAMPLES: &[&str] =
     &["rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing"];
+/// Flags with which a server takes what others write, as often as they like.
+const RECEIVERS: &[&str] = &["web.enable-remote-write-receiver", "web.enable-otlp-receiver"];
 /// Samples that a window should hold: one scrape may fail.
 const WANTED: u64 = 4;
 
@@ -21,8 +25,10 @@ pub(crate) struct TooShort<'a> {
     pub(crate) function: String,
     /// As the expression has it: `x_total{job="a"}[1m]`.
     pub(crate) selector: String,
-    /// A target of the job that it reads.
+    /// A target of the job that it reads; where it names none, the one of all that is scraped most often.
     pub(crate) target: &'a ScrapeTarget,
+    /// It names no job, and no job at all is scraped often enough.
+    pub(crate) of_any: bool,
     /// Window of the expression, and one that is long enough.
     pub(crate) window: String,
     pub(crate) wanted: String,
@@ -44,12 +50,14 @@ fn of_call<'a>(snap: &'a Snapshot, call: &Call) -> Option<TooShort<'a>> {
         Expr::MatrixSelector(matrix) => Some(matrix),
         _ => None,
     })?;
-    let target = most_often(snap, job(matrix)?)?;
+    let of_any = names_no_job(matrix);
+    let target = if of_any { most_often(snap, None)? } else { most_often(snap, Some(job(matrix)?))? };
     let (window, interval) = (u64::try_from(matrix.range.as_millis()).ok()?, interval(target)?);
-    (window <= interval).then(|| TooShort {
+    (window <= interval && (!of_any || is_scraped(snap, matrix))).then(|| TooShort {
         function: call.func.name.to_owned(),
         selector: matrix.to_string(),
         target,
+        of_any,
         window: words(window),
         wanted: words(interval.saturating_mul(WANTED)),
         often: words(window / WANTED),
@@ -63,10 +71,26 @@ fn job(matrix: &MatrixSelector) -> Option<&str> {
     (matchers.or_matchers.is_empty() && !job.value.is_empty()).then_some(job.value.as_str())
 }
 
-/// The target of a job that is scraped most often.
-fn most_often<'a>(snap: &'a Snapshot, job: &str) -> Option<&'a ScrapeTarget> {
-    let of_job = snap.prometheus_targets().ok()?.iter().filter(|t| t.labels.get("job").is_some_and(|j| j == job));
-    of_job.min_by_key(|t| interval(t))
+fn names_no_job(matrix: &MatrixSelector) -> bool {
+    let matchers = &matrix.vs.matchers;
+    matchers.or_matchers.is_empty() && !matchers.matchers.iter().any(|m| m.name == "job")
+}
+
+/// What it reads comes from scrapes: no rule records it, and nobody writes into the server as often as they like.
+fn is_scraped(snap: &Snapshot, matrix: &MatrixSelector) -> bool {
+    let Some(metric) = matrix.vs.name.as_deref().filter(|name| !name.contains(':')) else { return false };
+    let Ok(groups) = snap.prometheus_rules() else { return false };
+    let is_recorded = groups.iter().flat_map(|g| &g.rules).any(|r| r.kind == "recording" && r.name == metric);
+    let is_on = |flags: &BTreeMap<String, String>| {
+        RECEIVERS.iter().any(|name| flags.get(*name).is_some_and(|value| value == "true"))
+    };
+    !is_recorded && snap.prometheus_flags.as_ref().is_ok_and(|flags| !is_on(flags))
+}
+
+/// The target of a job, or of any, that is scraped most often.
+fn most_often<'a>(snap: &'a Snapshot, job: Option<&str>) -> Option<&'a ScrapeTarget> {
+    let is_meant = |t: &&ScrapeTarget| job.is_none_or(|job| t.labels.get("job").is_some_and(|j| j == job));
+    snap.prometheus_targets().ok()?.iter().filter(is_meant).min_by_key(|t| interval(t))
 }
 
 /// Milliseconds between two scrapes of a target.
@@ -90,6 +114,26 @@ mod tests {
 
     use super::*;
     use crate::domain::testing::{snapshot, up};
+
+    #[test]
+    fn a_window_without_a_job_is_judged_by_the_fastest() {
+        let target = |job: &str, interval: &str| {
+            let mut target = up(job, "http://10.0.0.7:80/metrics");
+            target["labels"] = json!({ "job": job });
+            target["scrapeInterval"] = json!(interval);
+            target
+        };
+        let of = |fastest: &str, flags: serde_json::Value| {
+            let targets = [target("web", "1m"), target("db", fastest)];
+            let mut snap = snapshot(json!({"targets": targets}));
+            *snap.prometheus_rules = Ok(Vec::new());
+            *snap.prometheus_flags = Ok(serde_json::from_value(flags).expect("flags"));
+            too_short(&snap, "sum(rate(x_total{code=\"500\"}[30s])) > 1").map(|t| (t.of_any, t.wanted))
+        };
+        assert_eq!(of("30s", json!({})), Some((true, "2m".into())));
+        assert_eq!(of("10s", json!({})), None, "it may be that job's");
+        assert_eq!(of("30s", json!({"web.enable-remote-write-receiver": "true"})), None, "others write as they like");
+    }
 
     #[test]
     fn a_window_needs_two_samples() {

@@ -12,9 +12,9 @@ use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Finding, Program, ResourceRef};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Platform, Snapshot};
 
 /// Longest part of what a receiver says itself that is quoted.
 const QUOTED: usize = 240;
@@ -91,6 +91,16 @@ impl<'a> Case<'a> {
     pub(super) fn smarthost(&self) -> String {
         let named = self.setting("smarthost", "smtp_smarthost").map(str::to_owned);
         named.unwrap_or_else(|| format!("{}:587", self.host.as_deref().unwrap_or("<smtp-host>")))
+    }
+
+    /// Mail to port 25 of a host outside, which AWS lets no instance reach unless it was asked for it.
+    pub(super) fn is_shut(&self) -> bool {
+        let outside = matches!(self.place, Some(Place::Public) | None);
+        self.group.reason == Cause::Timeout
+            && self.snap.platform == Platform::Eks
+            && outside
+            && self.group.sample.integration == "email"
+            && self.smarthost().ends_with(":25")
     }
 
     pub(super) fn receiver(&self) -> String {

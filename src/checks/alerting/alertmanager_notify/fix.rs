@@ -82,7 +82,14 @@ enum Way {
         /// Slack was meant, and another host was asked.
         foreign: bool,
     },
-    Egress(Asked),
+    Egress {
+        /// A mail server outside is asked at the port that clouds keep shut.
+        shut: bool,
+        /// The same server at the port that is for programs.
+        submission: String,
+        #[serde(flatten)]
+        asked: Asked,
+    },
     File {
         receiver: String,
         path: String,
@@ -308,7 +315,11 @@ impl Case<'_> {
         match self.group.reason {
             Cause::NotFound if in_cluster && advice.is_empty() => self.service(),
             Cause::Timeout | Cause::NoRoute | Cause::Refused | Cause::Server if in_cluster => self.service(),
-            Cause::Timeout | Cause::NoRoute => Way::Egress(self.asked()),
+            Cause::Timeout | Cause::NoRoute => Way::Egress {
+                shut: self.is_shut(),
+                submission: format!("{}:587", self.smarthost().trim_end_matches(":25")),
+                asked: self.asked(),
+            },
             Cause::NoSuchHost | Cause::Dns => Way::Dns { host: host(), foreign: self.is_foreign() },
             Cause::Refused => Way::Refused(self.asked()),
             Cause::Certificate => {

@@ -39,6 +39,9 @@ impl Case<'_> {
                 let proxy = redact(self.suspect().unwrap_or_default());
                 format!("{host} cannot be reached through the proxy {proxy}, which its configuration names ({how})")
             }
+            Cause::Timeout if self.is_shut() => format!(
+                "{host} cannot be reached at port 25 (timeout), which AWS keeps shut for what its instances send"
+            ),
             Cause::Timeout => format!("{host} cannot be reached (timeout)"),
             Cause::NoSuchHost if self.is_foreign() => {
                 format!(

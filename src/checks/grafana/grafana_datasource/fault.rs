@@ -57,6 +57,10 @@ pub(super) fn fault_words(snap: &Snapshot, datasource: &Datasource<'_>, fault: &
             let asked = Written::parse(&datasource.url).map(|w| w.path).filter(|p| !p.is_empty());
             format!("asks {} for {}, and it serves {prefix}", named(service), asked.as_deref().unwrap_or("/"))
         }
+        url::Cause::Agent(service, _) => format!(
+            "asks {}, a Prometheus in agent mode: it sends on what it scrapes, keeps nothing and answers no query",
+            named(service)
+        ),
         url::Cause::NoEndpoints(service, reason) => {
             let words = reason.as_ref().map(|r| format!(": {}", r.words(snap, service))).unwrap_or_default();
             format!("leads to {}, which has no ready endpoint{words}", named(service))
@@ -94,6 +98,15 @@ pub(super) fn fault_evidence(fault: &url::Cause<'_>, datasource: &Datasource<'_>
                 (format!("Services of namespace {}", host.namespace), format!("no Service {}", host.service));
             return Evidence::new(source, value, "kubectl get service -n {{ namespace }}")
                 .with("namespace", &host.namespace);
+        }
+        url::Cause::Agent(_, server) => {
+            let all = server.container.command.iter().chain(&server.container.args);
+            let said: Vec<&str> = all.map(String::as_str).filter(|a| a.contains("agent")).collect();
+            let show =
+                "kubectl get {{ target }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.containers[*].args}'";
+            return Evidence::new(format!("arguments of {}", server.workload.reference()), said.join(" "), show)
+                .with("target", server.target())
+                .with("namespace", server.namespace());
         }
         url::Cause::NoEndpoints(service, _) => {
             let meta = &service.metadata;

@@ -58,6 +58,12 @@ pub(super) enum Way {
         /// None where the Service has none.
         selector: Option<String>,
     },
+    Agent {
+        agent: String,
+        agent_namespace: String,
+        /// Where it writes to; empty where that was not read.
+        writes_to: Vec<String>,
+    },
     Refused {
         /// A tenant is asked for.
         tenant: bool,
@@ -96,7 +102,7 @@ pub(super) enum Way {
 impl Way {
     /// The datasource is changed in its own definition.
     pub(super) fn changes(&self) -> bool {
-        matches!(self, Self::Url { .. } | Self::ServiceMissing { switch: None, .. })
+        matches!(self, Self::Url { .. } | Self::Agent { .. } | Self::ServiceMissing { switch: None, .. })
     }
 }
 
@@ -105,6 +111,7 @@ impl Fix {
         let is_bare = !matches!(
             way,
             Way::Refused { .. }
+                | Way::Agent { .. }
                 | Way::Tls { .. }
                 | Way::Proxy { .. }
                 | Way::Unread { .. }

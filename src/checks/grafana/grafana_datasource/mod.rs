@@ -1,5 +1,6 @@
 //! A datasource of Grafana does not lead to something that answers.
 
+mod agent;
 mod fault;
 mod finding;
 mod fix;
@@ -124,6 +125,11 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
             service_namespace: service.metadata.namespace.clone(),
             slice_selector: format!("kubernetes.io/service-name={}", service.metadata.name),
             selector: Some(endpoints::selector(service)).filter(|s| !s.is_empty()),
+        },
+        (Cause::Agent(_, server), _) => Way::Agent {
+            agent: server.target(),
+            agent_namespace: server.namespace().to_owned(),
+            writes_to: agent::writes_to(snap, *server),
         },
         (Cause::UnknownService(_), None) => Way::ServiceMissing {
             host_namespace: end.namespace(datasource),

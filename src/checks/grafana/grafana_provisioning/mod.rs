@@ -9,14 +9,14 @@ use crate::checks::support::grafana::{self as support, At, none_runs, running};
 use crate::checks::support::origin::path_of_key;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
-use crate::domain::crash::provisioned;
+use crate::domain::crash;
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
-use crate::domain::grafana::provisioned::{File, Instance, Kind};
+use crate::domain::grafana::provisioned::{self, Datasource, File, Instance, Kind};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -24,7 +24,7 @@ check! {
         id: "grafana-provisioning", suite: Grafana, severity: Warning,
         title: "Grafana does not take a file that it is provisioned with",
         requires: [ConfigMaps, Workloads, ComponentLogs],
-        uses: [Pods],
+        uses: [Pods, GrafanaDatasources],
         fix: Fix,
     }
 }
@@ -97,6 +97,8 @@ enum Fix {
         kind: &'static str,
         error: String,
         advice: &'static str,
+        /// Datasources whose uid differs: in the database, and in which file.
+        other_uids: Vec<String>,
         /// Label of the ConfigMaps that the side-car reads.
         label: &'static str,
     },
@@ -139,6 +141,23 @@ fn was_half_written(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) ->
     let half = ["EOF", "unexpected end of JSON input"].iter().any(|end| said.error.ends_with(end));
     let is_whole = |f: File<'_>| serde_json::from_str::<serde_json::Value>(f.text).is_ok_and(|v| v.is_object());
     half && holder(snap, instance, file).is_some_and(is_whole)
+}
+
+/// Datasources that the database has by another uid than the file gives them.
+fn other_uids(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
+    // It only adds to what Grafana says.
+    let known = journal::aside(|| snap.grafana_datasources().map(Vec::as_slice).unwrap_or_default());
+    let differs = |own: &Datasource<'_>| {
+        let there = known.iter().find(|k| k.name == own.name && k.org_id.max(1) == own.org)?;
+        // Without one of its own, the file leaves the uid as it is.
+        let file = own.file.filter(|f| there.uid != own.uid && f.text.contains(&own.uid))?;
+        let meta = &file.config_map.metadata;
+        Some(format!(
+            "datasource {} has uid {}, and key {} of ConfigMap {}/{} gives it {}",
+            own.name, there.uid, file.key, meta.namespace, meta.name, own.uid
+        ))
+    };
+    provisioned::datasources(snap, instance).iter().filter_map(differs).collect()
 }
 
 /// The ConfigMap that holds a file, by its name.
@@ -263,14 +282,18 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             )
         }
         Refusal::File { kind } => {
+            let other_uids =
+                if error.contains("data source not found") { other_uids(snap, instance) } else { Vec::new() };
+            let which = other_uids.first().map(|one| format!(" ({one})")).unwrap_or_default();
             let message = format!(
-                "Grafana ({who}) does not take what it is provisioned with of {kind}: {error}; it goes on with what it had"
+                "Grafana ({who}) does not take what it is provisioned with of {kind}: {error}{which}; it goes on with what it had"
             );
             let fix = Fix::File {
                 at,
                 kind,
-                advice: provisioned(&error.to_ascii_lowercase()),
+                advice: crash::provisioned(&error.to_ascii_lowercase()),
                 error: error.clone(),
+                other_uids,
                 label: if *kind == "alerting" { "grafana_alert" } else { "grafana_datasource" },
             };
             (message, format!("file {kind}"), fix)

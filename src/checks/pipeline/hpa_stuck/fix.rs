@@ -33,6 +33,16 @@ pub(super) enum Way {
         in_place: bool,
         managed_by: String,
     },
+    /// It names a container that its pods do not have.
+    NoContainer {
+        container: String,
+        containers: Vec<String>,
+        /// The one that is meant; empty where several may be.
+        meant: String,
+        patch: String,
+        patch_back: String,
+        managed_by: String,
+    },
     /// The selector of what it scales catches a pod of somebody else.
     OtherPod {
         pod: String,

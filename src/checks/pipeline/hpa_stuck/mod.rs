@@ -188,6 +188,7 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
                 ),
             )
         }
+        Stuck::NoContainer { container } => no_container(snap, hpa, container, &told),
         Stuck::NoMetric { metric, external } => no_metric(snap, hpa, metric, *external),
         Stuck::NoTarget => {
             let kind = hpa.spec.scale_target_ref.kind.to_ascii_lowercase();
@@ -243,6 +244,39 @@ fn other_adapter(snap: &Snapshot, hpa: &Autoscaler, other: &ServiceReference) ->
     let seen =
         Evidence::new(format!("APIService {API}"), format!("Service {served}"), "kubectl get apiservice {{ api }}");
     base(hpa, way, message).evidence(seen.with("api", API))
+}
+
+/// The container that it scales by is not one of its pods', or gives no values.
+fn no_container(snap: &Snapshot, hpa: &Autoscaler, container: &str, told: &str) -> Finding {
+    let (name, of) = (format!("HorizontalPodAutoscaler {}", named(hpa)), autoscaling::target(hpa));
+    let containers = autoscaling::containers(snap, hpa);
+    if containers.is_empty() || containers.contains(&container) {
+        return base(hpa, Way::Look, format!("{name} cannot scale {of}: {told}"));
+    }
+    let mut metrics = hpa.spec.metrics.iter().map(|m| m.container_resource.as_ref());
+    let at = metrics.position(|of| of.is_some_and(|of| of.container == container));
+    let meant = match containers.as_slice() {
+        [only] => Some(*only),
+        _ => near::near(container, containers.iter().copied()),
+    };
+    let patch = |to: &str| {
+        let path = format!("/spec/metrics/{}/containerResource/container", at.unwrap_or_default());
+        serde_json::json!([{"op": "replace", "path": path, "value": to}]).to_string()
+    };
+    let meant = meant.filter(|_| at.is_some() && scaled_object(hpa).is_none()).unwrap_or_default();
+    let way = Way::NoContainer {
+        container: container.to_owned(),
+        containers: containers.iter().map(|c| (*c).to_owned()).collect(),
+        patch: patch(meant),
+        patch_back: patch(container),
+        meant: meant.to_owned(),
+        managed_by: managed_by(&hpa.metadata),
+    };
+    let message = format!(
+        "{name} scales by container {container}, which the pods of {of} do not have (they have {})",
+        containers.join(", ")
+    );
+    base(hpa, way, message)
 }
 
 /// The workload that was meant, by its name. Not one that another autoscaler scales already.

@@ -129,7 +129,17 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
-    ReceiverOff(Service),
+    ReceiverOff {
+        /// The resource of the operator from which the receiving server is made, and the patch; nothing where there is none.
+        resource: Option<String>,
+        patch: String,
+        patch_back: String,
+        /// Else its workload.
+        target: Option<String>,
+        managed_by: String,
+        #[serde(flatten)]
+        service: Service,
+    },
     OutOfOrder {
         receiver: String,
         detail: String,

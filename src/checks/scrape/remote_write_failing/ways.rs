@@ -1,7 +1,10 @@
 //! Which way out each reason has.
 
+use serde_json::json;
+
 use super::fix::{Change, Service, Way};
 use super::{Case, amp, words};
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::{ingress, service_host};
 use crate::domain::prometheus::remote_write::answer::{Cause, Receiver};
 use crate::domain::text::redact::redact;
@@ -55,7 +58,7 @@ impl Case<'_> {
                 let path = self.receiver.path().unwrap_or("<path>").to_owned();
                 Way::Path { url, receiver, path, change: change() }
             }
-            Cause::ReceiverOff => Way::ReceiverOff(self.service()),
+            Cause::ReceiverOff => self.receiver_off(),
             Cause::OutOfOrder | Cause::TooOld | Cause::Duplicate => Way::OutOfOrder { receiver, detail },
             Cause::Future => Way::Future { receiver, detail },
             Cause::Protocol => Way::Protocol { url, receiver, detail, change: change() },
@@ -67,6 +70,25 @@ impl Case<'_> {
             Cause::TooLarge => Way::TooLarge { url, by_proxy: self.is_answered_by_proxy(), change: change() },
             Cause::Server(_) | Cause::Refused(_) => Way::Server { detail, service: self.service() },
             Cause::Transport => self.transport_way(url, pod, receiver, detail),
+        }
+    }
+
+    /// The Prometheus behind the Service that it writes to, where it was seen.
+    fn receiver_off(&self) -> Way {
+        let service = self.service();
+        let found = service.service.as_deref().zip(service.service_namespace.as_deref());
+        let found = found.and_then(|(name, namespace)| self.snap.services.find(namespace, name).ok().flatten());
+        let pod = found.and_then(|s| self.snap.pods_of_service(s).next());
+        let target = pod.map(|pod| Target::of(self.snap, pod));
+        let patch = |on: bool| json!({"spec": {"enableRemoteWriteReceiver": on}}).to_string();
+        let custom = target.as_ref().and_then(|t| t.custom);
+        Way::ReceiverOff {
+            resource: custom.map(|(kind, name)| format!("{kind}/{name}")),
+            patch: patch(true),
+            patch_back: patch(false),
+            target: target.as_ref().filter(|t| t.custom.is_none() && t.in_place()).map(|t| t.name.clone()),
+            managed_by: target.map(|t| t.managed_by).unwrap_or_default(),
+            service,
         }
     }
 

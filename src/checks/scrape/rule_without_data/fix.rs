@@ -71,7 +71,8 @@ pub(super) enum Fix {
     },
     HonorLabels {
         pool: String,
-        asked: String,
+        /// The job that a rule asks for; none where it is about the labels of kube-state-metrics.
+        asked: Option<String>,
         rules_path: Option<String>,
         #[serde(flatten)]
         at: Box<ChangeJob>,
@@ -142,7 +143,7 @@ pub(super) fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
         Why::LeftOut(argument) => let_in(snap, &nothing.metric, argument),
         Why::Exported { job, pool, .. } => Some(Fix::HonorLabels {
             pool: pool.clone(),
-            asked: job.clone(),
+            asked: Some(job.clone()),
             rules_path,
             at: Box::new(ChangeJob::of(snap, pool)),
         }),

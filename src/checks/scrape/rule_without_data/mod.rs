@@ -7,10 +7,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::scrape::rule_without_data::fix::{Correction, Fix, correct, correction, elsewhere};
+use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::rule::rule_evidence;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::exposed::{Hidden, Shown};
+use crate::domain::prometheus::gateways::{self, Overwriting};
 use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
@@ -64,6 +66,7 @@ impl Check for RuleWithoutData {
                 }
             }
         }
+        findings.extend(gateways::overwriting(snap).iter().map(|job| overwriting(snap, job)));
         findings.extend(absent(snap, &unexplained));
         Ok(Diagnosis::Findings(findings))
     }
@@ -114,6 +117,35 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
         }
     }
     made
+}
+
+/// All series of kube-state-metrics have the namespace of kube-state-metrics: no rule finds those of another one.
+fn overwriting(snap: &Snapshot, job: &Overwriting<'_>) -> Finding {
+    let moved: Vec<String> = job.labels.iter().map(|label| format!("exported_{label}")).collect();
+    let message = format!(
+        "job {} does not honour the labels of kube-state-metrics: each of its series has namespace=\"{}\", and what it is about is in {}; rules and dashboards that ask for a namespace find nothing, and its alerts name {}",
+        job.pool,
+        job.namespace,
+        moved.join(", "),
+        job.namespace
+    );
+    let subject = ResourceRef::ScrapeJob { job: job.pool.to_owned() };
+    let seen = api_evidence(
+        snap,
+        format!("Prometheus' configuration, job {}", job.pool),
+        "honor_labels is not set".to_owned(),
+        "/api/v1/status/config",
+    );
+    Finding::new(RuleWithoutData::META.id, Severity::Warning, subject, message)
+        .key(format!("honor_labels {}", job.pool))
+        .breaks_nothing()
+        .evidence(seen)
+        .fix(Fix::HonorLabels {
+            pool: job.pool.to_owned(),
+            asked: None,
+            rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+            at: Box::new(ChangeJob::of(snap, job.pool)),
+        })
 }
 
 /// What kube-state-metrics is told to show.

@@ -133,7 +133,7 @@ fn words(down: &Down<'_>) -> String {
             }
         }
         ScrapeFailure::NotHttp => protocol(error).map_or(general, |p| format!("the port speaks {p}, not HTTP")),
-        ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
+        ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| exceeded(limit, error)),
         ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
         ScrapeFailure::BadLine if error.contains("is not unique") => between(error, "label name \"", "\"")
             .map_or(general, |label| format!("a series has the label {label} twice")),
@@ -307,6 +307,16 @@ fn certificate_problem(error: &str) -> Option<Certificate> {
 pub(super) fn offered(error: &str) -> Option<u64> {
     let (before, _) = error.rsplit_once(", limit: ")?;
     before.rsplit_once(": ")?.1.parse().ok()
+}
+
+fn exceeded(limit: &str, error: &str) -> String {
+    let of_targets = offered(error).zip(error.rsplit_once(", limit: ")).filter(|_| limit == "target_limit");
+    match of_targets {
+        Some((offered, (_, most))) => {
+            format!("target_limit is exceeded: it has {offered} targets and may have {}", most.trim_end_matches(')'))
+        }
+        None => format!("{limit} is exceeded"),
+    }
 }
 
 pub(super) fn limit_name(error: &str) -> Option<&'static str> {

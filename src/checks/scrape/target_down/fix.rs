@@ -152,6 +152,16 @@ impl Site<'_> {
 
     fn limits(self, error: String) -> Way {
         let limit = limit_name(&error);
+        if let Some(targets) = offered(&error).filter(|_| limit == Some("target_limit")) {
+            return Way::TargetLimit {
+                targets,
+                limit_field: camel_case("target_limit"),
+                new_limit: (targets * 6 / 5).div_ceil(10) * 10,
+                job: self.family.job.to_owned(),
+                // A field of the monitor, and not of its endpoints.
+                change: ChangeJob { monitor_endpoint: None, ..self.change },
+            };
+        }
         // What the error names, in whole tens; samples in whole hundreds.
         let of_samples =
             || samples_offered(self.snap, self.down).map(|(offered, _)| (offered * 6 / 5).div_ceil(100) * 100);

@@ -113,6 +113,7 @@ fn every_family_has_a_fix_that_renders() {
         ("Get \"https://10.0.0.1:8443/metrics\": stopped after 10 redirects", "redirect", "in a circle"),
         ("label_limit exceeded (metric: x, number of labels: 9, limit: 4)", "limits", "label_limit:"),
         ("sample limit exceeded", "limits", "sample_limit:"),
+        ("target_limit exceeded (number of targets: 24, limit: 20)", "target-limit", "target_limit: 30"),
         ("data does not end with # EOF", "bad-line", "promtool check metrics"),
         ("proto: wrong wireType = 0 for field Metric", "protobuf", "scrape_protocols"),
         (

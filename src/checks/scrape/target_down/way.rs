@@ -79,6 +79,15 @@ pub(super) enum Way {
         #[serde(flatten)]
         authorizer: Authorizer,
     },
+    /// The job has more targets than it may have: all of them are left out.
+    TargetLimit {
+        targets: u64,
+        limit_field: String,
+        new_limit: u64,
+        job: String,
+        #[serde(flatten)]
+        change: ChangeJob,
+    },
     Limits {
         error: String,
         answer_path: Option<String>,

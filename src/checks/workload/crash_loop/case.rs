@@ -15,6 +15,7 @@ use crate::domain::crash::{self, Class, Crash, Detail};
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::own_address;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::volumes;
 use crate::model::Program;
@@ -36,6 +37,14 @@ pub(super) struct Case<'a> {
     pub(super) is_corrected: bool,
     /// What there is to say where nobody reads its words.
     pub(super) clue: Clue,
+}
+
+/// A path that a probe asks for in vain.
+pub(super) struct ProbePath {
+    pub(super) asked: String,
+    /// Where its flags make it answer, and the path of the probe there; `None` where that is not known.
+    pub(super) prefix: Option<String>,
+    pub(super) meant: Option<String>,
 }
 
 impl<'a> Case<'a> {
@@ -139,6 +148,24 @@ impl<'a> Case<'a> {
     pub(super) fn asks_for_a_login(&self) -> Option<String> {
         let Cause::Probe(said) = &self.failing.cause else { return None };
         said.ends_with("statuscode: 401").then(|| self.probed_port()).flatten()
+    }
+
+    /// The path of its probe, which it answers with 404: it runs, and has no such path.
+    pub(super) fn asks_for_no_path(&self) -> Option<ProbePath> {
+        let Cause::Probe(said) = &self.failing.cause else { return None };
+        let container = self.failing.container;
+        let asked = container.liveness_probe.as_ref()?.http_get.as_ref()?.path.clone()?;
+        if !said.ends_with("statuscode: 404") {
+            return None;
+        }
+        let prefix = match container.program() {
+            Some(Program::Prometheus | Program::Alertmanager) => own_address::prefix(container),
+            _ => None,
+        };
+        // The same path below the prefix that its flags set, or above the one that they no longer set.
+        let own = ["/-/healthy", "/-/ready"].into_iter().find(|own| asked.ends_with(own));
+        let meant = prefix.as_ref().zip(own).map(|(prefix, own)| format!("{prefix}{own}")).filter(|m| *m != asked);
+        Some(ProbePath { asked, prefix: prefix.filter(|_| meant.is_some()), meant })
     }
 
     /// The address of its own network alone on which it listens where its probe asks, by its own log.

@@ -1,12 +1,14 @@
 //! What fills the file or directory that a crash is about, and what is wrong in it.
 
 use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::grafana::provisioned::{self, File, Instance, Kind};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::model::Program;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Volume};
+use crate::snapshot::{Snapshot, journal};
+use crate::text::pattern::pattern;
 
 /// What fills the file or directory that a crash is about. Names the file where the log does not.
 pub(super) fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) -> Origin {
@@ -62,7 +64,7 @@ const PROVISIONING: &str = "/etc/grafana/provisioning/";
 
 /// What fills a provisioning file, which Grafana names without its folder.
 fn provisioning(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) -> Origin {
-    let Some(name) = crash.file.clone() else { return Origin::Image };
+    let Some(name) = crash.file.clone() else { return named_in(snap, pod, crash).unwrap_or(Origin::Image) };
     if name.starts_with('/') {
         return mounts::origin(snap, pod, container, &name);
     }
@@ -76,6 +78,22 @@ fn provisioning(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut C
         }
         _ => Origin::Image,
     }
+}
+
+/// The one ConfigMap of alert rules and policies that names what does not exist: Grafana does not say in which file it stands.
+fn named_in(snap: &Snapshot, pod: &Pod, crash: &mut Crash) -> Option<Origin> {
+    let found = pattern!(r#"(?:receiver|contact point|mute timing|time interval) ['"]?(.+?)['"]? does not exist"#);
+    let name = found.captures(&crash.reason)?[1].to_owned();
+    let instances = journal::aside(|| provisioned::instances(snap)).ok()?;
+    let is_own = |i: &&Instance<'_>| i.pods(snap).iter().any(|p| p.metadata.uid == pod.metadata.uid);
+    let files = instances.iter().find(is_own)?.files(snap, Kind::Alerting);
+    let holds = |f: &&File<'_>| {
+        f.config_map.metadata.namespace == pod.metadata.namespace && f.text.lines().any(|l| l.contains(&name))
+    };
+    let mut same = files.iter().filter(holds);
+    let (file, None) = (same.next()?, same.next()) else { return None };
+    crash.file = Some(format!("{PROVISIONING}alerting/{}", file.key));
+    Some(Origin::ConfigMap { name: file.config_map.metadata.name.clone(), key: file.key.to_owned() })
 }
 
 /// The folder in which a program keeps its data.

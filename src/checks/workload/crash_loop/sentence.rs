@@ -37,6 +37,7 @@ impl<'a> Case<'a> {
             (Cause::Probe(said), _) if self.asks_for_a_login().is_some() => format!(
                 "the kubelet ends it because its probe brings no login, and the program asks everybody for one ({said})"
             ),
+            (Cause::Probe(said), _) if self.asks_for_no_path().is_some() => self.without_path(said),
             (Cause::Probe(said), _) => match self.listens_to_itself() {
                 Some(address) => format!(
                     "the kubelet ends it because it answers its probe on {address} only, which nobody outside the container reaches ({said})"
@@ -70,6 +71,20 @@ impl<'a> Case<'a> {
             },
             (Cause::Said(..), None) => String::new(),
         }
+    }
+
+    /// Its probe asks for a path that it does not have.
+    fn without_path(&self, said: &str) -> String {
+        let Some(path) = self.asks_for_no_path() else { return said.to_owned() };
+        let where_else = match path.prefix.as_deref() {
+            Some("") => ", and its flags make it answer at /".to_owned(),
+            Some(prefix) => format!(", and its flags make it answer below {prefix}"),
+            None => String::new(),
+        };
+        format!(
+            "the kubelet ends it because its probe asks for {}, which it does not have{where_else} ({said})",
+            path.asked
+        )
     }
 
     /// The runtime ended it before its program began: what is said of it is the runtime's word, and no log.

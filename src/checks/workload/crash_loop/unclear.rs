@@ -26,6 +26,19 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
                 let port = port.parse::<u16>().map_or_else(|_| port.into(), serde_json::Value::from);
                 return Way::ProbeLogin { container, port, is_prometheus, pod, kept };
             }
+            let below = foundation::is_part(case.failing.pod);
+            if let Some(path) = case.asks_for_no_path().filter(|_| !below) {
+                let ready = path.prefix.as_deref().map(|prefix| format!("{prefix}/-/ready"));
+                return Way::ProbePath {
+                    container,
+                    asked: path.asked,
+                    meant: path.meant,
+                    ready,
+                    is_prometheus,
+                    pod,
+                    kept,
+                };
+            }
             if let Some(address) = case.listens_to_itself() {
                 let collector = is_collector(&case.failing.container.image);
                 let config_map = if collector && case.target.has_rollout { config_map_of(case) } else { String::new() };
@@ -35,7 +48,6 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
             let of_cni = case.failing.container.image.contains("amazon-k8s-cni");
             let instance = node.filter(|_| of_cni).and_then(Node::shell_instance).map(str::to_owned);
             let elsewhere = case.listens_elsewhere();
-            let below = foundation::is_part(case.failing.pod);
             Way::Probe {
                 listens: elsewhere.as_ref().map(Elsewhere::ports).unwrap_or_default(),
                 asked: elsewhere.as_ref().map(|e| e.asked),

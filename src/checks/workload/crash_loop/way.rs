@@ -582,6 +582,17 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    ProbePath {
+        container: String,
+        asked: String,
+        /// Where it answers such a probe, and one that asks whether it is ready; none where that is not known.
+        meant: Option<String>,
+        ready: Option<String>,
+        is_prometheus: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     ProbeLocal {
         container: String,
         address: String,
