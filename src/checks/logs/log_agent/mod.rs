@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::proxy;
@@ -76,6 +77,8 @@ struct Case<'a> {
     /// Why lines do not arrive, and who says so: the agent, or the store where the agent does not print the answer.
     reason: Cause,
     text: String,
+    /// The log of the store that says so.
+    store: Option<&'a ContainerLog>,
 }
 
 impl<'a> Case<'a> {
@@ -85,25 +88,26 @@ impl<'a> Case<'a> {
         let config = config::Config::of(snap, pod, &last.container, last.agent, last.output.as_deref());
         let target = all.iter().find_map(|f| agent_log::target(&f.text)).or_else(|| config.target());
         let (reason, text) = (last.reason, last.text.clone());
-        let case = Self { snap, all, last, pod, target, config, reason, text };
+        let case = Self { snap, all, last, pod, target, config, reason, text, store: None };
         Some(match case.said_by_store() {
-            Some((reason, text)) => Self { reason, text, ..case },
+            Some((reason, text, log)) => Self { reason, text, store: Some(log), ..case },
             None => case,
         })
     }
 
     /// What the store behind the agent's address says of lines that it refuses, where the agent does not.
-    fn said_by_store(&self) -> Option<(Cause, String)> {
+    fn said_by_store(&self) -> Option<(Cause, String, &'a ContainerLog)> {
         let (namespace, name) = self.service().filter(|_| self.reason == Cause::Refused)?;
         let service = self.snap.services.find(&namespace, &name).ok().flatten()?;
         let pods: Vec<&Pod> = self.snap.pods_of_service(service).collect();
         let of_store = |log: &&ContainerLog| !log.previous && pods.iter().any(|p| log.is_of(&p.metadata));
         let logs = self.snap.part_logs().ok()?.iter().filter(of_store);
-        let lines = logs.flat_map(|log| log.text.lines()).map(Line::parse);
-        let lines = lines.filter(|l| matches!(l.level, Level::Warning | Level::Error));
-        let refusals = lines.filter(|l| !l.is_older(self.snap.collected_at, agent_log::LOST)).filter_map(|line| {
+        let lines = logs.flat_map(|log| log.text.lines().map(move |line| (log, Line::parse(line))));
+        let lines = lines.filter(|(_, l)| matches!(l.level, Level::Warning | Level::Error));
+        let lines = lines.filter(|(_, l)| !l.is_older(self.snap.collected_at, agent_log::LOST));
+        let refusals = lines.filter_map(|(log, line)| {
             let text = line.text();
-            Some((Cause::of(&text).filter(|r| r.is_of_lines())?, text))
+            Some((Cause::of(&text).filter(|r| r.is_of_lines())?, text, log))
         });
         refusals.last()
     }
@@ -177,6 +181,9 @@ impl<'a> Case<'a> {
                 .with("pod", &last.pod)
                 .with("container", &last.container),
         );
+        if let Some(log) = self.store {
+            made = made.evidence(line_evidence(log, &self.text));
+        }
         // What is wrong with the labels stands in a filter, and not in the output.
         if !matches!(self.reason, Cause::Metadata | Cause::Kubelet | Cause::Buffer | Cause::Parser) {
             made.evidence.extend(self.config.evidence(&last.namespace));
