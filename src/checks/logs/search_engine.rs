@@ -36,7 +36,7 @@ struct Fix {
     container: String,
     engine: &'static str,
     managed_by: String,
-    /// What is missing is made in the cluster that runs.
+    /// What is missing comes while the cluster runs.
     set_up: bool,
     #[serde(flatten)]
     way: Way,
@@ -120,7 +120,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
-        set_up: said.trouble == Cause::Security,
+        set_up: matches!(said.trouble, Cause::Security | Cause::Red),
         way: match said.trouble {
             Cause::Discovery => Way::Discovery {
                 lost: said.lost.map(|(host, _)| host.to_owned()).unwrap_or_default(),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::injection::{self, LetIn, Part, Why};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
@@ -23,8 +24,8 @@ check! {
     InjectionRefused {
         id: "injection-refused", suite: Operator, severity: Warning,
         title: "pods start without the instrumentation that they ask for",
-        requires: [PartLogs],
-        uses: [Pods, Workloads],
+        requires: [Pods],
+        uses: [PartLogs, Workloads],
         fix: Fix,
     }
 }
@@ -49,6 +50,9 @@ enum Fix {
     },
 }
 
+/// Images of the operator, and of the one that AWS builds.
+const OPERATORS: &[&str] = &["opentelemetry-operator", "adot-operator"];
+
 /// Annotations that ask for an agent, and for a collector.
 const INSTRUMENTS: &str = "instrumentation.opentelemetry.io/inject-";
 const SIDECAR: &str = "sidecar.opentelemetry.io/inject";
@@ -59,6 +63,12 @@ impl Check for InjectionRefused {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
+        if !containers.any(|c| OPERATORS.contains(&base_of(&c.image))) {
+            return Ok(Diagnosis::NotApplicable(
+                "no OpenTelemetry operator runs in the namespaces that were read".into(),
+            ));
+        }
         // Of a workload's pods the last one counts.
         let mut last: BTreeMap<(String, String, Part), (LetIn<'_>, &ContainerLog)> = BTreeMap::new();
         for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
@@ -72,14 +82,14 @@ impl Check for InjectionRefused {
 
 fn finding(snap: &Snapshot, said: &LetIn<'_>, log: &ContainerLog) -> Option<Finding> {
     let pod = lacking(snap, said)?;
-    let owner = pod.map_or_else(|| ResourceRef::pod(&said.namespace, &said.pod), |p| snap.owner_ref(p));
+    let owner = pod.map_or_else(|| by_name(said), |p| snap.owner_ref(p));
     let (what, kind) = match said.part {
         Part::Instrumentation => ("the OpenTelemetry instrumentation", "Instrumentation"),
         Part::Collector => ("the OpenTelemetry collector beside them", "OpenTelemetryCollector"),
     };
     let namespace = &said.namespace;
     let why = match &said.why {
-        Why::None => format!("namespace {namespace} has no {kind}, and none of another one is named"),
+        Why::None => format!("namespace {namespace} has no {kind}, and no other one is named"),
         Why::Several => format!("namespace {namespace} has several objects of kind {kind}, and none is named"),
         Why::Missing(name) => format!("there is no {kind} {name}"),
     };
@@ -107,6 +117,18 @@ fn lacking<'a>(snap: &'a Snapshot, said: &LetIn<'_>) -> Option<Option<&'a Pod>> 
     (lately && !snap.pods.covers(&said.namespace)).then_some(None)
 }
 
+/// Whose pod it is, by its name alone: a Deployment's pods have the hash of their template in it.
+fn by_name(said: &LetIn<'_>) -> ResourceRef {
+    let name = said.pod.trim_end_matches('-');
+    let deployment = said.pod.ends_with('-').then(|| name.rsplit_once('-')).flatten();
+    let is_hash =
+        |hash: &str| (8..=10).contains(&hash.len()) && hash.chars().all(|c| "bcdfghjklmnpqrstvwxz2456789".contains(c));
+    match deployment.filter(|(_, hash)| is_hash(hash)) {
+        Some((deployment, _)) => ResourceRef::workload("Deployment", &said.namespace, deployment),
+        None => ResourceRef::pod(&said.namespace, name),
+    }
+}
+
 /// The operator has put it in.
 fn has(pod: &Pod, part: Part) -> bool {
     pod.all_containers().any(|c| match part {
@@ -125,7 +147,10 @@ fn fix(snap: &Snapshot, said: &LetIn<'_>, pod: Option<&Pod>, owner: &ResourceRef
     let annotations = json!({asks.as_str(): "<namespace>/<name>"});
     Fix::Name {
         namespace: said.namespace.clone(),
-        target: owned.map(|_| owner.kubectl_name()).unwrap_or_default(),
+        target: match owner.kind_label().as_str() {
+            "Pod" => String::new(),
+            _ => owner.kubectl_name(),
+        },
         resource: if collector {
             "opentelemetrycollectors.opentelemetry.io"
         } else {
@@ -153,10 +178,31 @@ mod tests {
                 "ownerReferences": [{"kind": "StatefulSet", "name": "api", "controller": true}]},
             "spec": {"containers": [{"name": "api", "image": "api:1"}], "initContainers": containers},
             "status": {"phase": "Running"}
+        }, {
+            "metadata": {"namespace": "otel", "name": "operator-0"},
+            "spec": {"containers": [{"name": "manager", "image": "ghcr.io/open-telemetry/opentelemetry-operator:0.139.0"}]},
+            "status": {"phase": "Running"}
         }]}));
         let line = r#"{"level":"ERROR","timestamp":"2026-11-21T01:31:43Z","message":"failed to select an OpenTelemetry Instrumentation instance for this pod","namespace":"shop","name":"","generateName":"api-5c-","error":"no OpenTelemetry Instrumentation instances available"}"#;
         *snap.part_logs = Ok(vec![ContainerLog { text: line.into(), ..ContainerLog::default() }]);
         snap
+    }
+
+    #[test]
+    fn a_deployment_is_known_by_the_names_of_its_pods() {
+        let of = |pod: &str| {
+            by_name(&LetIn {
+                part: Part::Instrumentation,
+                why: Why::None,
+                namespace: "shop".into(),
+                pod: pod.into(),
+                line: "",
+            })
+            .kubectl_name()
+        };
+        assert_eq!(of("flash-api-87f98f4bd-"), "deployment/flash-api");
+        assert_eq!(of("nightly-report-"), "pod/nightly-report");
+        assert_eq!(of("db-0"), "pod/db-0");
     }
 
     #[test]

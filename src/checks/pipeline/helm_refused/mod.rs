@@ -126,14 +126,13 @@ fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (Resource
         let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
         return (subject, text, Fix::RemovedApi { kind, version, release });
     }
+    let what = format!("the chart makes an object of kind {kind} ({version})");
     let text = match crd.is_empty() {
         true if brings.is_empty() => {
-            format!(
-                "the chart makes a {kind} of {version}, a kind that the cluster does not have: its CRD is not installed"
-            )
+            format!("{what}, which the cluster does not have: its CustomResourceDefinition is not installed")
         }
-        true => format!("the chart makes a {kind} of {version}, which comes with {brings} and is not installed"),
-        false => format!("the chart makes a {kind} of {version}, and the cluster knows {kind} in other versions"),
+        true => format!("{what}, which comes with {brings} and is not installed"),
+        false => format!("{what}, and the cluster knows {kind} in other versions"),
     };
     let of_cert_manager = group.ends_with("cert-manager.io");
     let group = group.to_owned();

@@ -6,7 +6,7 @@ use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::clue::Clue;
 use crate::checks::workload::crash_loop::failing::Failing;
 use crate::checks::workload::crash_loop::naming::{
-    argument_with, name_argument, name_holder, name_instance, name_operator, name_processor, name_service,
+    argument_with, name_argument, name_backend, name_holder, name_instance, name_operator, name_processor, name_service,
 };
 use crate::checks::workload::crash_loop::origin::{complete, origin};
 use crate::domain::aws::vpc_cni;
@@ -54,6 +54,7 @@ impl<'a> Case<'a> {
             name_argument(crash, container);
             name_instance(snap, pod, crash);
             name_service(snap, pod, crash);
+            name_backend(snap, pod, crash);
             name_processor(snap, pod, crash);
             name_operator(snap, pod, container, crash);
             name_holder(snap, pod, container, crash);

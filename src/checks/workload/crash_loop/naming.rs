@@ -4,7 +4,7 @@ use crate::domain::aws::credentials;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::owner::operator_resource;
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{arguments, cluster_dns};
+use crate::domain::kubernetes::{arguments, cluster_dns, endpoints};
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::snapshot::kubernetes::{Container, Node, Pod};
 use crate::snapshot::{Snapshot, journal};
@@ -115,6 +115,24 @@ pub(super) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
     let of_dns = cluster_dns::serving(snap).filter(|_| named.namespace == cluster_dns::NAMESPACE);
     let instead = of_dns.map(|s| format!(": the cluster's DNS is Service {}", s.metadata.name)).unwrap_or_default();
     crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
+}
+
+/// Says that nobody is behind the Service that is asked, where no pod can say why.
+pub(super) fn name_backend(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    let asked = crash.unreached().and_then(|(host, _)| in_cluster(snap, host, &pod.metadata.namespace));
+    let Some(named) = asked else { return };
+    let Ok(Some(service)) = snap.services.find(&named.namespace, &named.service) else { return };
+    if service.spec.selector.is_empty() || !matches!(snap.endpoints_of(service), Some((0, _))) {
+        return;
+    }
+    let why = match endpoints::Cause::of(snap, service) {
+        Some(endpoints::Cause::ScaledToZero(workload)) => {
+            format!("{} {} is scaled to 0", workload.kind, workload.metadata.name)
+        }
+        Some(endpoints::Cause::NoWorkload) => "no workload has the labels that it selects".to_owned(),
+        _ => return,
+    };
+    crash.reason = format!("{}; nobody is behind Service {}/{}: {why}", crash.reason, named.namespace, named.service);
 }
 
 /// Says what keeps the pod from the metadata of its instance, where that is known.
