@@ -123,7 +123,7 @@ fn by_name(said: &LetIn<'_>) -> ResourceRef {
     let deployment = said.pod.ends_with('-').then(|| name.rsplit_once('-')).flatten();
     let is_hash =
         |hash: &str| (8..=10).contains(&hash.len()) && hash.chars().all(|c| "bcdfghjklmnpqrstvwxz2456789".contains(c));
-    match deployment.filter(|(_, hash)| is_hash(hash)) {
+    match deployment.filter(|pair| is_hash(pair.1)) {
         Some((deployment, _)) => ResourceRef::workload("Deployment", &said.namespace, deployment),
         None => ResourceRef::pod(&said.namespace, name),
     }
