@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
+use crate::domain::kubernetes::called::{BESIDE, BESIDE_WORDS};
 use crate::model::{Fact, Gap, Program};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Object, Service};
 use crate::snapshot::{Component, Scope, Snapshot};
@@ -11,39 +12,6 @@ use crate::snapshot::{Component, Scope, Snapshot};
 /// Where the stack is looked for if it is not found.
 const DEFAULT_NAMESPACE: &str = "monitoring";
 
-/// Names of workloads that belong to a stack wherever they run.
-const BESIDE: &[&str] = &[
-    "alloy",
-    "cloudwatch-agent",
-    "fluent-bit",
-    "fluentbit",
-    "fluentd",
-    "grafana-agent",
-    "kube-state-metrics",
-    "loki",
-    "node-exporter",
-    "prometheus-operator",
-    "promtail",
-];
-/// The same of names that are parts of other names: whole words of a name (`otel-gateway`, not `hotel`).
-const BESIDE_WORDS: &[&str] = &[
-    "adot",
-    "mimir",
-    "opentelemetry",
-    "otel",
-    "otelcol",
-    "prom",
-    "tempo",
-    "thanos",
-    "vector",
-    "vmagent",
-    "vmalert",
-    "vminsert",
-    "vmselect",
-    "vmsingle",
-    "vmstorage",
-    "victoria",
-];
 /// What operators write on all that they make, whatever their resources are called (`app.kubernetes.io/managed-by`).
 const MAKERS: &[&str] = &["opentelemetry-operator", "lokistack-controller", "tempo-operator"];
 /// Stores of lines that are stores of other things too: they belong to the stack in a namespace for logging.

@@ -15,6 +15,7 @@ use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::{Target, keeper, operator_owner, workload};
 use crate::domain::kubernetes::service_host::{ServiceHost, asked};
+use crate::domain::loki::store_log;
 use crate::domain::prometheus::collector_log::{self, Cause, Failing, is_cloudwatch_agent, is_collector};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
@@ -425,7 +426,10 @@ impl<'a> Case<'a> {
             Cause::Queue,
             Cause::Allocator,
         ];
-        let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
+        // What Tempo says of its own limits is the deeper word.
+        let is_limit = self.last.trouble == Cause::Refused && store_log::trace_limit(&self.last.error).is_some();
+        let is_of_backend = is_limit || of_backend.contains(&self.last.trouble);
+        let Some(named) = self.named().filter(|_| is_of_backend) else { return finding };
         depends_on_service(self.snap, finding, &named.namespace, &named.service)
     }
 }

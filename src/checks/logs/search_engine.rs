@@ -36,7 +36,7 @@ struct Fix {
     container: String,
     engine: &'static str,
     managed_by: String,
-    /// What is missing is made in the cluster that runs.
+    /// What is missing comes while the cluster runs.
     set_up: bool,
     #[serde(flatten)]
     way: Way,
@@ -57,6 +57,12 @@ enum Way {
     },
     Quorum,
     Security,
+    Red {
+        /// It speaks TLS, and wants a login.
+        https: bool,
+        /// The name of Elastic's operator for the cluster; empty where another one made it.
+        cluster: String,
+    },
 }
 
 impl Check for SearchEngine {
@@ -85,13 +91,11 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     let log = said.log;
     let pod = snap.pod_of_log(log)?;
     let owner = snap.owner_ref(pod);
-    let message = format!(
-        "{} ({} in {}) answers nothing: {}",
-        said.engine.name(),
-        owner.kubectl_name(),
-        log.namespace,
-        what(said)
-    );
+    let who = format!("{} ({} in {})", said.engine.name(), owner.kubectl_name(), log.namespace);
+    let message = match said.trouble {
+        Cause::Red => format!("{who} is red: {}", what(said)),
+        _ => format!("{who} answers nothing: {}", what(said)),
+    };
     let mut made = Finding::new(SearchEngine::META.id, Severity::Error, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), said.trouble))
         .evidence(told(log, said.line))
@@ -116,7 +120,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
-        set_up: said.trouble == Cause::Security,
+        set_up: matches!(said.trouble, Cause::Security | Cause::Red),
         way: match said.trouble {
             Cause::Discovery => Way::Discovery {
                 lost: said.lost.map(|(host, _)| host.to_owned()).unwrap_or_default(),
@@ -125,8 +129,18 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
             Cause::Bootstrap => Way::Bootstrap { nodes: founders(snap, pod, said.engine) },
             Cause::Quorum => Way::Quorum,
             Cause::Security => Way::Security,
+            Cause::Red => Way::Red {
+                https: is_guarded(pod),
+                cluster: pod.metadata.label("elasticsearch.k8s.elastic.co/cluster-name").unwrap_or_default().to_owned(),
+            },
         },
     }))
+}
+
+/// Elastic's operator, and its charts from version 8 on, have TLS and a login.
+fn is_guarded(pod: &Pod) -> bool {
+    let mut ports = pod.spec.containers.iter().flat_map(|c| &c.ports);
+    pod.metadata.label("common.k8s.elastic.co/type").is_some() || ports.any(|p| p.name.as_deref() == Some("https"))
 }
 
 /// What a line says, without the fields that each line of JSON has around it.
@@ -173,6 +187,12 @@ fn what(said: &Failing<'_>) -> String {
         }
         (Cause::Quorum, _) => {
             format!("too few of the nodes that may be {leader} are there to choose one")
+        }
+        (Cause::Red, _) => {
+            let which = engine_log::shards(said.line).map(|s| format!(" ({s})")).unwrap_or_default();
+            format!(
+                "shards of indices are on no node{which}: what was in them is not found, and what is written to these indices is refused"
+            )
         }
         (Cause::Security, _) => {
             "its security plugin is not initialised: the index of it was never made, or cannot be read".to_owned()

@@ -8,6 +8,7 @@ mod alertmanagerconfig_unselected;
 mod crd_deleted;
 mod crd_skew;
 mod field_dropped;
+mod injection_refused;
 mod monitor_without_targets;
 mod operator_down;
 mod operator_refuses;
@@ -37,4 +38,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &prometheus_idle::PrometheusIdle,
     &alertmanagerconfig_receivers::AlertmanagerConfigReceivers,
     &resource_degraded::ResourceDegraded,
+    &injection_refused::InjectionRefused,
 ];

@@ -7,7 +7,9 @@ use serde_json::json;
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops::{self, Cause, Failing};
+use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::webhooks;
+use crate::domain::manifests::cluster::bringer;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -87,10 +89,36 @@ enum Way {
         /// The CRD whose objects cannot be read; empty where none is named.
         crd: String,
     },
+    NoVersion {
+        chart: String,
+        version: String,
+        patch: String,
+    },
+    Decrypt {
+        /// The Secret with the keys; empty where none is named.
+        secret: String,
+        /// It is AWS that refuses the key.
+        by_aws: bool,
+        /// Those for whom it was encrypted, as far as they are named.
+        recipients: String,
+    },
+    Unserved {
+        kind: String,
+        /// `external-secrets.io/v1beta1`.
+        api_version: String,
+        /// The kind's definition; empty for a kind that Kubernetes itself had.
+        crd: String,
+        /// The version of Kubernetes with which it went: `1.25`, and what took its place.
+        removed: String,
+        instead: &'static str,
+    },
     NoKind {
         kind: String,
         /// A kind of the Prometheus operator.
         operator: bool,
+        /// Who brings it; empty where that is not known.
+        brings: &'static str,
+        api_group: String,
     },
     HookWaits {
         home: String,
@@ -139,7 +167,13 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
             "client-side apply keeps a copy of the object in an annotation, and this object is too large for that"
         }
         Cause::Immutable => "a field that cannot be changed is changed",
+        Cause::NoKind if unserved(snap, failing).is_some() => {
+            "a kind is there, but not in the version that the manifests name"
+        }
+        Cause::NoKind if gone(&failing.text).is_some() => "a kind went with an older version of Kubernetes",
         Cause::NoKind => "a kind is not there yet",
+        Cause::NoVersion => "the chart has no such version",
+        Cause::Decrypt => "its secrets cannot be decrypted",
         Cause::Hook => "a job of a hook failed",
         Cause::Source => "its manifests cannot be made",
         Cause::Conflict => "another field manager holds a field",
@@ -158,7 +192,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let message = format!(
         "{} {namespace}/{name} does not bring namespace {} up to date, and what is changed in its repository does not arrive: {why}: {}",
         object.kind,
-        gitops::home(object),
+        gitops::place(snap, object),
         shorten(&text, QUOTED)
     );
     let subject = gitops::reference(object);
@@ -242,9 +276,30 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
             Way::NoField { operator: crd_of(&kind).is_some(), kind, field }
         }
         Cause::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
+        Cause::NoVersion => no_version(failing),
+        Cause::Decrypt => Way::Decrypt {
+            secret: failing.object.spec.decryption.secret_ref.name.clone(),
+            by_aws: ["AccessDenied", "kms:", "KMS"].iter().any(|w| failing.text.contains(w)),
+            recipients: recipients(&failing.text).join(", "),
+        },
+        Cause::NoKind if unserved(snap, failing).or_else(|| gone(&failing.text)).is_some() => {
+            let asked = Asked::read(&failing.text).unwrap_or_default();
+            Way::Unserved {
+                crd: unserved(snap, failing).unwrap_or_default(),
+                removed: gone(&failing.text).unwrap_or_default(),
+                instead: asked.removed().map_or("", |removed| removed.instead),
+                api_version: asked.api_version(),
+                kind: asked.kind,
+            }
+        }
         Cause::NoKind => Way::NoKind {
             kind: failing.text.split("kind \"").nth(1).and_then(|t| t.split('"').next()).unwrap_or_default().to_owned(),
             operator: failing.text.contains("monitoring.coreos.com"),
+            api_group: Asked::read(&failing.text)
+                .map(|a| a.group)
+                .filter(|g| !g.is_empty())
+                .unwrap_or_else(|| "<group>".to_owned()),
+            brings: Asked::read(&failing.text).and_then(|a| bringer(&a.group)).unwrap_or_default(),
         },
         Cause::HookWaits => {
             let job = refused.filter(|r| r.kind == "Job");
@@ -274,6 +329,44 @@ fn is_untold(snap: &Snapshot, resource: &SyncedResource) -> bool {
     let mut own = all.iter().filter(|o| o.kind == resource.kind && o.metadata.name == resource.name);
     let own = own.find(|o| o.metadata.namespace == resource.namespace);
     resource.group == "monitoring.coreos.com" && own.is_some_and(|o| o.status.conditions.is_empty())
+}
+
+/// The definition of the kind that is asked for in vain: it was there, and does not have that version.
+fn unserved(snap: &Snapshot, failing: &Failing<'_>) -> Option<String> {
+    let asked = Asked::read(&failing.text)?;
+    let mut all = snap.crds.items().unwrap_or_default().iter().map(|c| &c.metadata);
+    let own = all.find(|m| not_served::defines(&m.name, &asked.group, &asked.kind))?;
+    // One that was made since has nothing to do with it.
+    let failed = gitops::failed_at(failing.object);
+    let was_there = own.creation_timestamp.zip(failed).is_none_or(|(made, failed)| made < failed);
+    was_there.then(|| own.name.clone())
+}
+
+/// The version of Kubernetes with which a kind of its own went.
+fn gone(text: &str) -> Option<String> {
+    Asked::read(text)?.removed().map(|removed| format!("1.{}", removed.since))
+}
+
+/// The chart has no such version: what names another.
+fn no_version(failing: &Failing<'_>) -> Way {
+    let (chart, version) = gitops::no_version(&failing.text).unwrap_or_default();
+    let named = json!("<version>");
+    let patch = match failing.object.kind.as_str() {
+        "HelmRelease" => json!({"spec": {"chart": {"spec": {"version": named}}}}).to_string(),
+        // Of several sources nobody knows here which one it is.
+        _ if !failing.object.spec.sources.is_empty() => String::new(),
+        _ => json!({"spec": {"source": {"targetRevision": named}}}).to_string(),
+    };
+    Way::NoVersion { chart: chart.to_owned(), version: version.to_owned(), patch }
+}
+
+/// Public keys of age, fingerprints of PGP and keys of KMS that an error of SOPS names.
+fn recipients(text: &str) -> Vec<String> {
+    let words = text.split_whitespace().map(|w| w.trim_end_matches(':'));
+    let is_key = |w: &&str| w.starts_with("age1") || w.starts_with("arn:aws") && w.contains(":kms:");
+    let mut found: Vec<String> = words.filter(is_key).map(str::to_owned).collect();
+    found.dedup();
+    found
 }
 
 /// `failed to load initial state of resource AlertmanagerConfig.monitoring.coreos.com: …`.

@@ -32,7 +32,7 @@ pub(crate) use flags::usage_of;
 pub(crate) use grafana::provisioned;
 use last::{is_consequence, last_loud_lines, said};
 pub(crate) use last::{is_usage, last_lines, telling};
-pub(crate) use unreached::name_service;
+pub(crate) use unreached::{name_backend, name_service};
 
 /// Lines from the end that are looked at: older ones are not about the end.
 const LAST: usize = 400;

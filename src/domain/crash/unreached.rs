@@ -1,8 +1,8 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::{cluster_dns, endpoints};
 use crate::domain::text::dial::{Dial, Outcome, host};
 use crate::domain::text::log_line::{Level, Line};
 use crate::snapshot::Snapshot;
@@ -48,6 +48,24 @@ pub(crate) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
     let of_dns = cluster_dns::serving(snap).filter(|_| named.namespace == cluster_dns::NAMESPACE);
     let instead = of_dns.map(|s| format!(": the cluster's DNS is Service {}", s.metadata.name)).unwrap_or_default();
     crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
+}
+
+/// Says that nobody is behind the Service that is asked, where no pod can say why.
+pub(crate) fn name_backend(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    let asked = crash.unreached().and_then(|(host, _)| in_cluster(snap, host, &pod.metadata.namespace));
+    let Some(named) = asked else { return };
+    let Ok(Some(service)) = snap.services.find(&named.namespace, &named.service) else { return };
+    if service.spec.selector.is_empty() || !matches!(snap.endpoints_of(service), Some((0, _))) {
+        return;
+    }
+    let why = match endpoints::Cause::of(snap, service) {
+        Some(endpoints::Cause::ScaledToZero(workload)) => {
+            format!("{} {} is scaled to 0", workload.kind, workload.metadata.name)
+        }
+        Some(endpoints::Cause::NoWorkload) => "no workload has the labels that it selects".to_owned(),
+        _ => return,
+    };
+    crash.reason = format!("{}; nobody is behind Service {}/{}: {why}", crash.reason, named.namespace, named.service);
 }
 
 /// What became of the connection, as the end of a sentence.

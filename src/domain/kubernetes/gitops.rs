@@ -1,12 +1,15 @@
 //! What Argo CD and Flux do not manage to bring into the cluster, in their own words.
 
+use jiff::Timestamp;
 use serde_json::json;
 
+use crate::domain::kubernetes::called::is_of_monitoring;
 use crate::domain::kubernetes::helm_words::{self, Refusal};
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{GitOpsObject, Pod, SyncedResource};
+use crate::snapshot::kubernetes::{Destination, GitOpsObject, Pod, SyncedResource};
 use crate::snapshot::{Snapshot, journal};
+use crate::text::pattern::pattern;
 
 /// Why it does not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +24,10 @@ pub(crate) enum Cause {
     Hook,
     /// The manifests could not be made: repository, chart, values.
     Source,
+    /// The chart has no such version.
+    NoVersion,
+    /// Nobody has a key by which the secrets of the repository are decrypted.
+    Decrypt,
     /// Another field manager holds a field.
     Conflict,
     /// The API server or a webhook refuses it.
@@ -89,6 +96,10 @@ impl Cause {
             "post-install",
         ]) {
             Self::Hook
+        } else if has(&["sops", "SOPS"]) && has(&["ecrypt", "data key"]) {
+            Self::Decrypt
+        } else if no_version(text).is_some() {
+            Self::NoVersion
         } else if has(&[
             "timed out waiting for the condition",
             "context deadline exceeded",
@@ -128,6 +139,16 @@ pub(crate) fn no_field(text: &str) -> Option<(String, String)> {
     })
 }
 
+/// The chart and the version that its repository does not have, in the words of Flux and of Argo CD.
+pub(crate) fn no_version(text: &str) -> Option<(&str, &str)> {
+    let words = pattern!(
+        r#"no '([^']+)' chart with version matching '([^']+)' found|chart \\*"([^"\\]+)\\*" (?:version|matching) \\*"?([^"\\ ]+)\\*"? not found"#
+    );
+    let found = words.captures(text)?;
+    let either = |first: usize, second: usize| found.get(first).or(found.get(second)).map(|m| m.as_str());
+    either(1, 3).zip(either(2, 4))
+}
+
 /// What fails to be brought.
 #[derive(Debug)]
 pub(crate) struct Failing<'a> {
@@ -155,7 +176,60 @@ impl Failing<'_> {
 /// All that concern the stack and fail.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     let all = snap.git_ops.items().unwrap_or_default().iter();
-    all.filter(|o| snap.scope.is_stack(home(o)) && !o.spec.suspend).filter_map(|o| of(snap, o)).collect()
+    all.filter(|o| !o.spec.suspend && is_of_stack(snap, o)).filter_map(|o| of(snap, o)).collect()
+}
+
+/// What it brings lies in the stack's namespaces, or is a part of a stack by its name or its chart: a Loki in a namespace of its
+/// own. What goes into another cluster is none of this one's.
+fn is_of_stack(snap: &Snapshot, object: &GitOpsObject) -> bool {
+    let spec = &object.spec;
+    let charts = [&spec.chart.spec, &spec.source].into_iter().chain(&spec.sources).map(|s| s.chart.as_str());
+    let mut names = charts.chain([object.metadata.name.as_str()]).chain(spec.path.as_deref());
+    let of_stack = |namespace: &str| snap.scope.is_stack(namespace);
+    match goes_here(object) {
+        Some(false) => false,
+        None => of_stack(home(object)),
+        Some(true) => of_stack(home(object)) || held(object).any(of_stack) || names.any(is_of_monitoring),
+    }
+}
+
+/// An Argo CD or a Flux of one cluster serves others, too. `None`: the URL may be this cluster's, too.
+fn goes_here(object: &GitOpsObject) -> Option<bool> {
+    let Destination { server, name, .. } = &object.spec.destination;
+    if object.spec.kube_config.is_some() {
+        return Some(false);
+    }
+    match (server.as_str(), name.as_str()) {
+        ("", name) => Some(matches!(name, "" | "in-cluster")),
+        (url, _) => url.starts_with("https://kubernetes.default").then_some(true),
+    }
+}
+
+/// Namespaces of what a Kustomization has brought before, or fails at now (`ExternalSecret/monitoring/oauth dry-run failed`).
+fn held(object: &GitOpsObject) -> impl Iterator<Item = &str> {
+    let brought = object.status.inventory.entries.iter().filter_map(|e| e.id.split('_').next());
+    let said = object.status.conditions.iter().filter(|c| c.kind == "Ready").filter_map(|c| c.message.as_deref());
+    let named = said.filter_map(|text| match text.split(' ').next()?.split('/').collect::<Vec<_>>()[..] {
+        [_, namespace, _] => Some(namespace),
+        _ => None,
+    });
+    brought.chain(named).filter(|namespace| !namespace.is_empty())
+}
+
+/// When it last failed, as far as it says so.
+pub(crate) fn failed_at(object: &GitOpsObject) -> Option<Timestamp> {
+    let ready = object.status.conditions.iter().find(|c| c.kind == "Ready").and_then(|c| c.last_transition_time);
+    let state = &object.status.operation_state;
+    ready.or(state.finished_at).or(state.started_at)
+}
+
+/// The namespace that is not brought up to date; where it brings objects of several, one of the stack's.
+pub(crate) fn place<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> &'a str {
+    let home = home(object);
+    if snap.scope.is_stack(home) || object.kind != "Kustomization" {
+        return home;
+    }
+    held(object).find(|namespace| snap.scope.is_stack(namespace)).unwrap_or(home)
 }
 
 /// Where its objects lie.
@@ -272,6 +346,8 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     if let Some(text) = shared.and_then(|c| c.message.clone()) {
         return Some(Failing { object, fault: Cause::Shared, text, resource: None });
     }
+    // Without a policy it is synced when somebody asks for it, and may differ until then.
+    object.spec.sync_policy.automated.as_ref()?;
     // Versions of before do not count, and tell it in their events.
     let counted = status.operation_state.operation.sync.auto_heal_attempts_count;
     let times = if counted == 0 { syncs_begun(snap, object) } else { counted };
@@ -388,6 +464,18 @@ mod tests {
             (
                 "Failed to compare desired state to live state: failed to calculate diff: error calculating structured merge diff: error building typed value from config resource: .spec.automountServiceAccountToken: field not declared in schema",
                 Some(Cause::Schema),
+            ),
+            (
+                "HelmChart 'flux-system/loki-loki' is not ready: invalid chart reference: failed to get chart version for remote reference: no 'loki' chart with version matching '6.99.0' found",
+                Some(Cause::NoVersion),
+            ),
+            (
+                "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = error fetching chart: failed to fetch chart: `helm pull --destination /tmp/1 --version 6.99.0 loki` failed exit status 1: Error: chart \"loki\" version \"6.99.0\" not found in https://grafana.github.io/helm-charts repository",
+                Some(Cause::NoVersion),
+            ),
+            (
+                "decryption failed for 'grafana-oauth.yaml': cannot get sops data key: failed to get the data key required to decrypt the SOPS file.",
+                Some(Cause::Decrypt),
             ),
             ("something else", Some(Cause::Other)),
         ] {

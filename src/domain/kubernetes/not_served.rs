@@ -14,7 +14,7 @@ const LATEST: usize = 60;
 const OFTEN: usize = 3;
 
 /// A kind that is not served.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Asked {
     pub(crate) kind: String,
     /// `v1beta1`.

@@ -208,6 +208,8 @@ fn is_lost(text: &str) -> bool {
         "retry count exceeded",
         "retries exhausted",
         "Retry limit",
+        // Fluentd: what the search engine refuses goes to the label @ERROR, and mostly nowhere.
+        "dump an error event",
     ]
     .iter()
     .any(|w| text.contains(w))

@@ -9,6 +9,9 @@ use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
+/// Seconds within which a cluster that starts has found its shards.
+const STARTS: i64 = 600;
+
 /// A search engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Engine {
@@ -54,6 +57,8 @@ pub(crate) enum Cause {
     Quorum,
     /// The index of OpenSearch's security plugin was never made.
     Security,
+    /// Shards of an index are nowhere, and what was in them is not found.
+    Red,
 }
 
 /// What one pod says of one trouble.
@@ -78,7 +83,40 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
         let Some(engine) = Engine::of_image(&log.image) else { continue };
         found.extend(of_log(snap, log, engine));
     }
+    found.extend(red(snap)?.into_values().flatten());
     Ok(found)
+}
+
+/// Clusters whose last change of health was to red, and that have been so for longer than a start takes. The node that is master
+/// says it, once: what counts is the newest word of all of them.
+fn red(snap: &Snapshot) -> Result<BTreeMap<(&str, Engine), Option<Failing<'_>>>, Gap> {
+    let mut newest: BTreeMap<(&str, Engine), (i64, Option<Failing<'_>>)> = BTreeMap::new();
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
+        let Some(engine) = Engine::of_image(&log.image) else { continue };
+        for line in log.text.lines() {
+            let Some((state, age)) = health(line).zip(log_line::age(line, snap.collected_at)) else { continue };
+            let is_red = state == "RED" && age >= STARTS;
+            let said = Lasting::before(age);
+            let failing = is_red.then_some(Failing { engine, trouble: Cause::Red, said, line, log, lost: None });
+            let known = newest.entry((log.namespace.as_str(), engine)).or_insert((i64::MAX, None));
+            if age <= known.0 {
+                *known = (age, failing);
+            }
+        }
+    }
+    Ok(newest.into_iter().map(|(cluster, (_, failing))| (cluster, failing)).collect())
+}
+
+/// `Cluster health status changed from [YELLOW] to [RED] (reason: [shards failed [[app][0]]]).`
+fn health(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("Cluster health status changed from [")?;
+    rest.split_once("to [")?.1.split(']').next()
+}
+
+/// The shards that a cluster turned red for: `[app-2026.11.20][0]`.
+pub(crate) fn shards(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("shards failed [")?;
+    rest.split_once("]])").map(|(shards, _)| shards).filter(|s| !s.is_empty())
 }
 
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Failing<'a>> {
@@ -172,6 +210,18 @@ mod tests {
         let few = "master not discovered or elected yet, an election requires at least 2 nodes with ids from [a, b, c], have only discovered non-quorum [{es-0}]";
         assert_eq!(read(elastic, &[50, 52, 54], few), [Cause::Quorum]);
         assert_eq!((wanted(ALONE), knows_nobody(ALONE)), (vec!["es-0", "es-1", "es-2"], true));
+    }
+
+    #[test]
+    fn the_newest_word_of_the_clusters_health_counts() {
+        let elastic = "docker.elastic.co/elasticsearch/elasticsearch:9.1.4";
+        let red =
+            "Cluster health status changed from [YELLOW] to [RED] (reason: [shards failed [[app-2026.11.20][0]]]).";
+        assert_eq!(read(elastic, &[20], red), [Cause::Red]);
+        assert!(read(elastic, &[50], red).is_empty(), "it starts");
+        let again = "Cluster health status changed from [RED] to [YELLOW] (reason: [shards started [[app][0]]]).";
+        assert!(read(elastic, &[20], again).is_empty());
+        assert_eq!(shards(red), Some("[app-2026.11.20][0]"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Why a log store does not take lines, told from its answer or from the error on the way.
 
 use crate::domain::text::send_error::SendFailure;
+use crate::text::pattern::pattern;
 
 /// The family of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,8 @@ pub(crate) enum Cause {
     Size,
     /// Number, length or form of labels.
     Labels,
+    /// A stream has no label at all.
+    NoLabels,
     /// Structured metadata that the store does not take, or not as much.
     Structured,
     /// The agent's client does not take the store for Elasticsearch.
@@ -81,6 +84,31 @@ pub(crate) enum Cause {
     Refused,
     /// Chunks are not taken, and the log does not say why.
     Unsaid,
+}
+
+/// How a document does not fit the mapping of its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit<'a> {
+    /// The field has fields of its own there: `app` beside `app.kubernetes.io/name`.
+    Object(&'a str),
+    /// The field has another type there.
+    Type { field: &'a str, of: &'a str },
+    /// There are too many fields.
+    Total(&'a str),
+}
+
+/// How it does not fit, where the search engine says so.
+pub(crate) fn misfit(text: &str) -> Option<Misfit<'_>> {
+    let object = pattern!(r"object mapping for \[([^\]]+)\] tried to parse");
+    let of_type = pattern!(r"failed to parse field \[([^\]]+)\] of type \[(\w+)\]");
+    let total = pattern!(r"Limit of total fields \[(\d+)\]");
+    if let Some(c) = object.captures(text) {
+        return c.get(1).map(|m| Misfit::Object(m.as_str()));
+    }
+    if let Some(c) = of_type.captures(text) {
+        return c.get(1).zip(c.get(2)).map(|(field, of)| Misfit::Type { field: field.as_str(), of: of.as_str() });
+    }
+    total.captures(text)?.get(1).map(|m| Misfit::Total(m.as_str()))
 }
 
 /// How a port of TLS answers plain text: nginx, Go's servers, Apache, Elasticsearch.
@@ -149,13 +177,13 @@ const WORDS: &[(Cause, &[&str])] = &[
         Cause::Size,
         &["max entry size", "Max entry size", "line too long", "line_too_long", "received message larger than max"],
     ),
+    (Cause::NoLabels, &["at least one label pair"]),
     (
         Cause::Labels,
         &[
             "label names; limit",
             "max_label_names_per_series",
             "label value too long",
-            "at least one label pair",
             "error parsing labels",
             "couldn't parse labels",
         ],
@@ -218,8 +246,17 @@ const WORDS: &[(Cause, &[&str])] = &[
             "Can not reach Elasticsearch cluster",
         ],
     ),
-    (Cause::Paused, &["paused (mem buf overlimit", "paused (storage buf overlimit"]),
-    (Cause::Unsaid, &["failed to flush chunk", "BufferOverflowError", "buffer space has too many data"]),
+    (
+        Cause::Paused,
+        &[
+            "paused (mem buf overlimit",
+            "paused (storage buf overlimit",
+            "BufferOverflowError",
+            "buffer space has too many data",
+            "by buffer overflow action",
+        ],
+    ),
+    (Cause::Unsaid, &["failed to flush chunk"]),
 ];
 
 impl Cause {
@@ -265,7 +302,10 @@ impl Cause {
 
     /// What the store refuses are single lines, for what they are.
     pub(crate) fn is_of_lines(self) -> bool {
-        matches!(self, Self::Order | Self::TooOld | Self::TooNew | Self::Size | Self::Labels | Self::Structured)
+        matches!(
+            self,
+            Self::Order | Self::TooOld | Self::TooNew | Self::Size | Self::Labels | Self::NoLabels | Self::Structured
+        )
     }
 
     /// Said once, and so until the agent is started or told again.
@@ -315,6 +355,10 @@ mod tests {
             (
                 "loki:3100, HTTP status=400 Not retrying. entry for stream '{job=\"a\"}' has timestamp too new: 2026-11-21 13:48:03 +0000 UTC",
                 Some(Cause::TooNew),
+            ),
+            (
+                "[output:loki:loki.0] loki.logging.svc:3100, HTTP status=400 Not retrying. error at least one label pair is required per stream",
+                Some(Cause::NoLabels),
             ),
             (
                 "loki.logging.svc:3100, HTTP status=400 error parsing labels: parse error at line 1, col 50: syntax error: unexpected ., expecting = or =~ or !~ or !=",

@@ -44,6 +44,8 @@ pub(crate) enum Cause {
     Stopping,
     /// Tempo: what makes metrics of spans does not run.
     Generator,
+    /// Tempo: metrics are asked of traces, and what keeps these for it is not switched on.
+    LocalBlocks,
     /// A message between its members is larger than one takes.
     Message,
     /// Those who answer queries do not reach those who hand them out.
@@ -100,6 +102,7 @@ impl Cause {
                     | Self::RuleFolder
                     | Self::Cache
                     | Self::Generator
+                    | Self::LocalBlocks
             )
     }
 
@@ -130,6 +133,7 @@ const OWN: &[(Cause, &[&str])] = &[
         ],
     ),
     (Cause::Stopping, &["Ingester is shutting down", "ingester is shutting down"]),
+    (Cause::LocalBlocks, &["localblocks processor not found", "local-blocks processor not found"]),
     (Cause::Blocks, &["too many failed block queries"]),
     (Cause::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
     (Cause::Period, &["no schema config found for time"]),

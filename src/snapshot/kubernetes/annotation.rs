@@ -52,6 +52,8 @@ kept! {
     VAULT_AUTH_PATH = "vault.hashicorp.com/auth-path";
     /// What policies of Kyverno changed of an object on its way in.
     KYVERNO_PATCHES = "policies.kyverno.io/last-applied-patches";
+    /// Certificate of cert-manager whose authority a webhook's configuration gets: namespace and name.
+    INJECT_CA = "cert-manager.io/inject-ca-from";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
     /// The host that ingress-nginx names to what is behind it, in place of the one that was asked for.
@@ -75,6 +77,7 @@ const PREFIXES: &[&str] = &[
     "eks.amazonaws.com/",
     "helm.sh/",
     "ingressclass.kubernetes.io/",
+    "instrumentation.opentelemetry.io/inject-",
     "kubectl.kubernetes.io/restartedAt",
     "kubernetes.io/ingress",
     "kustomize.toolkit.fluxcd.io/",
@@ -83,6 +86,7 @@ const PREFIXES: &[&str] = &[
     "prometheus.io/",
     "pv.kubernetes.io/",
     "service.beta.kubernetes.io/aws-load-balancer",
+    "sidecar.opentelemetry.io/inject",
     "storageclass.",
     "volume.",
 ];

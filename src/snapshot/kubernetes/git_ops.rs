@@ -31,6 +31,21 @@ pub struct GitOpsSpec {
     pub target_namespace: Option<String>,
     /// Of a HelmRelease.
     pub release_name: Option<String>,
+    /// Of a HelmRelease: the chart.
+    #[serde(deserialize_with = "null_default")]
+    pub chart: ChartTemplate,
+    /// Of an Application with one source, and with several.
+    #[serde(deserialize_with = "null_default")]
+    pub source: ChartSource,
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ChartSource>,
+    /// Of a Kustomization: the folder of the repository.
+    pub path: Option<String>,
+    /// Of a Kustomization: how its secrets are decrypted.
+    #[serde(deserialize_with = "null_default")]
+    pub decryption: Decryption,
+    /// Of Flux' kinds, where the objects go into another cluster.
+    pub kube_config: Option<Unread>,
     pub suspend: bool,
 }
 
@@ -40,6 +55,65 @@ pub struct GitOpsSpec {
 pub struct Destination {
     #[serde(deserialize_with = "null_default")]
     pub namespace: String,
+    /// URL of the cluster's API server.
+    #[serde(deserialize_with = "null_default")]
+    pub server: String,
+    /// The name of the cluster, in place of its URL.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+}
+
+/// `spec.chart` of a HelmRelease.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ChartTemplate {
+    #[serde(deserialize_with = "null_default")]
+    pub spec: ChartSource,
+}
+
+/// `spec.chart.spec` of a HelmRelease, `spec.source` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ChartSource {
+    #[serde(deserialize_with = "null_default")]
+    pub chart: String,
+}
+
+/// `spec.decryption` of a Kustomization.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Decryption {
+    #[serde(deserialize_with = "null_default")]
+    pub secret_ref: Named,
+}
+
+/// What is named and nothing more.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+}
+
+/// What is there, and is not read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Unread {}
+
+/// `status.inventory` of a Kustomization: what it has brought.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Inventory {
+    #[serde(deserialize_with = "null_default")]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// `status.inventory.entries[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct InventoryEntry {
+    /// `namespace_name_group_kind`.
+    pub id: String,
 }
 
 /// `spec.syncPolicy` of an Application.
@@ -48,6 +122,8 @@ pub struct Destination {
 pub struct SyncPolicy {
     #[serde(deserialize_with = "null_default")]
     pub sync_options: Vec<String>,
+    /// It syncs by itself.
+    pub automated: Option<Unread>,
 }
 
 /// `status` of any of them.
@@ -62,6 +138,9 @@ pub struct GitOpsStatus {
     /// Of an Application: what it holds, and whether that is in sync.
     #[serde(deserialize_with = "null_default")]
     pub resources: Vec<SyncedResource>,
+    /// Of a Kustomization.
+    #[serde(deserialize_with = "null_default")]
+    pub inventory: Inventory,
 }
 
 /// `status.sync` of an Application.

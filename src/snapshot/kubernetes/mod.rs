@@ -38,8 +38,9 @@ pub use gateway::{
     ParentRef, ParentStatus, RouteNamespaces, RouteRule,
 };
 pub use git_ops::{
-    Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult,
-    SyncStatus, SyncedResource,
+    ChartSource, ChartTemplate, Decryption, Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, Inventory,
+    InventoryEntry, Named, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult, SyncStatus, SyncedResource,
+    Unread,
 };
 pub use helm::HelmRelease;
 pub use ingress::*;

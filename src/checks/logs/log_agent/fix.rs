@@ -6,9 +6,11 @@ use serde::Serialize;
 use super::Case;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::place::Place;
+use crate::domain::kubernetes::mounts;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::kubernetes::proxy;
-use crate::domain::loki::reason::{Cause, wants_tls};
+use crate::domain::kubernetes::store::Store;
+use crate::domain::kubernetes::{arguments, proxy};
+use crate::domain::loki::reason::{Cause, Misfit, misfit, wants_tls};
 use crate::domain::text::redact::redact;
 
 /// See the page's fixes.
@@ -40,12 +42,16 @@ enum Way {
     Labels {
         agent: &'static str,
         config_key: String,
+        /// There is no label at all.
+        lacks: bool,
         #[serde(flatten)]
         change: Configuration,
     },
     Late,
     Old {
         pod: String,
+        #[serde(flatten)]
+        loki: OfLoki,
     },
     New {
         agent: &'static str,
@@ -55,6 +61,8 @@ enum Way {
     },
     Structured {
         detail: String,
+        #[serde(flatten)]
+        loki: OfLoki,
         #[serde(flatten)]
         change: Configuration,
     },
@@ -87,17 +95,24 @@ enum Way {
         #[serde(flatten)]
         change: Configuration,
     },
-    IndexReadOnly(Store),
+    IndexReadOnly(Engine),
     Index {
+        agent: &'static str,
         detail: String,
-        config_kind: &'static str,
-        config_name: String,
+        /// The field that does not fit; empty where the search engine does not say it.
+        field: String,
+        /// It is a group of fields there.
+        grouped: bool,
+        /// There are too many fields.
+        total: bool,
+        #[serde(flatten)]
+        change: Configuration,
     },
     Shards {
         detail: String,
         indices_path: String,
         #[serde(flatten)]
-        store: Store,
+        store: Engine,
     },
     TypeName {
         agent: &'static str,
@@ -172,6 +187,7 @@ enum Way {
         health_path: String,
     },
     Paused {
+        agent: &'static str,
         config_key: String,
         #[serde(flatten)]
         change: Configuration,
@@ -242,9 +258,20 @@ enum Way {
     },
 }
 
+/// Loki behind the address, and where its configuration lies; empty where it is not in the cluster.
+#[derive(Serialize, JsonSchema, Default)]
+struct OfLoki {
+    loki: String,
+    loki_namespace: String,
+    /// The kind, as kubectl takes it, and the name of what holds its configuration.
+    loki_holder: &'static str,
+    loki_config: String,
+    loki_managed_by: String,
+}
+
 /// The Service of the store; none where it is not in the cluster.
 #[derive(Serialize, JsonSchema)]
-struct Store {
+struct Engine {
     service_namespace: Option<String>,
     /// `service/NAME`.
     service_target: Option<String>,
@@ -270,11 +297,14 @@ impl Case<'_> {
         match self.reason {
             Cause::Tenant => Way::Tenant { agent, place: self.place(), config_key: config_key(), change: change() },
             Cause::Credential => Way::Credential { detail, change: change() },
-            Cause::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
+            Cause::Order if self.shares_streams() => {
+                Way::Labels { agent, config_key: config_key(), lacks: false, change: change() }
+            }
+            Cause::NoLabels => Way::Labels { agent, config_key: config_key(), lacks: true, change: change() },
             Cause::Order => Way::Late,
-            Cause::TooOld => Way::Old { pod },
+            Cause::TooOld => Way::Old { pod, loki: self.of_loki() },
             Cause::TooNew => Way::New { agent, detail, change: change() },
-            Cause::Structured => Way::Structured { detail, change: change() },
+            Cause::Structured => Way::Structured { detail, loki: self.of_loki(), change: change() },
             Cause::Product => Way::Product { agent, detail, image: self.image(), change: change() },
             Cause::Rate | Cause::Streams => Way::Limits { detail, config_path: self.config_path() },
             Cause::Size => Way::Size { detail, pod, change: change() },
@@ -282,8 +312,14 @@ impl Case<'_> {
             Cause::Path => Way::Path { service_namespace, change: change() },
             Cause::IndexReadOnly => Way::IndexReadOnly(self.store()),
             Cause::Mapping => {
-                let Configuration { config_kind, config_name, .. } = change();
-                Way::Index { detail, config_kind, config_name }
+                let misfit = misfit(&self.text);
+                let field = match misfit {
+                    Some(Misfit::Object(field) | Misfit::Type { field, .. }) => field.to_owned(),
+                    _ => String::new(),
+                };
+                let grouped = matches!(misfit, Some(Misfit::Object(_)));
+                let total = matches!(misfit, Some(Misfit::Total(_)));
+                Way::Index { agent, detail, field, grouped, total, change: change() }
             }
             Cause::Shards => {
                 let indices_path = self.elastic_path("/_cat/indices?v&s=index");
@@ -320,7 +356,7 @@ impl Case<'_> {
                 let health_path = self.elastic_path("/_cluster/health?pretty");
                 Way::Overload { detail, service_namespace, health_path }
             }
-            Cause::Paused => Way::Paused { config_key: config_key(), change: change() },
+            Cause::Paused => Way::Paused { agent, config_key: config_key(), change: change() },
             Cause::Unsigned => Way::Unsigned { agent, detail, config_key: config_key(), change: change() },
             Cause::Group => Way::Group {
                 detail,
@@ -371,14 +407,37 @@ impl Case<'_> {
         Some(proxy::of_service(&namespace, self.scheme(), &name, 3100, "/config"))
     }
 
-    fn store(&self) -> Store {
+    fn store(&self) -> Engine {
         let (service_namespace, name) = self.service().unzip();
         // Without a selector nobody can be reached through it.
         let target = service_namespace.as_deref().zip(name.as_deref()).and_then(|(namespace, name)| {
             self.snap.services.find(namespace, name).ok().flatten().filter(|s| !s.spec.selector.is_empty())
         });
         let service_target = target.map(|s| format!("service/{}", s.metadata.name));
-        Store { service_namespace, service_target }
+        Engine { service_namespace, service_target }
+    }
+
+    /// The Loki behind the Service: one of its pods, and the file that it is started with.
+    fn of_loki(&self) -> OfLoki {
+        let Some((namespace, name)) = self.service() else { return OfLoki::default() };
+        let service = self.snap.services.find(&namespace, &name).ok().flatten();
+        let mut pods = service.into_iter().flat_map(|s| self.snap.pods_of_service(s));
+        let found = pods.find_map(|p| {
+            let container = p.spec.containers.iter().find(|c| Store::of_image(&c.image) == Some(Store::Loki))?;
+            Some((p, container))
+        });
+        let Some((pod, container)) = found else { return OfLoki::default() };
+        let file = arguments::flag(container, "config.file").unwrap_or("/etc/loki/config/config.yaml");
+        let origin = mounts::origin(self.snap, pod, container, file);
+        let Configuration { config_kind, config_name, managed_by, .. } =
+            Configuration::of(Some(origin), Target::of(self.snap, pod).managed_by);
+        OfLoki {
+            loki: self.snap.owner_ref(pod).kubectl_name(),
+            loki_namespace: namespace,
+            loki_holder: config_kind,
+            loki_config: config_name,
+            loki_managed_by: managed_by,
+        }
     }
 
     fn metadata(&self, detail: String) -> Way {

@@ -1,8 +1,9 @@
 //! What is said of an agent whose lines do not arrive.
 
 use super::Case;
+use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log;
-use crate::domain::loki::reason::{Cause, wants_tls};
+use crate::domain::loki::reason::{Cause, Misfit, misfit, wants_tls};
 
 impl Case<'_> {
     /// What it cannot do.
@@ -51,9 +52,19 @@ impl Case<'_> {
             Cause::Streams => "the limit of streams, or of a stream's rate, is reached".into(),
             Cause::Size => "lines or requests are too large".into(),
             Cause::Labels => "it refuses the labels of streams".into(),
+            Cause::NoLabels => "a stream has to have one label at least, and the agent sends lines without any".into(),
             Cause::Path => "it knows no such path (404)".into(),
             Cause::IndexReadOnly => "its indices are read-only, mostly because its disk is nearly full".into(),
-            Cause::Mapping => "fields do not fit the index's mapping".into(),
+            Cause::Mapping => match misfit(&self.text) {
+                Some(Misfit::Object(field)) => format!(
+                    "{field} is a group of fields in the index (of `{field}.…`), and has a plain value in these lines"
+                ),
+                Some(Misfit::Type { field, of }) => {
+                    format!("{field} is of type {of} in the index, and of another in these lines")
+                }
+                Some(Misfit::Total(limit)) => format!("the index has as many fields as it may have ({limit})"),
+                None => "fields do not fit the index's mapping".into(),
+            },
             Cause::Shards => "it has as many shards as it may have".into(),
             Cause::TypeName => "it knows no document types any more (_type)".into(),
             Cause::Name => "the name does not resolve".into(),
@@ -83,6 +94,9 @@ impl Case<'_> {
             Cause::Denied => format!("{} may not write there (access denied)", self.identity()),
             Cause::Overload => {
                 "it takes no more for now: its queues or its memory are full (rejected execution)".into()
+            }
+            Cause::Paused if self.last.agent == Agent::Fluentd => {
+                "the buffer of its output is full, again and again: it sends less than what it reads".into()
             }
             Cause::Paused => "the memory of an input is full, so that it pauses again and again".into(),
             Cause::Unsigned => "AWS does not know who asks: the requests are not signed".into(),

@@ -146,6 +146,9 @@ impl<'a> Case<'a> {
                 Way::Stopping { detail, ring_path: self.ring_path(), rolls: !self.is_bare() && self.is_ingester() }
             }
             Cause::Generator => Way::Generator { detail, runs: self.has_generator(), change: change() },
+            Cause::LocalBlocks => {
+                Way::LocalBlocks { detail, overrides_path: self.path("/status/config"), change: change() }
+            }
             Cause::Message => {
                 let size = message_size::sizes(&failing.text).map_or(MESSAGE, |(size, _)| size);
                 // Whole MiB, and room for what grows.

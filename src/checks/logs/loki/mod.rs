@@ -6,7 +6,7 @@ mod tests;
 mod way;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments::flag;
@@ -50,22 +50,34 @@ impl Check for Loki {
         for failing in store_log::failing(snap)? {
             groups.entry((failing.namespace.clone(), failing.trouble)).or_default().push(failing);
         }
-        // A store that refuses Mimir's compactor, or a disk of it that is full, leaves the list of blocks as it was.
-        let is_deeper = |((_, trouble), group): &(&(String, Cause), &Vec<Failing>)| {
-            matches!(trouble, Cause::Store(_) | Cause::Key | Cause::DiskFull | Cause::DiskReadOnly)
-                && group.iter().any(|f| f.store == Store::Mimir)
-        };
-        let deeper: BTreeSet<String> =
-            groups.iter().filter(is_deeper).map(|((namespace, _), _)| namespace.clone()).collect();
-        groups.retain(|(namespace, trouble), group| {
-            let refuses = group.iter().any(|f| !f.text.contains(store_log::CLEANS));
-            *trouble != Cause::BlockList || refuses && !deeper.contains(namespace)
+        // Who only cleans up once in a quarter of an hour: whether that matters is told by those who query.
+        groups.retain(|(_, cause), group| {
+            *cause != Cause::BlockList || group.iter().any(|f| !f.text.contains(store_log::CLEANS))
         });
+        let deeper = deeper(snap, &groups);
         // Who renews it says why it does not.
         let says = |f: &&Failing| (f.text.contains(store_log::CLEANS), f.times);
-        let findings = groups.values().filter_map(|group| Some(finding(snap, group.iter().max_by_key(says)?, group)));
+        let findings = groups.iter().filter_map(|((namespace, cause), group)| {
+            let made = finding(snap, group.iter().max_by_key(says)?, group);
+            let why = deeper.get(namespace).filter(|_| *cause == Cause::BlockList).into_iter().flatten();
+            Some(why.cloned().fold(made, Finding::depends_on))
+        });
         Ok(Diagnosis::Findings(findings.collect()))
     }
+}
+
+/// A store that refuses Mimir's compactor, or a disk of it that is full, leaves the list of blocks as it was: who fails so, by
+/// namespace.
+fn deeper(snap: &Snapshot, groups: &BTreeMap<(String, Cause), Vec<Failing>>) -> BTreeMap<String, Vec<ResourceRef>> {
+    let mut found: BTreeMap<String, Vec<ResourceRef>> = BTreeMap::new();
+    for ((namespace, cause), group) in groups {
+        if matches!(cause, Cause::Store(_) | Cause::Key | Cause::DiskFull | Cause::DiskReadOnly) {
+            let own = group.iter().filter(|f| f.store == Store::Mimir);
+            let pods = own.filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
+            found.entry(namespace.clone()).or_default().extend(pods.map(|p| snap.owner_ref(p)));
+        }
+    }
+    found
 }
 
 fn is_cache(pod: &Pod) -> bool {

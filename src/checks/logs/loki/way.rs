@@ -136,6 +136,12 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    LocalBlocks {
+        detail: String,
+        overrides_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
     Message {
         detail: String,
         /// Bytes: twice as many as the message had.

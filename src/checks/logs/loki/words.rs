@@ -29,6 +29,9 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Cause::Gone => "chunks that its index names are not in its object store any more",
         Cause::Slow => "its object store takes no more requests for now (SlowDown)",
         Cause::Flush => "its object store does not take in time what it is to keep (flushes are given up)",
+        Cause::LocalBlocks => {
+            "metrics of traces cannot be asked (TraceQL metrics): its metrics generator has no processor local-blocks"
+        }
         Cause::Blocks => "searches fail: blocks of its object store cannot be read",
         Cause::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
         Cause::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",

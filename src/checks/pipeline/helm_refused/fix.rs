@@ -53,6 +53,16 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    ForeignKind {
+        kind: String,
+        version: String,
+        group: String,
+        /// The kind's definition, which has other versions; empty where it is not installed.
+        crd: String,
+        of_cert_manager: bool,
+        #[serde(flatten)]
+        release: Of,
+    },
     Hook {
         hook: String,
         job: String,

@@ -7,9 +7,12 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
 use crate::domain::kubernetes::leftovers;
+use crate::domain::kubernetes::not_served;
+use crate::domain::manifests::cluster::bringer;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
+use crate::lint::kubernetes::removed::removed;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::HelmRelease;
@@ -85,11 +88,7 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
             let text = format!("the cluster does not know the kind {kind} ({version}): its CRD is not installed");
             (ResourceRef::crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
         }
-        Refusal::NoKind { kind, version } => {
-            let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
-            let fix = Fix::RemovedApi { kind: kind.clone(), version: version.clone(), release };
-            (ResourceRef::kubernetes(version.split('/').next().unwrap_or_default(), kind, "", version), text, fix)
-        }
+        Refusal::NoKind { kind, version } => no_kind(snap, kind, version, release),
         Refusal::UnknownField { kind, field } => {
             // Of a kind that is not the operator's the chart's own values or manifests are wrong.
             let name = crd_of(kind)?;
@@ -111,6 +110,33 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
         Refusal::AtWork | Refusal::NoDeployed { .. } => of_records(snap, refusal, place)?,
         other => of_chart(other, place, release)?,
     })
+}
+
+/// A kind that went with Kubernetes, or one of another program: not installed, or installed in another version.
+fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (ResourceRef, String, Fix) {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let mut crds = snap.crds.items().unwrap_or_default().iter().map(|c| c.metadata.name.as_str());
+    let crd = crds.find(|name| not_served::defines(name, group, kind)).unwrap_or_default().to_owned();
+    let brings = bringer(group).unwrap_or_default();
+    let subject = ResourceRef::kubernetes(group, kind, "", version);
+    // Groups of Kubernetes itself have no dot, or end so.
+    let own = !group.contains('.') || group.ends_with(".k8s.io") && brings.is_empty();
+    let (kind, version) = (kind.to_owned(), version.to_owned());
+    if crd.is_empty() && (own || removed(&version, &kind).is_some()) {
+        let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
+        return (subject, text, Fix::RemovedApi { kind, version, release });
+    }
+    let what = format!("the chart makes an object of kind {kind} ({version})");
+    let text = match crd.is_empty() {
+        true if brings.is_empty() => {
+            format!("{what}, which the cluster does not have: its CustomResourceDefinition is not installed")
+        }
+        true => format!("{what}, which comes with {brings} and is not installed"),
+        false => format!("{what}, and the cluster knows {kind} in other versions"),
+    };
+    let of_cert_manager = group.ends_with("cert-manager.io");
+    let group = group.to_owned();
+    (subject, text, Fix::ForeignKind { kind, version, group, crd, of_cert_manager, release })
 }
 
 /// What Helm's own records of the release are to blame for. Where they can be read they say it themselves, and better.

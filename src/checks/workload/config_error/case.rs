@@ -5,8 +5,9 @@ use super::stops::Stop;
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::start_error::Cause;
+use crate::domain::kubernetes::webhooks;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, Volume, VolumeMount};
+use crate::snapshot::kubernetes::{Container, Pod, Volume, VolumeMount, annotation};
 
 /// One container that is not started, and what is known of it.
 pub(super) struct Case<'a> {
@@ -78,6 +79,29 @@ impl<'a> Case<'a> {
                     .iter()
                     .any(|m| r.starts_with(m))
         })
+    }
+
+    /// The Secret holds the certificate of a webhook that the pod serves, and cert-manager is to make it: namespace and name of its
+    /// Certificate, as the webhook's configuration names them.
+    pub(super) fn certificate(&self) -> Option<(&'a str, &'a str)> {
+        let Cause::Missing { holder: Holder::Secret, name } = &self.fault else { return None };
+        if !["cert", "tls"].iter().any(|word| name.contains(word)) {
+            return None;
+        }
+        let serves = |hook: &webhooks::Hook<'a>| {
+            let called = hook.service()?;
+            let service = self.snap.services.find(&called.namespace, &called.name).ok().flatten()?;
+            let mut pods = self.snap.pods_of_service(service);
+            pods.find(|p| p.metadata.uid == self.pod.metadata.uid).map(|_| ())
+        };
+        let mut own = webhooks::all(self.snap).filter(|hook| serves(hook).is_some());
+        own.find_map(|hook| hook.configuration.metadata.annotations.get(annotation::INJECT_CA)?.split_once('/'))
+    }
+
+    /// The cluster knows cert-manager's kinds; `None` where that could not be read.
+    pub(super) fn has_cert_manager(&self) -> Option<bool> {
+        let all = self.snap.crds.items().ok()?;
+        Some(all.iter().any(|c| c.metadata.name == "certificates.cert-manager.io"))
     }
 
     /// A mount of a whole volume at a path that looks like a file.

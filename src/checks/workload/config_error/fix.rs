@@ -55,6 +55,16 @@ impl Case<'_> {
         let in_place = self.target.in_place();
         let managed_by = self.target.managed_by.clone();
         match &self.fault {
+            Cause::Missing { .. } if self.certificate().is_some() => {
+                let (namespace, certificate) = self.certificate().unwrap_or_default();
+                Way::Issued {
+                    name: self.name(),
+                    certificate: certificate.to_owned(),
+                    certificate_namespace: namespace.to_owned(),
+                    absent: self.has_cert_manager() == Some(false),
+                    managed_by,
+                }
+            }
             Cause::Missing { .. } if self.is_of_admission() => {
                 Way::Admission { name: self.name(), part_of: self.release(), home: self.home() }
             }

@@ -33,7 +33,7 @@ check! {
         id: "config-error", suite: Workload, severity: Error,
         title: "a container is not started for its configuration",
         requires: [Pods],
-        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons, Nodes, PersistentVolumeClaims, PersistentVolumes, Webhooks, Services, EndpointSlices],
+        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons, Nodes, PersistentVolumeClaims, PersistentVolumes, Webhooks, Services, EndpointSlices, Crds],
         fix: Fix,
     }
 }

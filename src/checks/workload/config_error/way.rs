@@ -27,6 +27,14 @@ pub(super) enum Way {
         #[serde(flatten)]
         home: helm::Release,
     },
+    Issued {
+        name: String,
+        certificate: String,
+        certificate_namespace: String,
+        /// cert-manager's kinds are not there.
+        absent: bool,
+        managed_by: String,
+    },
     OperatorMade {
         name: String,
         /// The operator's workload and its namespace.

@@ -17,7 +17,18 @@ impl Case<'_> {
         match &self.fault {
             Cause::Missing { holder, .. } => {
                 let near = self.near().map(|n| format!("; {n} does, and is likely meant")).unwrap_or_default();
-                format!("{} does not exist{near}", named(*holder))
+                let issued = match (self.certificate(), self.has_cert_manager()) {
+                    (Some((namespace, name)), Some(false)) => {
+                        format!(
+                            ": cert-manager, which is to make it (Certificate {namespace}/{name}), is not installed"
+                        )
+                    }
+                    (Some((namespace, name)), _) => {
+                        format!(": cert-manager is to make it, by Certificate {namespace}/{name}")
+                    }
+                    (None, _) => String::new(),
+                };
+                format!("{} does not exist{near}{issued}", named(*holder))
             }
             Cause::MissingKey { holder, key, .. } => {
                 let keys = self.keys();

@@ -64,6 +64,7 @@ impl<'a> Case<'a> {
             name_argument(crash, container);
             name_instance(snap, pod, crash);
             crash::name_service(snap, pod, crash);
+            crash::name_backend(snap, pod, crash);
             name_processor(snap, pod, crash);
             name_operator(snap, pod, container, crash);
             name_holder(snap, pod, container, crash);

@@ -2,8 +2,8 @@
 
 use crate::domain::aws::credentials;
 use crate::domain::crash::{Class, Crash};
-use crate::domain::kubernetes::owner::operator_resource;
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::owner::operator_resource;
 use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::snapshot::kubernetes::{Container, Node, Pod};
 use crate::snapshot::{Snapshot, journal};

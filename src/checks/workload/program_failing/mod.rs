@@ -131,7 +131,10 @@ fn sentence(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> String {
         Class::Permission => format!("it may not write {file}"),
         _ => {
             let mut told = Crash::clone(crash);
-            journal::aside(|| crash::name_service(snap, failing.pod, &mut told));
+            journal::aside(|| {
+                crash::name_service(snap, failing.pod, &mut told);
+                crash::name_backend(snap, failing.pod, &mut told);
+            });
             shorten(&redact(&told.reason), SHOWN)
         }
     }

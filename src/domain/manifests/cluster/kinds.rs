@@ -37,6 +37,11 @@ const BROUGHT: &[(&str, &str)] = &[
     ("kyverno.io", "Kyverno"),
 ];
 
+/// Who brings the kinds of a group.
+pub(crate) fn bringer(group: &str) -> Option<&'static str> {
+    BROUGHT.iter().find(|(known, _)| *known == group).map(|(_, brings)| *brings)
+}
+
 /// Objects whose kind nothing defines.
 pub(super) fn of(snap: &Snapshot) -> Result<Vec<Need<'_>>, Gap> {
     // `helm template` leaves out what a chart has in `crds/`, and an operator's chart has its kinds there.
@@ -44,8 +49,8 @@ pub(super) fn of(snap: &Snapshot) -> Result<Vec<Need<'_>>, Gap> {
     let wanted: Vec<_> = objects(snap)
         .filter(|(file, object)| !(with_operator && is_rendered(file, object)))
         .filter_map(|(file, object)| {
-            let (_, brings) = BROUGHT.iter().find(|(group, _)| *group == object.group())?;
-            (!is_local(object)).then_some((file, object, *brings))
+            let brings = bringer(object.group())?;
+            (!is_local(object)).then_some((file, object, brings))
         })
         .collect();
     // A chart may bring them with itself.

@@ -12,6 +12,7 @@ use crate::lint::yaml::{Node, Value, join};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
+pub(crate) use kinds::bringer;
 
 /// What is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
