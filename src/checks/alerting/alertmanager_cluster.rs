@@ -111,7 +111,8 @@ impl Check for AlertmanagerCluster {
         let alone = found.iter().filter_map(|(key, lonely)| Some((running(key)?, lonely)));
         let alone = alone.filter(|(pod, lonely)| !joined && !came_later(snap, pod, lonely));
         // What keeps the replicas of one workload apart is one cause.
-        let mut apart: BTreeMap<(ResourceRef, bool, String), Vec<(&Pod, &Lonely)>> = BTreeMap::new();
+        type Apart<'a> = BTreeMap<(ResourceRef, bool, String), Vec<(&'a Pod, &'a Lonely)>>;
+        let mut apart = Apart::new();
         for (pod, lonely) in alone {
             let key = (snap.owner_ref(pod), lonely.is_unresolved(), lonely.service(snap, pod));
             apart.entry(key).or_default().push((pod, lonely));

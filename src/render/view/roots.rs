@@ -101,7 +101,7 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let mut ends = rest.match_indices(". ").map(|(at, _)| at + 1);
         // A stop within backticks is part of a word.
-        let end = ends.find(|at| rest[..*at].matches('`').count() % 2 == 0).unwrap_or(rest.len());
+        let end = ends.find(|at| rest[..*at].matches('`').count().is_multiple_of(2)).unwrap_or(rest.len());
         let (sentence, after) = rest.split_at(end);
         rest = after.trim_start();
         (!sentence.is_empty()).then_some(sentence)
@@ -379,6 +379,7 @@ mod tests {
             command: String::new(),
             of: CheckId("test"),
             placeholders: Vec::new(),
+            keeps: false,
         }
     }
 
