@@ -67,7 +67,7 @@ mod tests {
         let line = r#"level=error msg="push failed" err="rpc error: code = Unknown desc = \"no room\"""#;
         let note = format!("What was said: {said}. It is full.");
         assert_eq!(notes(said, line, &note), ["It is full."]);
-        assert_eq!(notes(said, "level=error msg=other", &note), [note.clone()]);
+        assert_eq!(notes(said, "level=error msg=other", &note), std::slice::from_ref(&note));
         assert_eq!(notes(said, line, &format!("Plugin a. What was said: {said}.")), ["Plugin a."]);
         assert!(notes(said, line, &format!("What was said: {said}.")).is_empty(), "nothing is left of it");
     }
