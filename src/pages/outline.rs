@@ -116,6 +116,8 @@ fn placeholder(expression: &str, values: Values) -> String {
     let shown: String = expression.split('~').map(|part| part_of(part.trim())).collect();
     match values {
         Values::Plain => shown,
+        // A text with quotes of its own stands in the others.
+        Values::Quoted if shown.contains('\'') => format!("\"{shown}\""),
         Values::Quoted => format!("'{shown}'"),
     }
 }

@@ -194,8 +194,7 @@ mod tests {
     use super::*;
     use crate::domain::testing::snapshot;
 
-    const RULES: &str =
-        "groups: [{name: api, rules: [{record: 'job:requests:rate5m', expr: 'sum(x)'}, {alert: A, expr: up}]}]";
+    const RULES: &str = "groups:\n- name: api\n  rules:\n  - record: 'job:requests:rate5m'\n    expr: sum(x)\n  - alert: A\n    expr: up\n";
 
     #[test]
     fn the_records_of_a_file() {

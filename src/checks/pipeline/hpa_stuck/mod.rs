@@ -13,6 +13,7 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck, named, scaled_object};
+use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::adapter_rules;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -261,7 +262,9 @@ fn no_container(snap: &Snapshot, hpa: &Autoscaler, container: &str, told: &str) 
     };
     let patch = |to: &str| {
         let path = format!("/spec/metrics/{}/containerResource/container", at.unwrap_or_default());
-        serde_json::json!([{"op": "replace", "path": path, "value": to}]).to_string()
+        // Whoever changed the list meanwhile is not to have another metric changed.
+        let named = json_patch::test(&path, if to == container { meant.unwrap_or_default() } else { container });
+        json_patch::text([named, serde_json::json!({"op": "replace", "path": path, "value": to})])
     };
     let meant = meant.filter(|_| at.is_some() && scaled_object(hpa).is_none()).unwrap_or_default();
     let way = Way::NoContainer {
