@@ -1,6 +1,6 @@
 //! Pods start without the instrumentation or the collector that they ask the OpenTelemetry operator for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -76,11 +76,7 @@ impl Check for InjectionRefused {
                 last.insert((said.namespace.clone(), said.pod.clone(), said.part), (said, log));
             }
         }
-        let mut findings: Vec<Finding> = last.values().filter_map(|(said, log)| finding(snap, said, log)).collect();
-        // Pods of several versions of one workload have names of several kinds.
-        let mut known = BTreeSet::new();
-        findings.retain(|f| known.insert((f.subjects.clone(), f.key.clone())));
-        Ok(Diagnosis::Findings(findings))
+        Ok(Diagnosis::Findings(last.values().filter_map(|(said, log)| finding(snap, said, log)).collect()))
     }
 }
 
