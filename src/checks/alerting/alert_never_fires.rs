@@ -13,7 +13,7 @@ use crate::domain::prometheus::never::{Never, never};
 use crate::domain::prometheus::reads::reads;
 use crate::domain::prometheus::window::{TooShort, too_short};
 use crate::domain::prometheus::{origin, targets};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
 
@@ -88,11 +88,13 @@ impl Check for AlertNeverFires {
         snap.prometheus_rules()?;
         let mut found: Vec<Finding> = all().filter_map(|(group, rule)| of_form(snap, group, rule)).collect();
         let mut by_job: BTreeMap<&str, Vec<Short<'_>>> = BTreeMap::new();
-        for (group, rule) in all() {
+        let mut of_any: Vec<Short<'_>> = Vec::new();
+        // What raises an alert has a result.
+        for (group, rule) in all().filter(|(_, rule)| rule.alerts.is_empty()) {
             let Some(window) = too_short(snap, &rule.query) else { continue };
             let short = Short { group, rule, window };
             if short.window.of_any {
-                found.push(of_window(snap, &short));
+                of_any.push(short);
             } else {
                 by_job.entry(short.window.target.job()).or_default().push(short);
             }
@@ -106,8 +108,36 @@ impl Check for AlertNeverFires {
                 found.extend(short.iter().map(|s| of_window(snap, s)));
             }
         }
+        let shared = of_all_jobs(&of_any);
+        found.extend(of_any.iter().map(|short| {
+            let made = of_window(snap, short);
+            match &shared {
+                Some(cause) => made.cause(cause.clone()),
+                None => made,
+            }
+        }));
         Ok(Diagnosis::Findings(found))
     }
+}
+
+/// What many rules have in common that name no job; `None` where there are few.
+fn of_all_jobs(short: &[Short<'_>]) -> Option<Cause> {
+    let first = short.first().filter(|_| short.len() >= MANY)?;
+    let about = format!(
+        "no job is scraped more often than every {}, and {} rules have no result: their windows are no longer than that and hold no second sample ({})",
+        first.window.target.scrape_interval,
+        short.len(),
+        listed(short)
+    );
+    Some(Cause::keyed("interval of all jobs", about))
+}
+
+/// `A, B, C, D, E and 3 more`.
+fn listed(short: &[Short<'_>]) -> String {
+    let names: Vec<&str> = short.iter().take(NAMED).map(|s| s.rule.name.as_str()).collect();
+    let more = short.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
 
 /// A rule and its window.
@@ -174,13 +204,11 @@ fn of_window(snap: &Snapshot, short: &Short<'_>) -> Finding {
 fn of_interval(snap: &Snapshot, pool: &str, short: &[Short<'_>]) -> Option<Finding> {
     let target = short.first()?.window.target;
     let names: Vec<String> = short.iter().map(|s| s.rule.name.clone()).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!(
-        "job {pool} is scraped every {}, and {} rules that read it have no result: their windows are no longer than that and hold no second sample ({}{more})",
+        "job {pool} is scraped every {}, and {} rules that read it have no result: their windows are no longer than that and hold no second sample ({})",
         target.scrape_interval,
         names.len(),
-        names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ")
+        listed(short)
     );
     let lines: Vec<String> = short.iter().take(NAMED).map(|s| s.rule.query.clone()).collect();
     let rules = api_evidence(snap, "Prometheus /api/v1/rules".to_owned(), lines.join("\n"), "/api/v1/rules");
@@ -235,5 +263,46 @@ fn readers(snap: &Snapshot, record: &str) -> String {
         [] => String::new(),
         [one] => format!("; alert {one} reads it"),
         all => format!("; alerts {} read it", all.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::{snapshot, up};
+
+    /// What is found of rules with a window of a minute, where all is scraped each minute.
+    fn of_rules(rules: &[Value]) -> Vec<Finding> {
+        let mut target = up("web", "http://10.0.0.7:80/metrics");
+        target["labels"] = json!({"job": "web"});
+        target["scrapeInterval"] = json!("1m");
+        let mut snap = snapshot(json!({"targets": [target]}));
+        let group = json!({"name": "g", "file": "/etc/rules/g.yml", "rules": rules});
+        *snap.prometheus_rules = Ok(vec![serde_json::from_value(group).expect("a group")]);
+        *snap.prometheus_flags = Ok(BTreeMap::new());
+        findings(&AlertNeverFires, &snap)
+    }
+
+    fn rule(name: &str, alerts: &Value) -> Value {
+        json!({"name": name, "query": "rate(x_total[1m]) > 0", "type": "alerting", "health": "ok", "alerts": alerts})
+    }
+
+    #[test]
+    fn many_rules_that_name_no_job_have_one_cause() {
+        let none = json!([]);
+        let many = of_rules(&[rule("A", &none), rule("B", &none), rule("C", &none)]);
+        let causes: Vec<&Cause> = many.iter().filter_map(|f| f.cause.as_ref()).collect();
+        assert_eq!(many.len(), causes.len());
+        assert!(causes.iter().all(|c| c.message.contains("3 rules have no result") && c.message.contains("(A, B, C)")));
+        let few = of_rules(&[rule("A", &none), rule("B", &none)]);
+        assert!(few.len() == 2 && few.iter().all(|f| f.cause.is_none()));
+    }
+
+    #[test]
+    fn what_raises_an_alert_has_a_result() {
+        assert_eq!(of_rules(&[rule("A", &json!([{"state": "pending"}]))]).len(), 0);
     }
 }

@@ -306,6 +306,7 @@ mod tests {
     use crate::domain::testing::grafana::{dashboard_map, datasource_map, grafana, snapshot};
     use crate::domain::testing::service;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::MonitoringResource;
     use serde_json::{Value, json};
 
     fn with(panels: &Value) -> Snapshot {
@@ -344,16 +345,20 @@ mod tests {
 
     #[test]
     fn what_an_unselected_rule_would_record_hangs_on_that_rule() {
-        let with_rule = |name: &str| {
+        let server = json!({"metadata": {"namespace": "monitoring", "name": "k8s"},
+            "spec": {"ruleSelector": {"matchLabels": {"release": "stack"}}}});
+        let server: MonitoringResource = serde_json::from_value(server).expect("a resource");
+        let server = MonitoringResource { kind: "Prometheus".into(), ..server };
+        let with_rule = |servers: &[MonitoringResource], name: &str| {
             let mut snap = with(&json!([panel("sum(job:orders:rate5m)")]));
             let rule = json!({"metadata": {"namespace": "monitoring", "name": "orders", "creationTimestamp": "2026-11-20T00:00:00Z"},
                 "spec": {"groups": [{"name": "g", "rules": [{"record": name, "expr": "1"}]}]}});
             snap.prometheus_rule_objects = Listing::cluster(vec![serde_json::from_value(rule).expect("a rule")]);
-            snap.monitoring_resources = Listing::cluster(Vec::new());
+            snap.monitoring_resources = Listing::cluster(servers.to_vec());
             *snap.prometheus_rules = Ok(Vec::new());
             findings(&DashboardMissingMetric, &snap)
         };
-        let found = with_rule("job:orders:rate5m");
+        let found = with_rule(std::slice::from_ref(&server), "job:orders:rate5m");
         assert_eq!(found[0].variant, "record");
         assert!(
             found[0]
@@ -362,7 +367,12 @@ mod tests {
         );
         let rule = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", "monitoring", "orders");
         assert!(found[0].depends_on.contains(&rule));
-        assert_eq!(with_rule("job:other:rate5m")[0].variant, "expose");
+        assert_eq!(with_rule(&[server], "job:other:rate5m")[0].variant, "expose");
+        assert_eq!(
+            with_rule(&[], "job:orders:rate5m")[0].variant,
+            "expose",
+            "others than the operator may read the rule"
+        );
     }
 
     #[test]

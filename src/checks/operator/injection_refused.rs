@@ -11,7 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::injection::{self, LetIn, Part, Why};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::workload;
+use crate::domain::kubernetes::owner::{Settable, is_settable, workload};
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -36,7 +36,7 @@ check! {
 enum Fix {
     Name {
         namespace: String,
-        /// The workload; empty where it is not known.
+        /// The workload; empty where it is not known, or cannot be changed in place.
         target: String,
         /// `instrumentations.opentelemetry.io`.
         resource: &'static str,
@@ -69,7 +69,7 @@ impl Check for InjectionRefused {
                 "no OpenTelemetry operator runs in the namespaces that were read".into(),
             ));
         }
-        // Of a workload's pods the last one counts.
+        // Of what is said of pods of one name the last counts.
         let mut last: BTreeMap<(String, String, Part), (LetIn<'_>, &ContainerLog)> = BTreeMap::new();
         for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
             for said in injection::let_in(log) {
@@ -105,10 +105,12 @@ fn finding(snap: &Snapshot, said: &LetIn<'_>, log: &ContainerLog) -> Option<Find
 
 /// The pod, where it runs without what it asked for; `None` in it where its namespace is not read, and it was let in lately.
 fn lacking<'a>(snap: &'a Snapshot, said: &LetIn<'_>) -> Option<Option<&'a Pod>> {
-    let is_it = |p: &&Pod| {
-        let name = p.metadata.name.as_str();
-        p.metadata.namespace == said.namespace && !said.pod.is_empty() && name.starts_with(&said.pod)
+    // `api-` is the beginning of `api-x2k9z`, and not of `api-gateway-5c-x2k9z`.
+    let is_named = |name: &str| {
+        let rest = name.strip_prefix(&said.pod);
+        rest.is_some_and(|rest| rest.is_empty() || (said.pod.ends_with('-') && !rest.contains('-')))
     };
+    let is_it = |p: &&Pod| p.metadata.namespace == said.namespace && !said.pod.is_empty() && is_named(&p.metadata.name);
     let mut own = snap.pods.items().unwrap_or_default().iter().filter(is_it).peekable();
     if own.peek().is_some() {
         return own.find(|p| !has(p, said.part)).map(Some);
@@ -147,10 +149,8 @@ fn fix(snap: &Snapshot, said: &LetIn<'_>, pod: Option<&Pod>, owner: &ResourceRef
     let annotations = json!({asks.as_str(): "<namespace>/<name>"});
     Fix::Name {
         namespace: said.namespace.clone(),
-        target: match owner.kind_label().as_str() {
-            "Pod" => String::new(),
-            _ => owner.kubectl_name(),
-        },
+        // The template of a Job cannot be changed, and what an operator makes is made again from its own resource.
+        target: if is_settable(snap, owner) == Settable::Yes { owner.kubectl_name() } else { String::new() },
         resource: if collector {
             "opentelemetrycollectors.opentelemetry.io"
         } else {
@@ -172,8 +172,12 @@ mod tests {
     use crate::domain::testing::snapshot;
 
     fn with(containers: &serde_json::Value) -> Snapshot {
+        named("api-5c-x2k9z", containers)
+    }
+
+    fn named(pod: &str, containers: &serde_json::Value) -> Snapshot {
         let mut snap = snapshot(json!({"pods": [{
-            "metadata": {"namespace": "shop", "name": "api-5c-x2k9z",
+            "metadata": {"namespace": "shop", "name": pod,
                 "annotations": {"instrumentation.opentelemetry.io/inject-java": "true"},
                 "ownerReferences": [{"kind": "StatefulSet", "name": "api", "controller": true}]},
             "spec": {"containers": [{"name": "api", "image": "api:1"}], "initContainers": containers},
@@ -212,5 +216,7 @@ mod tests {
         assert!(steps(&found[0]).contains("inject-java"), "{}", steps(&found[0]));
         let since = with(&json!([{"name": "opentelemetry-auto-instrumentation-java", "image": "x"}]));
         assert!(findings(&InjectionRefused, &since).is_empty());
+        let other = named("api-5c-gateway-7d-x2k9z", &json!([]));
+        assert!(findings(&InjectionRefused, &other).is_empty(), "a pod of another workload");
     }
 }

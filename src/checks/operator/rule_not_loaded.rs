@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{chain, deployment, log};
+use crate::domain::prometheus::recorded::is_settled;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, PrometheusRule};
 use crate::snapshot::monitoring::RuleGroup;
@@ -43,8 +44,6 @@ enum Fix {
 
 /// Objects that the message names.
 const NAMED: usize = 2;
-/// Seconds until a new object has to be there: operator, kubelet and reloader take their time.
-const YOUNG: i64 = 300;
 
 impl Check for RuleNotLoaded {
     fn meta(&self) -> &'static CheckMeta {
@@ -78,13 +77,6 @@ impl Check for RuleNotLoaded {
         }
         Ok(Diagnosis::Findings(vec![finding(snap, server, &missing)]))
     }
-}
-
-/// Nobody wrote it lately: operator, kubelet and reloader had the time.
-fn is_settled(snap: &Snapshot, meta: &Meta) -> bool {
-    let written = meta.managed_fields.iter().filter_map(|w| w.at).max();
-    let since = written.map_or(i64::MAX, |t| snap.seconds_since(t));
-    snap.age_seconds(meta).min(since) >= YOUNG
 }
 
 /// Names of its groups that have a rule; `None` where only its name is known.

@@ -174,9 +174,10 @@ fn time(seconds: f64) -> String {
     format!("{:.0} hours", seconds / 3600.0)
 }
 
-/// Since when the data starts over, where the workload is much older than the pod that runs: where none does, why not comes first.
+/// Since when the data starts over, where the workload is much older than the oldest pod that runs (a younger one may be a replica
+/// that was added): where none does, why not comes first.
 fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
-    let pod = pods.iter().filter(|p| p.is_ready()).max_by_key(|p| p.metadata.creation_timestamp)?;
+    let pod = pods.iter().filter(|p| p.is_ready()).min_by_key(|p| p.metadata.creation_timestamp)?;
     let (of_pod, of_workload) = (snap.age_seconds(&pod.metadata), snap.age_seconds(&workload.metadata));
     let is_new = of_workload - of_pod > LOST && of_pod < 2 * 86_400;
     let began = pod.metadata.creation_timestamp.filter(|_| is_new)?;
@@ -292,6 +293,18 @@ mod tests {
         assert_eq!(depends(lately, "Evicted"), [ResourceRef::pod("monitoring", "prometheus-0")]);
         assert_eq!(depends(lately, "Shutdown"), []);
         assert_eq!(depends("2026-11-01T00:00:00Z", "Evicted"), [], "nothing was lost");
+    }
+
+    #[test]
+    fn a_replica_that_was_added_has_lost_nothing() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-21T01:00:00Z");
+        let mut pods = snap.pods.items().expect("read").to_vec();
+        let mut older = pods[0].clone();
+        older.metadata.name = "prometheus-0".into();
+        older.metadata.creation_timestamp = "2026-11-01T00:00:00Z".parse().ok();
+        pods.push(older);
+        snap.pods = Listing::cluster(pods);
+        assert_eq!(findings(&PrometheusPersistence, &snap)[0].severity, Severity::Info);
     }
 
     #[test]

@@ -300,6 +300,11 @@ impl<'a> Mounts<'a> {
     pub(crate) fn matching(&self, pattern: &str) -> Option<Vec<File<'a>>> {
         let pattern = clean(pattern);
         let (folder, name) = pattern.rsplit_once('/')?;
+        if folder.contains(['*', '?', '[']) {
+            // Which folders there are is not known.
+            let files: Vec<File<'a>> = self.files().into_iter().filter(|f| matches_path(&pattern, &f.path)).collect();
+            return (!files.is_empty()).then_some(files);
+        }
         if !name.contains(['*', '?', '[']) {
             return match self.look(&pattern) {
                 Seen::File(file) => Some(vec![file]),
@@ -410,6 +415,12 @@ fn matches(pattern: &str, name: &str) -> bool {
     regex::Regex::new(&format!("^{escaped}$")).is_ok_and(|r| r.is_match(name))
 }
 
+/// The same for a path: each sign stands for parts of one folder's name.
+fn matches_path(pattern: &str, path: &str) -> bool {
+    let (wanted, parts) = (pattern.split('/'), path.split('/'));
+    wanted.clone().count() == parts.clone().count() && wanted.zip(parts).all(|(wanted, part)| matches(wanted, part))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -456,6 +467,8 @@ mod tests {
         let named = |pattern: &str| mounts.matching(pattern).map(|f| f.len());
         assert_eq!(named("/etc/prometheus/rules/*.yml"), Some(1));
         assert_eq!(named("/etc/prometheus/rules/*.json"), Some(0));
+        assert_eq!(named("/etc/prometheus/*/*.y*ml"), Some(2));
+        assert_eq!(named("/etc/prometheus/*/*/*.yml"), None);
         assert_eq!(named("/etc/prometheus/alerts/*.yml"), Some(0));
         assert_eq!(named("/etc/prometheus/tls/*.yml"), None);
         assert_eq!(named("/data/*.yml"), None);

@@ -1,7 +1,10 @@
 //! Jobs whose targets have series with labels of their own (those of other jobs, of the objects of a cluster), and whether Prometheus
 //! lets them keep those.
 
+use std::collections::BTreeMap;
+
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets;
 use crate::lint::yaml::Node;
@@ -9,8 +12,16 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ScrapeTarget;
 
-/// The flag with which a server takes what others write.
-const RECEIVER: &str = "web.enable-remote-write-receiver";
+/// The flags with which a server takes what others write, and the features that were the same in older versions.
+const RECEIVERS: &[&str] = &["web.enable-remote-write-receiver", "web.enable-otlp-receiver"];
+const OLD_RECEIVERS: &[&str] = &["remote-write-receiver", "otlp-write-receiver"];
+
+/// A server with these flags takes what others write: series of any job, as often as they like.
+pub(crate) fn takes_writes(flags: &BTreeMap<String, String>) -> bool {
+    let features = flags.get("enable-feature").map(String::as_str).unwrap_or_default();
+    RECEIVERS.iter().any(|name| flags.get(*name).is_some_and(|value| value == "true"))
+        || features.split([',', ' ', '[', ']']).any(|feature| OLD_RECEIVERS.contains(&feature))
+}
 
 /// A job that renames the labels of what is passed on: `job` becomes `exported_job`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +45,8 @@ pub(crate) fn renaming(snap: &Snapshot) -> Vec<Renaming<'_>> {
     found.sort_unstable();
     found.dedup();
     // What others write into it may have any job.
-    let takes_writes = || snap.prometheus_flags.as_ref().is_ok_and(|f| f.get(RECEIVER).is_some_and(|on| on == "true"));
-    if found.is_empty() || takes_writes() { Vec::new() } else { found }
+    let is_written = || snap.prometheus_flags.as_ref().is_ok_and(takes_writes);
+    if found.is_empty() || is_written() { Vec::new() } else { found }
 }
 
 /// A job of kube-state-metrics that does not honour labels: its series are about other objects, and Prometheus gives them the
@@ -105,7 +116,13 @@ fn source(snap: &Snapshot, target: &ScrapeTarget) -> Option<&'static str> {
 fn runs_behind(snap: &Snapshot, target: &ScrapeTarget, images: &[&str]) -> bool {
     let Some(address) = targets::Address::parse(&target.scrape_url) else { return false };
     let is_image = |image: &str| images.contains(&base_of(image));
-    let runs = |pod: &Pod| pod.spec.containers.iter().any(|c| is_image(&c.image));
+    // The port of a mesh's side-car shows what the side-car does, whose pod it may be.
+    let of_mesh = |pod: &Pod| {
+        let side_car = Mesh::of(pod).map(Mesh::sidecar);
+        let own = pod.all_containers().filter(|c| Some(c.name.as_str()) == side_car);
+        own.flat_map(|c| &c.ports).any(|p| p.container_port == address.port)
+    };
+    let runs = |pod: &Pod| pod.spec.containers.iter().any(|c| is_image(&c.image)) && !of_mesh(pod);
     let named = targets::pod_of(snap, target, &address);
     let pod = named.and_then(|(namespace, name)| snap.pods.find(&namespace, &name).ok().flatten());
     let behind =

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
+use crate::domain::kubernetes::mounts::{File, Mounts, Seen, reads};
 use crate::domain::kubernetes::owner::operator_owner;
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::selection::{self, Kind};
@@ -78,11 +78,18 @@ pub(crate) fn unloaded<'a>(snap: &'a Snapshot, metrics: &BTreeSet<&str>) -> Vec<
     found
 }
 
+/// Nobody wrote it lately: operator, kubelet and reloader had the time.
+pub(crate) fn is_settled(snap: &Snapshot, meta: &Meta) -> bool {
+    let written = meta.managed_fields.iter().filter_map(|w| w.at).max();
+    let since = written.map_or(i64::MAX, |t| snap.seconds_since(t));
+    snap.age_seconds(meta).min(since) >= YOUNG
+}
+
 fn of_objects<'a>(snap: &'a Snapshot, wanted: &BTreeSet<&str>) -> Vec<Recorder<'a>> {
     let mut found = Vec::new();
     let all = snap.prometheus_rule_objects.items().unwrap_or_default().iter();
-    // What was just made is on its way.
-    for object in all.filter(|o| snap.age_seconds(&o.metadata) >= YOUNG) {
+    // What was just made or changed is on its way.
+    for object in all.filter(|o| is_settled(snap, &o.metadata)) {
         let meta = &object.metadata;
         let list = |value: &'a Value, key: &str| value.get(key).and_then(Value::as_array).map(Vec::as_slice);
         for group in list(&object.spec, "groups").unwrap_or_default() {
@@ -97,14 +104,19 @@ fn of_objects<'a>(snap: &'a Snapshot, wanted: &BTreeSet<&str>) -> Vec<Recorder<'
     found
 }
 
-/// Which server selects an object; `None` where that is not known.
+/// Which server selects an object; `None` where that is not known, or where no server of the operator could: others read such
+/// objects as well (VictoriaMetrics' operator, Alloy).
 fn why_unselected(snap: &Snapshot, meta: &Meta) -> Option<Why> {
+    if selection::servers(snap, Kind::PrometheusRule).ok()?.is_empty() {
+        return None;
+    }
     let servers = selection::selecting(snap, Kind::PrometheusRule, meta).ok()?;
-    let answering = chain::answering(snap).map(|s| s.reference());
-    Some(match servers.first() {
-        None => Why::Unselected,
-        Some(_) if servers.iter().any(|s| Some(s.reference()) == answering) => Why::NotLoaded,
-        Some(other) => Why::Elsewhere(format!("{} {}/{}", other.kind, other.metadata.namespace, other.metadata.name)),
+    let Some(other) = servers.first() else { return Some(Why::Unselected) };
+    let answering = chain::answering(snap)?.reference();
+    Some(if servers.iter().any(|s| s.reference() == answering) {
+        Why::NotLoaded
+    } else {
+        Why::Elsewhere(format!("{} {}/{}", other.kind, other.metadata.namespace, other.metadata.name))
     })
 }
 
@@ -118,8 +130,11 @@ fn of_files<'a>(snap: &'a Snapshot, wanted: &BTreeSet<&str>) -> Vec<Recorder<'a>
     let mut found = Vec::new();
     for map in snap.config_maps.items().unwrap_or_default() {
         // Others may be for programs with a language of their own.
-        let is_beside = map.metadata.namespace == server.namespace() && operator_owner(&map.metadata).is_none();
-        for (key, text) in map.data.iter().filter(|(_, text)| is_beside && is_rules(text)) {
+        let meta = &map.metadata;
+        let is_beside =
+            meta.namespace == server.namespace() && operator_owner(meta).is_none() && is_settled(snap, meta);
+        let asks = |text: &str| wanted.iter().any(|metric| text.contains(metric)) && is_rules(text);
+        for (key, text) in map.data.iter().filter(|(_, text)| is_beside && asks(text)) {
             let is_it = |f: &File<'_>| std::ptr::eq(f.map, map) && f.key == key;
             let why = match &named {
                 _ if !mounted.iter().any(is_it) && is_of_another(snap, map, *server) => continue,
@@ -144,13 +159,7 @@ fn is_of_another(snap: &Snapshot, map: &ConfigMap, server: Server<'_>) -> bool {
     let by_label = map.metadata.labels.keys().any(|key| key.contains("rule"));
     let workloads = snap.workloads.items().unwrap_or_default().iter();
     let mut others = workloads.filter(|w| !std::ptr::eq(*w, server.workload));
-    let own = map.metadata.namespace.as_str();
-    by_label
-        || others.any(|w| {
-            let volumes = &w.spec.template.spec.volumes;
-            w.metadata.namespace == own
-                && volumes.iter().any(|v| v.config_map.as_ref().is_some_and(|m| m.name == map.metadata.name))
-        })
+    by_label || others.any(|w| reads(w, map))
 }
 
 /// Group and metric of each rule of a file that records.
@@ -203,6 +212,10 @@ mod tests {
     }
 
     fn of_map(mount: bool, labels: Value, config: &str) -> Option<Why> {
+        made("2026-11-20T00:00:00Z", mount, labels, config)
+    }
+
+    fn made(at: &str, mount: bool, labels: Value, config: &str) -> Option<Why> {
         let mounts = json!([{"name": "c", "mountPath": "/etc/prometheus"}, {"name": "r", "mountPath": "/etc/rules"}]);
         let mut volumes = vec![json!({"name": "c", "configMap": {"name": "config"}})];
         if mount {
@@ -215,7 +228,7 @@ mod tests {
                 "spec": {"replicas": 1, "template": {"spec": spec}}}],
             "config_maps": [
                 {"metadata": {"namespace": "monitoring", "name": "config"}, "data": {"prometheus.yml": config}},
-                {"metadata": {"namespace": "monitoring", "name": "rules", "labels": labels}, "data": {"api.yml": RULES}}]}));
+                {"metadata": {"namespace": "monitoring", "name": "rules", "labels": labels, "creationTimestamp": at}, "data": {"api.yml": RULES}}]}));
         *snap.prometheus_rules = Ok(Vec::new());
         let found = unloaded(&snap, &BTreeSet::from(["job:requests:rate5m", "other"]));
         found.into_iter().next().map(|r| r.why)
@@ -228,5 +241,8 @@ mod tests {
         assert_eq!(of_map(true, json!({}), "rule_files: [/etc/other/*.yml]\n"), Some(Why::NotNamed));
         assert_eq!(of_map(true, json!({}), named), Some(Why::NotLoaded));
         assert_eq!(of_map(false, json!({"loki_rule": ""}), named), None, "a side-car of Loki reads it");
+        assert_eq!(of_map(true, json!({}), "rule_files: [/etc/*/*.yml]\n"), Some(Why::NotLoaded));
+        let now = snapshot(json!({})).collected_at.to_string();
+        assert_eq!(made(&now, true, json!({}), named), None, "the kubelet and the reloader take their time");
     }
 }

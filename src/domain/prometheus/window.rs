@@ -1,10 +1,9 @@
 //! Windows of rules that are shorter than the interval at which what they read is scraped.
 
-use std::collections::BTreeMap;
-
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, MatrixSelector};
 
+use crate::domain::prometheus::gateways::takes_writes;
 use crate::domain::prometheus::never::needed;
 use crate::lint::go::duration;
 use crate::lint::promql;
@@ -14,8 +13,6 @@ use crate::snapshot::monitoring::ScrapeTarget;
 /// Functions that compare two samples of their window: over one they have no result.
 const TWO_SAMPLES: &[&str] =
     &["rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing"];
-/// Flags with which a server takes what others write, as often as they like.
-const RECEIVERS: &[&str] = &["web.enable-remote-write-receiver", "web.enable-otlp-receiver"];
 /// Samples that a window should hold: one scrape may fail.
 const WANTED: u64 = 4;
 
@@ -81,10 +78,7 @@ fn is_scraped(snap: &Snapshot, matrix: &MatrixSelector) -> bool {
     let Some(metric) = matrix.vs.name.as_deref().filter(|name| !name.contains(':')) else { return false };
     let Ok(groups) = snap.prometheus_rules() else { return false };
     let is_recorded = groups.iter().flat_map(|g| &g.rules).any(|r| r.kind == "recording" && r.name == metric);
-    let is_on = |flags: &BTreeMap<String, String>| {
-        RECEIVERS.iter().any(|name| flags.get(*name).is_some_and(|value| value == "true"))
-    };
-    !is_recorded && snap.prometheus_flags.as_ref().is_ok_and(|flags| !is_on(flags))
+    !is_recorded && snap.prometheus_flags.as_ref().is_ok_and(|flags| !takes_writes(flags))
 }
 
 /// The target of a job, or of any, that is scraped most often.
@@ -133,6 +127,8 @@ mod tests {
         assert_eq!(of("30s", json!({})), Some((true, "2m".into())));
         assert_eq!(of("10s", json!({})), None, "it may be that job's");
         assert_eq!(of("30s", json!({"web.enable-remote-write-receiver": "true"})), None, "others write as they like");
+        let old = json!({"enable-feature": "exemplar-storage,remote-write-receiver"});
+        assert_eq!(of("30s", old), None, "as the flag was called before");
     }
 
     #[test]

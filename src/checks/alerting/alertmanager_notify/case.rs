@@ -93,7 +93,7 @@ impl<'a> Case<'a> {
         named.unwrap_or_else(|| format!("{}:587", self.host.as_deref().unwrap_or("<smtp-host>")))
     }
 
-    /// Mail to port 25 of a host outside, which AWS lets no instance reach unless it was asked for it.
+    /// Mail to port 25 of a host outside, which AWS lets no instance reach unless AWS has lifted that for the account.
     pub(super) fn is_shut(&self) -> bool {
         let outside = matches!(self.place, Some(Place::Public) | None);
         self.group.reason == Cause::Timeout

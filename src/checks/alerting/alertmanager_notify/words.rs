@@ -40,7 +40,7 @@ impl Case<'_> {
                 format!("{host} cannot be reached through the proxy {proxy}, which its configuration names ({how})")
             }
             Cause::Timeout if self.is_shut() => format!(
-                "{host} cannot be reached at port 25 (timeout), which AWS keeps shut for what its instances send"
+                "{host} cannot be reached at port 25 (timeout), which AWS keeps shut for what its instances send to the internet"
             ),
             Cause::Timeout => format!("{host} cannot be reached (timeout)"),
             Cause::NoSuchHost if self.is_foreign() => {

@@ -8,7 +8,7 @@ mod touched;
 use std::collections::BTreeMap;
 
 use crate::checks::scrape::exporter_failing::fix::{Fix, Way, field, module, statsd_metric, way};
-use crate::checks::scrape::exporter_failing::touched::{asking, jobs, probed};
+use crate::checks::scrape::exporter_failing::touched::{asking, is_up, jobs, probed};
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
@@ -121,11 +121,10 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
     let times: usize = group.iter().map(|f| f.times).sum();
-    let own = jobs(snap, pod);
     let up = match failing.why {
         Why::Module | Why::Socket | Why::Snmp | Why::Pushed | Why::Conflict => "",
-        _ if own.is_empty() => "",
-        _ => "; its own target is up all the same",
+        _ if is_up(snap, pod) => "; its own target is up all the same",
+        _ => "",
     };
     let message =
         format!("exporter {} in {}: {why} ({times} lines within 15 minutes){up}", owner.kubectl_name(), log.namespace);
@@ -144,7 +143,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Pushed => made,
         Why::Snmp => probed(snap, host.as_deref().unwrap_or_default()).into_iter().fold(made, Finding::breaks),
         Why::Module | Why::Socket => asking(snap, &module).into_iter().fold(made, Finding::breaks),
-        _ => own.into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
+        _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
     };
     let way = way(snap, failing, (pod, container), host.as_deref(), module, collectors);
     if let Way::Reach { service: Some(service), service_namespace: Some(namespace), .. } = &way {

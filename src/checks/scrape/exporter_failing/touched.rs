@@ -8,8 +8,8 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ScrapeTarget;
 
-/// Jobs that scrape the pod, or ask it to probe: by their pool and by the label that their series have.
-pub(super) fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
+/// Targets that are the pod, or that ask it to probe.
+fn targets_of<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a ScrapeTarget> {
     let ip = pod.status.pod_ip.as_deref().unwrap_or("-");
     let is_its = |t: &&ScrapeTarget| {
         let host = targets::Address::parse(&t.scrape_url).map(|a| a.host).unwrap_or_default();
@@ -19,8 +19,19 @@ pub(super) fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
                 .service_by_host(&host)
                 .is_some_and(|s| snap.pods_of_service(s).any(|p| p.metadata.name == pod.metadata.name))
     };
+    targets::all(snap).iter().filter(is_its).collect()
+}
+
+/// The pod is scraped, and each time well.
+pub(super) fn is_up(snap: &Snapshot, pod: &Pod) -> bool {
+    let own = targets_of(snap, pod);
+    !own.is_empty() && own.iter().all(|t| t.health == "up")
+}
+
+/// Jobs that scrape the pod, or ask it to probe: by their pool and by the label that their series have.
+pub(super) fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for target in targets::all(snap).iter().filter(is_its) {
+    for target in targets_of(snap, pod) {
         found.push(target.job().to_owned());
         found.extend(target.labels.get("job").cloned());
     }

@@ -123,7 +123,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
 fn overwriting(snap: &Snapshot, job: &Overwriting<'_>) -> Finding {
     let moved: Vec<String> = job.labels.iter().map(|label| format!("exported_{label}")).collect();
     let message = format!(
-        "job {} does not honour the labels of kube-state-metrics: each of its series has namespace=\"{}\", and what it is about is in {}; rules and dashboards that ask for a namespace find nothing, and its alerts name {}",
+        "job {} does not honour the labels of kube-state-metrics: each of its series has namespace=\"{}\", and what it is about is in {}; rules and dashboards that ask for a namespace find nothing, and alerts about them name namespace {}",
         job.pool,
         job.namespace,
         moved.join(", "),

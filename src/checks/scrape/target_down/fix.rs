@@ -156,7 +156,7 @@ impl Site<'_> {
             return Way::TargetLimit {
                 targets,
                 limit_field: camel_case("target_limit"),
-                new_limit: (targets * 6 / 5).div_ceil(10) * 10,
+                new_limit: (targets.saturating_mul(6) / 5).div_ceil(10).saturating_mul(10),
                 job: self.family.job.to_owned(),
                 // A field of the monitor, and not of its endpoints.
                 change: ChangeJob { monitor_endpoint: None, ..self.change },

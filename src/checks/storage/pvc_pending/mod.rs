@@ -147,8 +147,8 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         why = format!("it is to be made from VolumeSnapshot {name}, which is not ready to be used{nobody}");
     }
     if *cause == Cause::ProvisioningFailed(Refusal::Throttled) {
-        why =
-            "EC2 takes no more calls of this account for the moment, and the driver tries again later each time".into();
+        why = "EC2 takes no more calls from this account for the moment, and the driver tries again, later each time"
+            .into();
     }
     if *cause == Cause::ProvisioningFailed(Refusal::Denied) {
         why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));

@@ -325,7 +325,7 @@ impl Way {
         }
     }
 
-    /// EC2 does not come to an end of attaching it.
+    /// EC2 does not finish attaching it.
     pub(super) fn stuck(case: &Case<'_>) -> Self {
         let node = case.snap.nodes.named(case.node).ok().flatten();
         let instance = node.and_then(Node::instance_id).map_or_else(|| "<instance-id>".to_owned(), str::to_owned);

@@ -15,7 +15,7 @@ impl Case<'_> {
             Cause::MultiAttach => self.multi_attach(),
             Cause::Limit => (Way::limit(self), format!("the node takes no more volumes ({})", self.counts())),
             Cause::Stuck if self.has_room() => {
-                let why = format!("EC2 does not come to an end of attaching it; {}, so that it is not full", self.counts());
+                let why = format!("EC2 does not finish attaching it; {}, so that the node is not full", self.counts());
                 (Way::stuck(self), why)
             }
             Cause::Stuck => (Way::limit(self), format!("it stays in attaching; {}: {}", self.counts(), self.message)),
@@ -38,7 +38,7 @@ impl Case<'_> {
             ),
             Cause::Throttled => (
                 Way::Throttled { pod, region: Place::of(self.snap).region },
-                format!("EC2 takes no more calls of this account for the moment: {}", self.message),
+                format!("EC2 takes no more calls from this account for the moment: {}", self.message),
             ),
             Cause::Bucket(BucketFault::NoPod) => (
                 Way::mountpoint(self),
