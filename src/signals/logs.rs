@@ -38,6 +38,8 @@ const LASTING: i64 = 3600;
 const START: i64 = 180;
 /// Lines after the last error from which on a log without times has moved on.
 const MOVED_ON: usize = 50;
+/// Seconds between two errors of a program that nobody here knows, from which on it comes through between them.
+const APART: i64 = 1800;
 /// Errors of one program that are told apart.
 const PER_OWNER: usize = 4;
 
@@ -118,7 +120,9 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     }
     // Of a program that nobody here knows a moment's complaint tells nothing.
     let lasted = group.first.zip(group.last).map_or(0, |(first, last)| last.as_second() - first.as_second());
-    if is_prober(snap, log) || is_strange(snap, log) && (group.count < 3 || lasted < LASTS) {
+    // And tries hours apart that fail tell of none between them.
+    let is_rare = i64::try_from(group.count).is_ok_and(|count| lasted > count * APART);
+    if is_prober(snap, log) || is_strange(snap, log) && (group.count < 3 || lasted < LASTS || is_rare) {
         return Weight::Note;
     }
     // A warning that carries an error may pass by itself once.

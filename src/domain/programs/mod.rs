@@ -356,7 +356,7 @@ mod tests {
         let each = |minutes: &[u32], level: &str| found(minutes.iter().map(|m| at(&format!("02:{m:02}:00"), level)));
         assert_eq!(each(&[50, 52, 54, 56, 58], "error").len(), 1);
         assert!(each(&[50, 52, 54, 56, 58], "warn").is_empty(), "it is tried again");
-        assert_eq!(each(&(40..60).collect::<Vec<_>>(), "warn").len(), 1, "in vain");
+        assert_eq!(each(&(40..60).collect::<Vec<u32>>(), "warn").len(), 1, "in vain");
         let rare = ["00:01:00", "01:01:00", "01:57:00", "02:57:00"];
         assert!(found(rare.into_iter().map(|t| at(t, "error"))).is_empty());
     }
