@@ -12,7 +12,7 @@ use crate::domain::kubernetes::{metrics_server, settings};
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
-use crate::domain::programs;
+use crate::domain::programs::{self, known};
 use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::lasting::LASTS;
@@ -22,7 +22,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
 use crate::model::{Counted, Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 
 /// Seconds within which an error is of now: what compacts does so every two hours.
@@ -38,6 +38,8 @@ const LASTING: i64 = 3600;
 const START: i64 = 180;
 /// Lines after the last error from which on a log without times has moved on.
 const MOVED_ON: usize = 50;
+/// Seconds between two errors of a program that nobody here knows, from which on it comes through between them.
+const APART: i64 = 1800;
 /// Errors of one program that are told apart.
 const PER_OWNER: usize = 4;
 
@@ -96,7 +98,7 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     let Some(last) = group.last else {
         // The log does not say when: only what goes on is of now.
         return match group.count >= 3 && group.lines_since < MOVED_ON {
-            true if is_calm(snap, log, group) => Weight::Note,
+            true if is_calm(snap, log, group) || is_strange(snap, log) => Weight::Note,
             true => ours(snap, log),
             false => Weight::Nothing,
         };
@@ -118,7 +120,9 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     }
     // Of a program that nobody here knows a moment's complaint tells nothing.
     let lasted = group.first.zip(group.last).map_or(0, |(first, last)| last.as_second() - first.as_second());
-    if is_strange(snap, log) && (group.count < 3 || lasted < LASTS) {
+    // And tries hours apart that fail tell of none between them.
+    let is_rare = i64::try_from(group.count).is_ok_and(|count| lasted > count * APART);
+    if is_prober(snap, log) || is_strange(snap, log) && (group.count < 3 || lasted < LASTS || is_rare) {
         return Weight::Note;
     }
     // A warning that carries an error may pass by itself once.
@@ -126,11 +130,21 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if goes_on { ours(snap, log) } else { Weight::Note }
 }
 
-/// No check reads the log by the words of its own kind.
+/// No check reads the log by the words of its own kind, and its pod is well.
 fn is_strange(snap: &Snapshot, log: &ContainerLog) -> bool {
-    let pod = snap.pod_of_log(log);
-    let container = pod.and_then(|p| Some((p, p.spec.containers.iter().find(|c| c.name == log.container)?)));
-    container.is_some_and(|(pod, container)| programs::is_unread(snap, pod, container))
+    unread(snap, log).is_some_and(|(pod, _)| pod.is_ready())
+}
+
+/// It asks others whether they are well, and says so where they are not.
+fn is_prober(snap: &Snapshot, log: &ContainerLog) -> bool {
+    unread(snap, log).is_some_and(|(_, container)| known::probes(container))
+}
+
+/// The container of a log that no check reads by the words of its own kind.
+fn unread<'a>(snap: &'a Snapshot, log: &ContainerLog) -> Option<(&'a Pod, &'a Container)> {
+    let pod = snap.pod_of_log(log)?;
+    let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
+    programs::is_unread(snap, pod, container).then_some((pod, container))
 }
 
 /// What a program calls an error and is none: who asked has gone, or a file went with its container.

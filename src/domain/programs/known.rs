@@ -97,6 +97,30 @@ pub(crate) fn is_further(pod: &Pod, container: &Container) -> bool {
         || container.name.contains("kube-rbac-proxy")
 }
 
+/// Parts of the names of images that ask others whether they are well, and say so where they are not.
+const PROBERS: &[&str] = &[
+    "blackbox",
+    "canary",
+    "cloudprober",
+    "gatus",
+    "goldpinger",
+    "healthcheck",
+    "kconmon",
+    "kuberhealthy",
+    "pingmesh",
+    "prober",
+    "smokeping",
+    "statping",
+    "synthetic",
+    "uptime-kuma",
+];
+
+/// It asks others whether they are well: what it fails at is what it is there to find.
+pub(crate) fn probes(container: &Container) -> bool {
+    let image = base_of(&container.image);
+    PROBERS.iter().any(|name| image.contains(name))
+}
+
 /// Writes records of Ingresses and Services into DNS.
 pub(crate) fn gives_names(container: &Container) -> bool {
     base_of(&container.image) == "external-dns"

@@ -2,8 +2,12 @@
 //! are, a connection, a certificate, a login and a volume fail in the words of their language.
 
 pub(crate) mod known;
+mod record;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use crate::domain::alertmanager::bridge;
 use crate::domain::crash::{self, Crash};
@@ -11,9 +15,10 @@ use crate::domain::kubernetes::mesh::Mesh;
 use crate::domain::kubernetes::{forbidden, not_served};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::text::answer::Answer;
-use crate::domain::text::lasting::{LASTS, Lasting, SEVERAL};
-use crate::domain::text::log_line::{Line, age};
-use crate::domain::text::passing::is_of_the_asker;
+use crate::domain::text::complaint::age;
+use crate::domain::text::lasting::{Lasting, SEVERAL};
+use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::{dial, stack};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -27,8 +32,12 @@ const NOW: i64 = 600;
 const TRIES: i64 = 3;
 /// Nobody waits longer between two tries of what matters.
 const LONGEST: i64 = 1800;
-/// Lines after the last of them from which on a log without times has moved on.
-const MOVED_ON: usize = 50;
+/// Times from which on something goes on in a log whose lines do not say when, and warnings of calls that are made again tell of
+/// more than a hiccup; and for how many seconds the latter.
+const MANY: usize = 10;
+const OFTEN: i64 = 600;
+/// Peers of one program that are told of, those it fails at most: whoever fails at many has one cause, or asks for others.
+const PEERS: usize = 3;
 /// Namespaces in which everybody's programs run beside those of a stack.
 const SHARED: &[&str] = &["default", "kube-system"];
 
@@ -68,15 +77,71 @@ impl Cause {
         }
         let host = dial::host(whole).or_else(|| dial::host(line.raw));
         let answer = Answer::read(whole)?;
-        // Without a host a status may be one that it gave itself.
-        let outbound = host.is_some() || matches!(answer, Answer::Login | Answer::Rights) || is_of_api(whole);
-        outbound.then_some(Self::Refused(answer, host))
+        // Without a host it may be what it answered itself.
+        let outbound = host.is_some() || is_of_client(whole);
+        (outbound && !record::names_client(&line)).then_some(Self::Refused(answer, host))
+    }
+
+    /// Whom it does not reach, trust or satisfy.
+    fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Own(crash) => crash.unreached().map(|(host, _)| host),
+            Self::Refused(_, host) => host.as_deref(),
+        }
+    }
+
+    /// It is told because of something that the program does not need: the metadata of a cloud, where it looks which one it is
+    /// in, and those who count who uses it or has a newer version of it.
+    fn is_beside(&self) -> bool {
+        const METADATA: &[&str] = &["169.254.169.254", "metadata.google.internal", "metadata.azure"];
+        const WORDS: &[&str] = &[
+            "analytics",
+            "checkpoint-api",
+            "mixpanel",
+            "posthog",
+            "segment",
+            "sentry",
+            "stats",
+            "telemetry",
+            "update",
+            "updates",
+            "usage",
+        ];
+        let Some(host) = self.peer() else { return false };
+        let is_public = host.contains('.') && !host.contains(".svc");
+        METADATA.iter().any(|m| host.starts_with(m)) || is_public && host.split('.').any(|word| WORDS.contains(&word))
     }
 }
 
-/// The words of an API's client, which name no host.
-fn is_of_api(text: &str) -> bool {
-    ["'ok': False", "\"ok\":false", "oauth2:"].iter().any(|w| text.contains(w))
+/// The words of those who asked, which name no host.
+fn is_of_client(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "'ok': False",
+        "\"ok\":false",
+        "oauth2:",
+        "pq: ",
+        "psycopg",
+        "SQLSTATE",
+        "OperationalError",
+        "PSQLException",
+        "SQLException",
+        "server error (FATAL",
+        "MongoServerError",
+        "SaslAuthenticationException",
+        "AuthenticationFailureException",
+        "Error 1045",
+        "Error 1142",
+        "Error 1227",
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "equest failed with status",
+        "unexpected status code",
+        "expected 200 response",
+        "server returned",
+        "server responded",
+    ];
+    WORDS.iter().any(|w| text.contains(w))
 }
 
 /// What one program says.
@@ -104,10 +169,10 @@ pub(crate) fn is_judged(snap: &Snapshot, pod: &Pod, container: &Container) -> bo
     is_unread(snap, pod, container) || in_part && snap.scope.is_stack(&pod.metadata.namespace)
 }
 
-/// What an exporter says is read here where it is about its own files.
+/// What an exporter says is read here where it is about its own files, and so is what probes: it fails at others by design.
 fn concerns(container: &Container, cause: &Cause) -> bool {
     let own_files = || matches!(cause, Cause::Own(crash) if crash.class.is_storage());
-    !exporter_log::exporter(container) || own_files()
+    !(exporter_log::exporter(container) || known::probes(container)) || own_files()
 }
 
 /// What such programs fail at now, by their logs.
@@ -140,46 +205,81 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
 struct Told<'a> {
     cause: Cause,
     times: usize,
+    /// In a log whose lines say when.
     ages: Option<Lasting>,
     line: &'a str,
+    /// Where the last line stands, and the most lines between two of them.
     at: usize,
+    apart: usize,
+    /// By warnings alone, of calls that are made again.
+    passes: bool,
+}
+
+impl<'a> Told<'a> {
+    fn first(cause: Cause, line: &'a str, at: usize, age: Option<i64>) -> Self {
+        Self { cause, times: 0, ages: age.map(Lasting::before), line, at, apart: 1, passes: true }
+    }
+
+    fn add(&mut self, cause: Cause, line: &Line<'a>, at: usize, age: Option<i64>) {
+        // Who failed hours ago has come through since: it begins anew.
+        if self.ages.zip(age).is_some_and(|(ages, age)| ages.last() - age > LONGEST) {
+            *self = Self::first(cause.clone(), line.raw, at, age);
+        }
+        self.times += 1;
+        self.ages = self.ages.or(age.map(Lasting::before));
+        if let (Some(ages), Some(age)) = (&mut self.ages, age) {
+            ages.add(age);
+        }
+        self.apart = self.apart.max(at - self.at);
+        self.passes &= record::level(line) == Level::Warning && is_tried_again(line.raw);
+        (self.cause, self.line, self.at) = (cause, line.raw, at);
+    }
+
+    /// It lasts, and the next try is not long overdue. A log that never says when has moved on where more follows than stood
+    /// between two tries.
+    fn goes_on(&self, lines: usize) -> bool {
+        let Some(ages) = self.ages else { return self.times >= MANY && lines - self.at <= self.apart };
+        let between = ages.lasts() / i64::try_from(ages.times.max(2) - 1).unwrap_or(1);
+        let is_now = ages.is_within((TRIES * between).clamp(NOW, LONGEST));
+        let is_hiccup = self.passes && (ages.times < MANY || ages.lasts() < OFTEN);
+        ages.lasted() && is_now && !is_hiccup
+    }
 }
 
 /// Causes that a log speaks of again and again, and still.
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Told<'a>> {
-    let mut all: BTreeMap<String, Told<'a>> = BTreeMap::new();
-    let lines: Vec<&str> = log.text.lines().collect();
-    for (at, raw) in lines.iter().enumerate() {
-        let line = Line::parse(raw);
-        if line.is_record() {
-            continue;
-        }
-        let Some(cause) = Cause::read(&line) else { continue };
-        let age = age(raw, snap.collected_at);
-        let told = all.entry(cause.key()).or_insert_with(|| Told {
-            cause: cause.clone(),
-            times: 0,
-            ages: age.map(Lasting::before),
-            line: raw,
-            at,
-        });
-        told.times += 1;
-        if let (Some(ages), Some(age)) = (&mut told.ages, age) {
-            ages.add(age);
-        }
-        (told.cause, told.line, told.at) = (cause, raw, at);
-    }
-    all.retain(|_, told| {
-        let goes_on = told.ages.map_or(lines.len() - told.at <= MOVED_ON, goes_on);
-        told.times >= SEVERAL && goes_on && !is_of_the_asker(told.line, told.times)
-    });
-    all.into_values().collect()
+    told(&log.text, snap.collected_at)
 }
 
-/// It lasts, and the next try is not long overdue.
-fn goes_on(ages: Lasting) -> bool {
-    let between = ages.lasts() / i64::try_from(ages.times.max(2) - 1).unwrap_or(1);
-    ages.is_several() && ages.lasts() >= LASTS && ages.is_within((TRIES * between).clamp(NOW, LONGEST))
+fn told(text: &str, now: Timestamp) -> Vec<Told<'_>> {
+    let mut all: BTreeMap<String, Told<'_>> = BTreeMap::new();
+    let mut lines = 0;
+    // A line without a time, as those of a stack, is of the one before it.
+    let mut ago = None;
+    for raw in text.lines() {
+        ago = age(raw, now).or(ago);
+        // Frames of a stack belong to what is said above them.
+        if raw.trim().is_empty() || raw.starts_with([' ', '\t']) && !raw.trim_start().starts_with('{') {
+            continue;
+        }
+        lines += 1;
+        let line = Line::parse(raw);
+        if record::is_record(&line) {
+            continue;
+        }
+        let Some(cause) = Cause::read(&line).filter(|cause| !cause.is_beside()) else { continue };
+        let told = all.entry(cause.key()).or_insert_with(|| Told::first(cause.clone(), line.raw, lines, ago));
+        told.add(cause, &line, lines, ago);
+    }
+    all.retain(|_, told| told.times >= SEVERAL && told.goes_on(lines) && !is_of_the_asker(told.line, told.times));
+    let mut all: Vec<Told<'_>> = all.into_values().collect();
+    all.sort_by_key(|told| Reverse(told.times));
+    let mut peers = 0;
+    all.retain(|told| {
+        peers += usize::from(told.cause.peer().is_some());
+        told.cause.peer().is_none() || peers <= PEERS
+    });
+    all
 }
 
 #[cfg(test)]
@@ -229,5 +329,80 @@ mod tests {
         ] {
             assert_eq!(cause(line).as_deref(), wanted, "{line}");
         }
+    }
+
+    fn found(lines: impl Iterator<Item = String>) -> Vec<String> {
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let now = "2026-11-21T03:00:00Z".parse().expect("a time");
+        told(&text, now).iter().map(|t| t.cause.key()).collect()
+    }
+
+    #[test]
+    fn what_it_answers_itself_is_no_failure_of_its_own() {
+        for line in [
+            r#"10.0.1.5 - - [21/Nov/2026:02:50:00 +0000] "GET /x HTTP/1.1" 401 153 "https://a.example.org/" "x""#,
+            r#"level=warn msg="authentication failed for user bob" remote_addr=10.0.1.5"#,
+            "2026-11-21 02:50:00.1 UTC [77] FATAL:  password authentication failed for user \"bob\"",
+            "level=error msg=\"query returned 500 rows from http://db.svc/\"",
+        ] {
+            assert_eq!(cause(line).filter(|_| !record::is_record(&Line::parse(line))), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_hiccup_now_and_then_does_not_go_on() {
+        let refused = "dial tcp 10.0.13.9:9200: connect: connection refused";
+        let at = |time: &str, level: &str| format!("level={level} ts=2026-11-21T{time}Z msg=x err=\"{refused}\"");
+        let each = |minutes: &[u32], level: &str| found(minutes.iter().map(|m| at(&format!("02:{m:02}:00"), level)));
+        assert_eq!(each(&[50, 52, 54, 56, 58], "error").len(), 1);
+        assert!(each(&[50, 52, 54, 56, 58], "warn").is_empty(), "it is tried again");
+        assert_eq!(each(&(40..60).collect::<Vec<u32>>(), "warn").len(), 1, "in vain");
+        let rare = ["00:01:00", "01:01:00", "01:57:00", "02:57:00"];
+        assert!(found(rare.into_iter().map(|t| at(t, "error"))).is_empty());
+    }
+
+    #[test]
+    fn lines_without_a_time_are_of_the_one_before() {
+        let exception =
+            "requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: https://acme.example.org/x";
+        let tries = |hour: u32| {
+            found((50..60).flat_map(move |m| {
+                let head = format!("2026-11-21 {hour:02}:{m}:00,123 ERROR sync failed");
+                [head, "Traceback (most recent call last):".into(), "  File \"a.py\", line 1".into(), exception.into()]
+            }))
+        };
+        assert_eq!(tries(2), ["Login acme.example.org"]);
+        assert!(tries(0).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn a_log_that_never_says_when() {
+        let refused = || (0..12).map(|_| "Error: connect ECONNREFUSED 10.0.3.4:5432".to_owned());
+        assert_eq!(found(refused()).len(), 1);
+        let then = ["connected to the database", "listening on :8080"].map(str::to_owned);
+        assert!(found(refused().chain(then)).is_empty(), "it started");
+        assert!(found(refused().take(5)).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_needed_is_no_failure() {
+        for host in ["stats.grafana.org", "169.254.169.254", "o1.ingest.sentry.io"] {
+            let line = |m: u32| {
+                format!(
+                    "level=error ts=2026-11-21T02:{m}:00Z msg=x err=\"Get \\\"https://{host}/\\\": dial tcp 1.2.3.4:443: i/o timeout\""
+                )
+            };
+            assert!(found((50..60).map(line)).is_empty(), "{host}");
+        }
+    }
+
+    #[test]
+    fn who_fails_at_many_is_told_of_a_few() {
+        let line = |m: u32, host: u32| {
+            format!(
+                "level=error ts=2026-11-21T02:{m}:00Z msg=x err=\"dial tcp 10.0.0.{host}:80: connect: connection refused\""
+            )
+        };
+        assert_eq!(found((50..60).flat_map(|m| (1..9).map(move |host| line(m, host)))).len(), PEERS);
     }
 }

@@ -103,7 +103,8 @@ impl Answer {
             403 => Self::Rights,
             404 | 410 => Self::NotFound,
             429 => Self::Throttled,
-            500..=599 => Self::Server,
+            // With those of Cloudflare.
+            500..=511 | 520..=530 => Self::Server,
             _ => return None,
         })
     }
@@ -121,10 +122,17 @@ pub(crate) fn status(text: &str) -> Option<u16> {
         r#"(?i)(?:\bstatus(?:[ _-]?code)?(?: of)?|\bhttp(?:/\d(?:\.\d)?)?(?: status)?(?: code)?|\bresponse(?: code)?|\b(?:returned|answered|got|code))[\s:=>"'(\[]{1,4}([45]\d\d)\b"#
     );
     let named = pattern!(
-        r"\b([45]\d\d):? (?:Unauthorized|Forbidden|Not Found|Gone|Too Many Requests|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out|Proxy Authentication Required)\b"
+        r"\b([45]\d\d):? (?:Client Error|Server Error|Unauthorized|Forbidden|Not Found|Gone|Too Many Requests|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out|Proxy Authentication Required)\b"
     );
-    let found = named.captures(text).or_else(|| told.captures(text))?;
-    found[1].parse().ok()
+    let counts = pattern!(
+        r"^(?:\.\d|,\d{3}|%| ?(?:ms|[kMG]i?B|bytes?|seconds?|rows?|items?|results?|series|samples?|records?|times|lines?|objects?|metrics|messages?|entries|requests?|of)\b)"
+    );
+    if let Some(found) = named.captures(text) {
+        return found[1].parse().ok();
+    }
+    // A number of things is no status.
+    let is_status = |found: &regex::Captures<'_>| !counts.is_match(&text[found.get(0).map_or(0, |m| m.end())..]);
+    told.captures_iter(text).find(is_status)?[1].parse().ok()
 }
 
 #[cfg(test)]
@@ -142,8 +150,12 @@ mod tests {
             ("unexpected status code 404 from http://grafana.monitoring/api", Some(Answer::NotFound)),
             ("unavailable: 429 Too Many Requests", Some(Answer::Throttled)),
             ("Request failed with status code 503", Some(Answer::Server)),
+            ("HTTPError: 404 Client Error: Not Found for url: https://a.example.org/x", Some(Answer::NotFound)),
             ("HTTP/1.1 502 Bad Gateway", Some(Answer::Server)),
             ("requests.exceptions.HTTPError: 403 Client Error: Forbidden, status=403", Some(Answer::Rights)),
+            ("query returned 500 rows from http://db.svc/", None),
+            ("got 502.5 ms, returned 503 of 600", None),
+            ("got 450 items and status 503", Some(Answer::Server)),
             ("took 500 ms", None),
             ("processed 404 items", None),
             ("status: 200", None),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::log_line::{Level, Line, written_at};
 use crate::domain::text::shape::shape;
 use crate::text::pattern::pattern;
 
@@ -87,6 +87,13 @@ fn leading_time(text: &str) -> Option<Timestamp> {
     let time = pattern!(r"^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)");
     let found = time.captures(text.trim())?;
     format!("{}-{}-{}T{}Z", &found[1], &found[2], &found[3], &found[4]).parse().ok()
+}
+
+/// Seconds since a line was written, also by a clock that names no zone: containers mostly keep UTC. Nothing where it has no
+/// time, or one that lies ahead and so is of another zone.
+pub(crate) fn age(raw: &str, now: Timestamp) -> Option<i64> {
+    let at = written_at(raw, now).or_else(|| leading_time(raw))?;
+    Some(now.as_second() - at.as_second()).filter(|age| *age >= -60)
 }
 
 /// Complaints of one log that say the same.

@@ -45,6 +45,8 @@ enum Way {
         host: String,
         /// Secrets from which its environment is filled, each with its key.
         secrets: Vec<String>,
+        /// Somebody makes the pod anew where it is deleted.
+        remade: bool,
         #[serde(flatten)]
         asked: Asked,
     },
@@ -138,7 +140,7 @@ fn refused(
     let service = host.and_then(|h| snap.service_by_host(h.split(':').next().unwrap_or(h))).map(|s| &s.metadata);
     let host = host.unwrap_or("the other program").to_owned();
     match answer {
-        Answer::Login => Way::Login { detail, host, secrets: secrets(failing), asked },
+        Answer::Login => Way::Login { detail, host, secrets: secrets(failing), remade: is_remade(failing), asked },
         Answer::Rights => Way::Rights { detail, host, asked },
         Answer::NotFound => Way::NotFound { detail, host, asked },
         Answer::Throttled => Way::Throttled { detail, host, asked },
@@ -149,6 +151,10 @@ fn refused(
             service_namespace: service.map(|m| m.namespace.clone()).unwrap_or_default(),
         },
     }
+}
+
+fn is_remade(failing: &Failing<'_>) -> bool {
+    failing.pod.metadata.controller().is_some()
 }
 
 /// `key k of Secret s (variable V)`, of variables that hold credentials.

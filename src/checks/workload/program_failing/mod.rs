@@ -145,8 +145,8 @@ fn refusal(answer: Answer, host: Option<&str>) -> String {
     match answer {
         Answer::Login => format!("{host} does not accept its login"),
         Answer::Rights => format!("{host} knows who asks, and does not allow it"),
-        Answer::NotFound => format!("{host} answers that what it asks for help for is not there"),
-        Answer::Throttled => format!("{host} answers fewer requests than it makes"),
+        Answer::NotFound => format!("{host} answers that what it asks for is not there"),
+        Answer::Throttled => format!("{host} limits how many requests it may make"),
         Answer::Server => format!("{host} answers with an error of its own"),
     }
 }
