@@ -19,6 +19,7 @@ use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::KeyRef;
 use crate::text::credential::is_credential;
 
 /// Letters of what was said that are shown.
@@ -45,28 +46,37 @@ enum Way {
         host: String,
         /// Secrets from which its environment is filled, each with its key.
         secrets: Vec<String>,
+        /// The only one of them, and its key; empty where there are more, or none.
+        secret: String,
+        key: String,
+        pod: String,
         /// Somebody makes the pod anew where it is deleted.
         remade: bool,
         #[serde(flatten)]
-        asked: Asked,
+        kept: Kept,
     },
     Rights {
         detail: String,
         host: String,
         #[serde(flatten)]
-        asked: Asked,
+        kept: Kept,
     },
     NotFound {
         detail: String,
         host: String,
+        container: String,
+        pod: String,
+        /// Where the address stands.
         #[serde(flatten)]
-        asked: Asked,
+        named: Named,
+        #[serde(flatten)]
+        kept: Kept,
     },
     Throttled {
         detail: String,
         host: String,
         #[serde(flatten)]
-        asked: Asked,
+        kept: Kept,
     },
     Server {
         detail: String,
@@ -95,17 +105,6 @@ enum Way {
     },
 }
 
-/// Where its request is made of.
-#[derive(Serialize, JsonSchema)]
-struct Asked {
-    container: String,
-    pod: String,
-    #[serde(flatten)]
-    named: Named,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
 impl Fix {
     pub(super) fn of(snap: &Snapshot, failing: &Failing<'_>, target: &Target<'_>, all: &[Setting]) -> Self {
         let (pod, container) = (failing.pod, failing.container);
@@ -131,19 +130,23 @@ fn refused(
     named: Named,
 ) -> Way {
     let detail = shorten(&redact(&Line::parse(failing.line).text()), SHOWN);
-    let asked = Asked {
-        container: failing.container.name.clone(),
-        pod: failing.pod.metadata.name.clone(),
-        named,
-        kept: Kept::of(target),
-    };
+    let (pod, kept) = (failing.pod.metadata.name.clone(), Kept::of(target));
     let service = host.and_then(|h| snap.service_by_host(h.split(':').next().unwrap_or(h))).map(|s| &s.metadata);
     let host = host.unwrap_or("the other program").to_owned();
     match answer {
-        Answer::Login => Way::Login { detail, host, secrets: secrets(failing), remade: is_remade(failing), asked },
-        Answer::Rights => Way::Rights { detail, host, asked },
-        Answer::NotFound => Way::NotFound { detail, host, asked },
-        Answer::Throttled => Way::Throttled { detail, host, asked },
+        Answer::Login => {
+            let all = secrets(failing);
+            let (secret, key) = match all.as_slice() {
+                [(_, from)] => (from.name.clone(), from.key.clone()),
+                _ => Default::default(),
+            };
+            let told =
+                all.iter().map(|(name, from)| format!("key {} of Secret {} (variable {name})", from.key, from.name));
+            Way::Login { detail, host, secrets: told.collect(), secret, key, pod, remade: is_remade(failing), kept }
+        }
+        Answer::Rights => Way::Rights { detail, host, kept },
+        Answer::NotFound => Way::NotFound { detail, host, container: failing.container.name.clone(), pod, named, kept },
+        Answer::Throttled => Way::Throttled { detail, host, kept },
         Answer::Server => Way::Server {
             detail,
             host,
@@ -157,12 +160,11 @@ fn is_remade(failing: &Failing<'_>) -> bool {
     failing.pod.metadata.controller().is_some()
 }
 
-/// `key k of Secret s (variable V)`, of variables that hold credentials.
-fn secrets(failing: &Failing<'_>) -> Vec<String> {
+/// Variables that hold credentials, and the keys of Secrets that fill them.
+fn secrets<'a>(failing: &Failing<'a>) -> Vec<(&'a str, &'a KeyRef)> {
     let all = env_key::all(failing.container, Holder::Secret);
     let told = all.filter(|(variable, _)| is_credential(&variable.name));
-    told.map(|(variable, from)| format!("key {} of Secret {} (variable {})", from.key, from.name, variable.name))
-        .collect()
+    told.map(|(variable, from)| (variable.name.as_str(), from)).collect()
 }
 
 fn full(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> Way {
