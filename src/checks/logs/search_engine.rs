@@ -1,4 +1,4 @@
-//! Elasticsearch or OpenSearch answers nothing: its cluster has no master, or its security plugin was never set up.
+//! Elasticsearch or OpenSearch answers nothing: its cluster has no master or is red, or its security plugin was never set up.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::image::{tag_of, version};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::loki::engine_log::{self, Cause, Engine, Failing};
@@ -58,7 +59,7 @@ enum Way {
     Quorum,
     Security,
     Red {
-        /// It speaks TLS, and wants a login.
+        /// It speaks TLS, as far as is known, and then wants a login.
         https: bool,
         /// The name of Elastic's operator for the cluster; empty where another one made it.
         cluster: String,
@@ -130,17 +131,24 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
             Cause::Quorum => Way::Quorum,
             Cause::Security => Way::Security,
             Cause::Red => Way::Red {
-                https: is_guarded(pod),
-                cluster: pod.metadata.label("elasticsearch.k8s.elastic.co/cluster-name").unwrap_or_default().to_owned(),
+                https: has_tls(pod, said.engine),
+                cluster: pod.metadata.label(engine_log::OF_CLUSTER).unwrap_or_default().to_owned(),
             },
         },
     }))
 }
 
-/// Elastic's operator, and its charts from version 8 on, have TLS and a login.
-fn is_guarded(pod: &Pod) -> bool {
+/// It answers by TLS, as far as can be told: Elastic's operator names the port so. Of others the image does so by itself,
+/// Elasticsearch from version 8 on; Bitnami's do not.
+fn has_tls(pod: &Pod, engine: Engine) -> bool {
     let mut ports = pod.spec.containers.iter().flat_map(|c| &c.ports);
-    pod.metadata.label("common.k8s.elastic.co/type").is_some() || ports.any(|p| p.name.as_deref() == Some("https"))
+    let by_itself = |image: &str| {
+        let since_eight = tag_of(image).and_then(version).is_some_and(|(major, ..)| major >= 8);
+        !image.contains("bitnami") && (engine == Engine::OpenSearch || since_eight)
+    };
+    let by_operator = pod.metadata.label(engine_log::OF_CLUSTER).is_some();
+    let mut own = pod.spec.containers.iter().filter(|c| Engine::of_image(&c.image) == Some(engine));
+    ports.any(|p| p.name.as_deref() == Some("https")) || !by_operator && own.any(|c| by_itself(&c.image))
 }
 
 /// What a line says, without the fields that each line of JSON has around it.

@@ -65,7 +65,9 @@ impl Check for ManifestCluster {
 fn finding(need: &Need<'_>) -> Finding {
     let problems = [need.problem.clone()];
     let made = written::of_object(&ManifestCluster::META, need.file, need.object, &problems, "")
-        // What is wrong by itself is corrected first: then the cluster may have it.
+        // What is wrong by itself is corrected first: then the cluster may have it. What the cluster lacks explains nothing else
+        // that it lacks.
+        .breaks_nothing()
         .depends_on(written::place(need.file, &need.problem));
     // What is used, and the nodes that there are, may change until it is applied.
     let (severity, way) = match &need.lacks {

@@ -101,6 +101,8 @@ enum Way {
         by_aws: bool,
         /// Those for whom it was encrypted, as far as they are named.
         recipients: String,
+        /// The name under which a further key is put into the Secret; empty where nobody knows what kind of key it is.
+        key_name: &'static str,
     },
     Unserved {
         kind: String,
@@ -170,7 +172,9 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Cause::NoKind if unserved(snap, failing).is_some() => {
             "a kind is there, but not in the version that the manifests name"
         }
-        Cause::NoKind if gone(&failing.text).is_some() => "a kind went with an older version of Kubernetes",
+        Cause::NoKind if gone(&failing.text).is_some() => {
+            "the manifests name a version of a kind that Kubernetes has removed"
+        }
         Cause::NoKind => "a kind is not there yet",
         Cause::NoVersion => "the chart has no such version",
         Cause::Decrypt => "its secrets cannot be decrypted",
@@ -277,11 +281,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
         }
         Cause::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
         Cause::NoVersion => no_version(failing),
-        Cause::Decrypt => Way::Decrypt {
-            secret: failing.object.spec.decryption.secret_ref.name.clone(),
-            by_aws: ["AccessDenied", "kms:", "KMS"].iter().any(|w| failing.text.contains(w)),
-            recipients: recipients(&failing.text).join(", "),
-        },
+        Cause::Decrypt => decrypt(failing),
         Cause::NoKind if unserved(snap, failing).or_else(|| gone(&failing.text)).is_some() => {
             let asked = Asked::read(&failing.text).unwrap_or_default();
             Way::Unserved {
@@ -342,9 +342,23 @@ fn unserved(snap: &Snapshot, failing: &Failing<'_>) -> Option<String> {
     was_there.then(|| own.name.clone())
 }
 
-/// The version of Kubernetes with which a kind of its own went.
+/// The version of Kubernetes that removed a kind of its own.
 fn gone(text: &str) -> Option<String> {
     Asked::read(text)?.removed().map(|removed| format!("1.{}", removed.since))
+}
+
+/// Its secrets cannot be decrypted: who lacks which key.
+fn decrypt(failing: &Failing<'_>) -> Way {
+    let recipients = recipients(&failing.text);
+    let by_aws = ["AccessDenied", "kms:", "KMS"].iter().any(|w| failing.text.contains(w));
+    // Flux tells keys of age and of PGP apart by the end of the name: with a wrong one it can decrypt nothing any more.
+    let of_age = recipients.iter().any(|r| r.starts_with("age1"));
+    Way::Decrypt {
+        secret: failing.object.spec.decryption.secret_ref.name.clone(),
+        by_aws,
+        recipients: recipients.join(", "),
+        key_name: if of_age { "added.agekey" } else { "" },
+    }
 }
 
 /// The chart has no such version: what names another.
@@ -360,7 +374,7 @@ fn no_version(failing: &Failing<'_>) -> Way {
     Way::NoVersion { chart: chart.to_owned(), version: version.to_owned(), patch }
 }
 
-/// Public keys of age, fingerprints of PGP and keys of KMS that an error of SOPS names.
+/// Public keys of age and keys of KMS that an error of SOPS names.
 fn recipients(text: &str) -> Vec<String> {
     let words = text.split_whitespace().map(|w| w.trim_end_matches(':'));
     let is_key = |w: &&str| w.starts_with("age1") || w.starts_with("arn:aws") && w.contains(":kms:");

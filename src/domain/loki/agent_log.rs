@@ -108,14 +108,14 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     }
     // What another line explains, or what a later try mended, is not worth a word of its own.
     let mended = log.text.matches("succeeded at retry").count();
-    let of_sending = by_reason.keys().filter(|r| **r != Cause::Buffer).count();
+    let says_why = by_reason.keys().any(|r| !matches!(r, Cause::Buffer | Cause::Unsaid | Cause::Paused));
     if let Some(unsaid) = by_reason.get(&Cause::Unsaid)
-        && (of_sending > 1 || mended >= unsaid.times)
+        && (says_why || mended >= unsaid.times)
     {
         by_reason.remove(&Cause::Unsaid);
     }
     // An input pauses where the output does not get rid of what was read.
-    if of_sending > 1 {
+    if says_why || by_reason.contains_key(&Cause::Unsaid) {
         by_reason.remove(&Cause::Paused);
     }
     // An answer that says why says more than its bare status.
@@ -180,6 +180,10 @@ fn is_about_sending(text: &str, reason: Cause) -> bool {
     if text.starts_with("GET /") {
         return false;
     }
+    // What Fluentd cannot read it quotes: those are the words of an application.
+    if text.contains("dump an error event: error_class=Fluent::Plugin::Parser") {
+        return false;
+    }
     match reason {
         Cause::Files | Cause::Watches => true,
         // Other words end so, too.
@@ -242,7 +246,9 @@ fn entry(raw: &str, now: Timestamp) -> Option<Entry> {
         return Some(Entry { at, bad: matches!(&c[1], "warn" | "error"), text: c[2].to_owned() });
     }
     if let Some(c) = fluentd.captures(raw) {
-        return Some(Entry { at, bad: matches!(&c[1], "warn" | "error" | "fatal"), text: c[2].to_owned() });
+        // The event itself, which it puts behind the error, is the word of an application.
+        let said = c[2].split(" record={").next().unwrap_or_default();
+        return Some(Entry { at, bad: matches!(&c[1], "warn" | "error" | "fatal"), text: said.to_owned() });
     }
     if let Some(c) = vector.captures(raw) {
         // What its sources and transforms complain of is not about sending.
@@ -399,6 +405,22 @@ mod tests {
     }
 
     #[test]
+    fn what_an_application_wrote_is_no_word_of_fluentd() {
+        let of = |error: &str, record: &str| {
+            let line = format!(
+                "2026-11-21 02:50:00 +0000 [warn]: #0 dump an error event: {error} location=nil tag=\"a\" time=2026-11-21 record={{\"log\"=>\"{record}\"}}\n"
+            );
+            read("fluent/fluentd:v1", &line).iter().map(|f| f.reason).collect::<Vec<_>>()
+        };
+        let unread = "error_class=Fluent::Plugin::Parser::ParserError error=\"pattern not matched with data 'dial tcp 10.0.0.1:80: connection refused'\"";
+        assert!(of(unread, "x").is_empty());
+        let refused = "error_class=Fluent::Plugin::ElasticsearchErrorHandler::ElasticsearchError error=\"400 - Rejected by Elasticsearch [error type]: mapper_parsing_exception [reason]: 'failed to parse field [status] of type [long]'\"";
+        assert_eq!(of(refused, "dial tcp 10.0.0.1:80: connection refused"), [Cause::Mapping]);
+        let other = "error_class=NoMethodError error=\"undefined method\"";
+        assert!(of(other, "dial tcp 10.0.0.1:80: connection refused").is_empty());
+    }
+
+    #[test]
     fn chunks_that_are_never_taken_are_told_without_a_reason() {
         let line = "[2026/11/21 02:50:00] [ warn] [engine] failed to flush chunk '1-1.flb', retry in 11 seconds: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
         assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Cause::Unsaid);
@@ -414,6 +436,9 @@ mod tests {
         let line = "[2026/11/21 02:50:00] [ warn] [input] tail.0 paused (mem buf overlimit)\n[2026/11/21 02:50:01] [ info] [input] tail.0 resume (mem buf overlimit)\n";
         assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Cause::Paused);
         assert!(read("fluent/fluent-bit:3.0", line).is_empty());
+        let unsaid = "[2026/11/21 02:50:00] [ warn] [engine] failed to flush chunk '1-1.flb', retry in 11 seconds: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
+        let refused = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), unsaid.repeat(3)));
+        assert_eq!(refused.iter().map(|f| f.reason).collect::<Vec<_>>(), [Cause::Unsaid], "it pauses for that");
         let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
         let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
         assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Cause::Credential]);

@@ -12,6 +12,9 @@ use crate::snapshot::monitoring::ContainerLog;
 /// Seconds within which a cluster that starts has found its shards.
 const STARTS: i64 = 600;
 
+/// The label by which Elastic's operator names the cluster of a pod.
+pub(crate) const OF_CLUSTER: &str = "elasticsearch.k8s.elastic.co/cluster-name";
+
 /// A search engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Engine {
@@ -83,28 +86,32 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
         let Some(engine) = Engine::of_image(&log.image) else { continue };
         found.extend(of_log(snap, log, engine));
     }
-    found.extend(red(snap)?.into_values().flatten());
+    found.extend(red(snap)?);
     Ok(found)
 }
 
 /// Clusters whose last change of health was to red, and that have been so for longer than a start takes. The node that is master
-/// says it, once: what counts is the newest word of all of them.
-fn red(snap: &Snapshot) -> Result<BTreeMap<(&str, Engine), Option<Failing<'_>>>, Gap> {
-    let mut newest: BTreeMap<(&str, Engine), (i64, Option<Failing<'_>>)> = BTreeMap::new();
+/// says it, once: what counts is the newest word of all of them. Where another node became master since, its log is perhaps not
+/// among those that were read, or does not reach back so far: then nobody knows whether it is still so.
+fn red(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
+    let mut newest: BTreeMap<(&str, &str, Engine), (i64, Option<Failing<'_>>)> = BTreeMap::new();
     for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
         let Some(engine) = Engine::of_image(&log.image) else { continue };
+        let pod = snap.pod_of_log(log);
+        let cluster = pod.and_then(|p| p.metadata.label(OF_CLUSTER)).unwrap_or_default();
         for line in log.text.lines() {
-            let Some((state, age)) = health(line).zip(log_line::age(line, snap.collected_at)) else { continue };
+            let state = health(line).or_else(|| line.contains("node changed {previous").then_some("unknown"));
+            let Some((state, age)) = state.zip(log_line::age(line, snap.collected_at)) else { continue };
             let is_red = state == "RED" && age >= STARTS;
             let said = Lasting::before(age);
             let failing = is_red.then_some(Failing { engine, trouble: Cause::Red, said, line, log, lost: None });
-            let known = newest.entry((log.namespace.as_str(), engine)).or_insert((i64::MAX, None));
+            let known = newest.entry((log.namespace.as_str(), cluster, engine)).or_insert((i64::MAX, None));
             if age <= known.0 {
                 *known = (age, failing);
             }
         }
     }
-    Ok(newest.into_iter().map(|(cluster, (_, failing))| (cluster, failing)).collect())
+    Ok(newest.into_values().filter_map(|(_, failing)| failing).collect())
 }
 
 /// `Cluster health status changed from [YELLOW] to [RED] (reason: [shards failed [[app][0]]]).`
@@ -222,6 +229,18 @@ mod tests {
         let again = "Cluster health status changed from [RED] to [YELLOW] (reason: [shards started [[app][0]]]).";
         assert!(read(elastic, &[20], again).is_empty());
         assert_eq!(shards(red), Some("[app-2026.11.20][0]"));
+        let log = |minute: u8, message: &str| ContainerLog {
+            image: elastic.into(),
+            text: format!("{{\"timestamp\": \"2026-11-21T02:{minute}:00,660Z\", \"message\": \"{message}\" }}\n")
+                .into(),
+            ..ContainerLog::default()
+        };
+        let other = "master node changed {previous [{es-0}], current [{es-1}]}, term: 7, version: 90";
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        *snap.part_logs = Ok(vec![log(20, red), log(19, other)]);
+        assert_eq!(failing(&snap).expect("logs").len(), 1);
+        *snap.part_logs = Ok(vec![log(20, red), log(21, other)]);
+        assert!(failing(&snap).expect("logs").is_empty(), "what the new master said may not have been read");
     }
 
     #[test]

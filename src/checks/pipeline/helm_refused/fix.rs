@@ -59,6 +59,8 @@ pub(super) enum Fix {
         group: String,
         /// The kind's definition, which has other versions; empty where it is not installed.
         crd: String,
+        /// It was installed since, in that version.
+        served: bool,
         of_cert_manager: bool,
         #[serde(flatten)]
         release: Of,

@@ -114,13 +114,16 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
 
 /// A kind that went with Kubernetes, or one of another program: not installed, or installed in another version.
 fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (ResourceRef, String, Fix) {
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    let mut crds = snap.crds.items().unwrap_or_default().iter().map(|c| c.metadata.name.as_str());
+    // `no matches for kind "X" in group "y.z"`.
+    let of_group = if version.contains('.') { version } else { "" };
+    let (group, of_kind) = version.split_once('/').unwrap_or((of_group, ""));
+    let definitions = snap.crds.items();
+    let mut crds = definitions.as_deref().unwrap_or_default().iter().map(|c| c.metadata.name.as_str());
     let crd = crds.find(|name| not_served::defines(name, group, kind)).unwrap_or_default().to_owned();
     let brings = bringer(group).unwrap_or_default();
     let subject = ResourceRef::kubernetes(group, kind, "", version);
-    // Groups of Kubernetes itself have no dot, or end so.
-    let own = !group.contains('.') || group.ends_with(".k8s.io") && brings.is_empty();
+    let own = is_of_kubernetes(group) && brings.is_empty();
+    let served = !crd.is_empty() && is_served(snap, group, of_kind);
     let (kind, version) = (kind.to_owned(), version.to_owned());
     if crd.is_empty() && (own || removed(&version, &kind).is_some()) {
         let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
@@ -128,15 +131,30 @@ fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (Resource
     }
     let what = format!("the chart makes an object of kind {kind} ({version})");
     let text = match crd.is_empty() {
+        // Which kinds there are was not read.
+        true if definitions.is_err() => format!("{what}, which the cluster does not know"),
         true if brings.is_empty() => {
             format!("{what}, which the cluster does not have: its CustomResourceDefinition is not installed")
         }
         true => format!("{what}, which comes with {brings} and is not installed"),
+        false if served => format!("{what}, which the cluster did not know then, and knows now"),
         false => format!("{what}, and the cluster knows {kind} in other versions"),
     };
     let of_cert_manager = group.ends_with("cert-manager.io");
     let group = group.to_owned();
-    (subject, text, Fix::ForeignKind { kind, version, group, crd, of_cert_manager, release })
+    (subject, text, Fix::ForeignKind { kind, version, group, crd, served, of_cert_manager, release })
+}
+
+/// A group of Kubernetes itself, and not of a definition: it has no dot, or ends so.
+fn is_of_kubernetes(group: &str) -> bool {
+    // That of the Vertical Pod Autoscaler is none.
+    !group.contains('.') || group.ends_with(".k8s.io") && group != "autoscaling.k8s.io"
+}
+
+/// The group is served in this version now.
+fn is_served(snap: &Snapshot, group: &str, version: &str) -> bool {
+    let all = snap.api_services.items().unwrap_or_default();
+    all.iter().any(|a| a.spec.group == group && a.spec.version == version)
 }
 
 /// What Helm's own records of the release are to blame for. Where they can be read they say it themselves, and better.

@@ -18,7 +18,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::adapter_rules;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
+use crate::snapshot::kubernetes::{Autoscaler, Condition, Pod, ServiceReference};
 use crate::text::near;
 
 check! {
@@ -247,11 +247,14 @@ fn other_adapter(snap: &Snapshot, hpa: &Autoscaler, other: &ServiceReference) ->
     base(hpa, way, message).evidence(seen.with("api", API))
 }
 
-/// The container that it scales by is not one of its pods', or gives no values.
+/// The container that it scales by is not one of its pods', or gives no values. What is put into the pods when they are made (a
+/// side-car of a mesh) does not stand in their template.
 fn no_container(snap: &Snapshot, hpa: &Autoscaler, container: &str, told: &str) -> Finding {
     let (name, of) = (format!("HorizontalPodAutoscaler {}", named(hpa)), autoscaling::target(hpa));
     let containers = autoscaling::containers(snap, hpa);
-    if containers.is_empty() || containers.contains(&container) {
+    let has = |p: &Pod| p.all_containers().any(|c| c.name == container);
+    let is_injected = snap.pods.items().unwrap_or_default().iter().any(|p| snap.owner_ref(p) == of && has(p));
+    if containers.is_empty() || containers.contains(&container) || is_injected {
         return base(hpa, Way::Look, format!("{name} cannot scale {of}: {told}"));
     }
     let mut metrics = hpa.spec.metrics.iter().map(|m| m.container_resource.as_ref());
@@ -260,18 +263,17 @@ fn no_container(snap: &Snapshot, hpa: &Autoscaler, container: &str, told: &str) 
         [only] => Some(*only),
         _ => near::near(container, containers.iter().copied()),
     };
-    let patch = |to: &str| {
+    let patch = |from: &str, to: &str| {
         let path = format!("/spec/metrics/{}/containerResource/container", at.unwrap_or_default());
         // Whoever changed the list meanwhile is not to have another metric changed.
-        let named = json_patch::test(&path, if to == container { meant.unwrap_or_default() } else { container });
-        json_patch::text([named, serde_json::json!({"op": "replace", "path": path, "value": to})])
+        json_patch::text(json_patch::swap(&path, from, to))
     };
     let meant = meant.filter(|_| at.is_some() && scaled_object(hpa).is_none()).unwrap_or_default();
     let way = Way::NoContainer {
         container: container.to_owned(),
         containers: containers.iter().map(|c| (*c).to_owned()).collect(),
-        patch: patch(meant),
-        patch_back: patch(container),
+        patch: patch(container, meant),
+        patch_back: patch(meant, container),
         meant: meant.to_owned(),
         managed_by: managed_by(&hpa.metadata),
     };

@@ -4,6 +4,7 @@ use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::snapshot;
 use crate::snapshot::Listing;
+use crate::snapshot::kubernetes::Workload;
 
 #[test]
 fn the_near_name_is_put_in_unless_another_autoscaler_scales_it() {
@@ -40,4 +41,29 @@ fn what_keda_keeps_is_patched_at_its_scaled_object() {
     let renamed =
         hpa(json!({"name": "mine", "ownerReferences": [{"kind": "ScaledObject", "name": "web", "controller": true}]}));
     assert_eq!(scaled_object(&renamed), Some("web"));
+}
+
+#[test]
+fn a_container_that_was_put_into_the_pods_is_none_that_is_misspelt() {
+    let hpa = json!({"metadata": {"name": "web", "namespace": "monitoring"}, "spec": {"maxReplicas": 3,
+        "scaleTargetRef": {"kind": "StatefulSet", "name": "web"},
+        "metrics": [{"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "proxy",
+            "target": {"type": "Utilization", "averageUtilization": 60}}}]},
+        "status": {"conditions": [{"type": "ScalingActive", "status": "False", "reason": "FailedGetContainerResourceMetric",
+            "message": "the HPA was unable to compute the replica count: failed to get cpu utilization: container proxy not present in metrics for pod monitoring/web-0"}]}});
+    let of = |containers: serde_json::Value| {
+        let set = json!({"metadata": {"name": "web", "namespace": "monitoring"}, "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}}});
+        let pod = json!({"metadata": {"name": "web-0", "namespace": "monitoring",
+            "ownerReferences": [{"kind": "StatefulSet", "name": "web", "controller": true}]},
+            "spec": {"containers": containers}});
+        let mut snap = snapshot(json!({"pods": [pod]}));
+        let set: Workload = serde_json::from_value(set).expect("a workload");
+        snap.workloads = Listing::cluster(vec![Workload { kind: "StatefulSet".into(), ..set }]);
+        snap.autoscalers = Listing::cluster(serde_json::from_value(json!([hpa])).expect("autoscalers"));
+        findings(&HpaStuck, &snap).remove(0)
+    };
+    let wrong = of(json!([{"name": "app"}]));
+    assert_eq!(wrong.variant, "no-container");
+    assert!(steps(&wrong).contains(r#""op":"test""#), "{}", steps(&wrong));
+    assert_eq!(of(json!([{"name": "app"}, {"name": "proxy"}])).variant, "look");
 }

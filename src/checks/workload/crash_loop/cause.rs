@@ -162,14 +162,18 @@ impl Cause {
 /// The event with which the kubelet says that it ends a container whose probe fails.
 pub(super) fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT);
-    let killing = events.iter().find(|e| {
-        e.reason == "Killing"
-            && e.message.contains("probe")
-            && e.message.contains(&format!("ontainer {}", container.name))
-    })?;
+    let killing = events
+        .iter()
+        .find(|e| e.reason == "Killing" && e.message.contains("probe") && names(&e.message, &container.name))?;
     let which = if killing.message.contains("startup") { "Startup" } else { "Liveness" };
     let failed = events.iter().find(|e| e.reason == "Unhealthy" && e.message.starts_with(which));
     Some(failed.map_or_else(|| killing.message.clone(), |e| e.message.clone()).trim().to_owned())
+}
+
+/// `Container web failed liveness probe, will be restarted`: of this container, and not of `web-proxy`.
+fn names(message: &str, container: &str) -> bool {
+    let rest = message.split_once(&format!("ontainer {container}")).map(|(_, rest)| rest);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
 }
 
 /// The event with which the kubelet says that the postStart hook of a container fails, upon which it ends the container.
@@ -203,6 +207,12 @@ mod tests {
     use crate::model::{Gap, GapCause};
     use crate::snapshot::Text;
     use crate::snapshot::monitoring::ContainerLog;
+
+    #[test]
+    fn a_container_is_not_meant_by_the_name_of_another() {
+        let said = "Container web-proxy failed liveness probe, will be restarted";
+        assert!(names(said, "web-proxy") && !names(said, "web"));
+    }
 
     #[test]
     fn a_log_that_is_refused_is_not_empty() {

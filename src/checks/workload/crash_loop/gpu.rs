@@ -32,7 +32,8 @@ impl<'a> Lacks<'a> {
         journal::aside(|| {
             let Some(node) = case.snap.node_of(case.failing.pod) else { return Self::Runtime };
             let kind = node.metadata.label(TYPE).unwrap_or_default();
-            if !kind.is_empty() && !gpu::has_nvidia(kind) {
+            // Only of instances of EC2 the type tells which GPU there is: elsewhere any machine may have one.
+            if !kind.is_empty() && node.instance_id().is_some() && !gpu::has_nvidia(kind) {
                 return Self::Gpu(kind);
             }
             let group = node
@@ -74,7 +75,12 @@ pub(super) fn way(case: &Case<'_>) -> Way {
     let affinity = json!({"spec": {"template": {"spec": {"affinity": affinity}}}}).to_string();
     let create = match &lacks {
         Lacks::Driver(group, image) => {
-            let like = Nodegroup { ami_type: (*image).to_owned(), launch_template: None, ..(*group).clone() };
+            // Its launch template names no image, as the group has a type of EKS: what else it sets stays.
+            let mut like = Nodegroup { ami_type: (*image).to_owned(), ..(*group).clone() };
+            let own = journal::aside(|| case.snap.node_of(case.failing.pod)).and_then(|n| n.metadata.label(TYPE));
+            if like.instance_types.is_empty() && like.launch_template.is_none() {
+                like.instance_types.extend(own.map(str::to_owned));
+            }
             let name = format!("{}-nvidia", group.nodegroup_name);
             node_group::create(&like, &Place::of(case.snap), &name, &group.subnets)
         }
