@@ -142,7 +142,7 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         );
     }
     if let (Cause::ProvisioningFailed(Refusal::Source), Some(name)) = (cause, unready_snapshot(said)) {
-        let nobody = "; nothing in the cluster does that: no snapshot controller is there";
+        let nobody = "; nothing does that: no snapshot controller is there, neither as an add-on of EKS nor in the namespaces that were read";
         let nobody = if snapshots::lacks_controller(snap) { nobody } else { "" };
         why = format!("it is to be made from VolumeSnapshot {name}, which is not ready to be used{nobody}");
     }
