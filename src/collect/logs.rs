@@ -9,7 +9,7 @@ use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::alertmanager::bridge;
 use crate::domain::kubernetes::{foundation, ingress, operator_log, proxy_log, skew, starting};
-use crate::domain::programs::is_unread;
+use crate::domain::programs::Strangers;
 use crate::domain::programs::known::{gives_names, is_further, is_node_exporter, is_part, is_proxy};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::text::windows::DAY;
@@ -69,6 +69,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         (is_well, is_well && proxy_log::is_proxy(p), p.metadata.namespace.clone(), p.metadata.name.clone())
     });
     let asking = nodes_of_stack(snap);
+    let strangers = Strangers::of(snap);
     // What writes DNS records matters where the stack is to be reached by a name.
     let is_named = ingress::of_stack(snap).next().is_some()
         || ingress::balanced(snap).next().is_some()
@@ -95,7 +96,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
                 {
                     true
                 } else {
-                    (stack && trouble) || behind || is_unread(snap, pod, c)
+                    (stack && trouble) || behind || strangers.has(pod, c)
                 }
         };
         let containers: Vec<&Container> = pod.spec.containers.iter().filter(wants).collect();
@@ -108,10 +109,10 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     }
     // What measures the nodes is well almost always, and of programs that nobody here knows one log of each is enough: the
     // others come first.
-    let is_strange = |p: &Pod, c: &Container| !in_trouble(p, snap) && is_unread(snap, p, c);
+    let is_strange = |p: &Pod, c: &Container| !in_trouble(p, snap) && strangers.has(p, c);
     let mut strange = BTreeSet::new();
     wanted.retain(|(p, c, _)| !is_strange(p, c) || strange.insert((snap.owner_ref(p).key(), c.name.as_str())));
-    wanted.sort_by_cached_key(|(p, c, _)| !in_trouble(p, snap) && (is_node_exporter(c) || is_unread(snap, p, c)));
+    wanted.sort_by_cached_key(|(p, c, _)| !in_trouble(p, snap) && (is_node_exporter(c) || strangers.has(p, c)));
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold the logs of exporters, of kube-proxy, of operators, of what routes requests or passes
     // alerts on, and of programs that nobody here knows, which add to what others say.

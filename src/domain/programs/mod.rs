@@ -5,7 +5,7 @@ pub(crate) mod known;
 mod record;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ use crate::domain::text::lasting::{Lasting, SEVERAL};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::{dial, stack};
-use crate::model::Gap;
+use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -40,6 +40,8 @@ const OFTEN: i64 = 600;
 const PEERS: usize = 3;
 /// Namespaces in which everybody's programs run beside those of a stack.
 const SHARED: &[&str] = &["default", "kube-system"];
+/// Workloads of such programs in one namespace from which on it is not the stack's own.
+const CROWD: usize = 20;
 
 /// What fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,10 +165,35 @@ pub(crate) fn is_unread(snap: &Snapshot, pod: &Pod, container: &Container) -> bo
     snap.scope.is_stack(namespace) && !SHARED.contains(&namespace) && !is_mesh && !known::has_reader(pod, container)
 }
 
-/// The same, or one of which another check reads a part alone: what passes alerts on, and exporters.
-pub(crate) fn is_judged(snap: &Snapshot, pod: &Pod, container: &Container) -> bool {
-    let in_part = bridge::is_bridge(&container.image) || exporter_log::exporter(container);
-    is_unread(snap, pod, container) || in_part && snap.scope.is_stack(&pod.metadata.namespace)
+/// Such programs, where they are beside a stack: among many others it is the stack that is the guest.
+pub(crate) struct Strangers<'a> {
+    snap: &'a Snapshot,
+    crowded: BTreeSet<&'a str>,
+}
+
+impl<'a> Strangers<'a> {
+    /// Those of a snapshot.
+    pub(crate) fn of(snap: &'a Snapshot) -> Self {
+        let mut owners: BTreeMap<&str, BTreeSet<ResourceRef>> = BTreeMap::new();
+        for pod in snap.pods.items().unwrap_or_default() {
+            if pod.spec.containers.iter().any(|c| is_unread(snap, pod, c)) {
+                owners.entry(&pod.metadata.namespace).or_default().insert(snap.owner_ref(pod));
+            }
+        }
+        let crowded = owners.into_iter().filter(|(_, all)| all.len() > CROWD).map(|(namespace, _)| namespace).collect();
+        Self { snap, crowded }
+    }
+
+    /// A program that no check knows.
+    pub(crate) fn has(&self, pod: &Pod, container: &Container) -> bool {
+        is_unread(self.snap, pod, container) && !self.crowded.contains(pod.metadata.namespace.as_str())
+    }
+
+    /// The same, or one of which another check reads a part alone: what passes alerts on, and exporters.
+    pub(crate) fn judges(&self, pod: &Pod, container: &Container) -> bool {
+        let in_part = bridge::is_bridge(&container.image) || exporter_log::exporter(container);
+        self.has(pod, container) || in_part && self.snap.scope.is_stack(&pod.metadata.namespace)
+    }
 }
 
 /// What an exporter says is read here where it is about its own files, and so is what probes: it fails at others by design.
@@ -180,13 +207,13 @@ fn concerns(container: &Container, cause: &Cause) -> bool {
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
-    let mut found = Vec::new();
+    let (mut found, strangers) = (Vec::new(), Strangers::of(snap));
     for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
         let Some(pod) = snap.pod_of_log(log).filter(|p| p.metadata.deletion_timestamp.is_none()) else { continue };
         let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
         let status = pod.statuses().find(|s| s.name == log.container);
         let runs = status.and_then(|s| s.running_since()).is_some_and(|since| snap.seconds_since(since) >= START);
-        if runs && is_judged(snap, pod, container) {
+        if runs && strangers.judges(pod, container) {
             let own = of_log(snap, log).into_iter().filter(|told| concerns(container, &told.cause));
             found.extend(own.map(|told| Failing {
                 log,

@@ -12,7 +12,7 @@ use crate::domain::crash::{self, Class, Crash};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::settings::{self, Setting};
-use crate::domain::programs::{self, Cause, Failing};
+use crate::domain::programs::{self, Cause, Failing, Strangers};
 use crate::domain::text::answer::{self, Answer};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -41,8 +41,8 @@ impl Check for ProgramFailing {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let runs =
-            |p: &&Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| programs::is_judged(snap, p, c));
+        let strangers = Strangers::of(snap);
+        let runs = |p: &&Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| strangers.judges(p, c));
         let running: Vec<&Pod> = snap.pods()?.iter().filter(runs).collect();
         if running.is_empty() {
             return Ok(Diagnosis::NotApplicable(
