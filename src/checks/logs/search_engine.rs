@@ -37,8 +37,10 @@ struct Fix {
     container: String,
     engine: &'static str,
     managed_by: String,
-    /// What is missing comes while the cluster runs.
+    /// What is missing is made in the cluster that runs.
     set_up: bool,
+    /// Its log says nothing more until it is well: only the cluster itself tells.
+    red: bool,
     #[serde(flatten)]
     way: Way,
 }
@@ -121,7 +123,8 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         container: log.container.clone(),
         engine: said.engine.name(),
         managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
-        set_up: matches!(said.trouble, Cause::Security | Cause::Red),
+        set_up: said.trouble == Cause::Security,
+        red: said.trouble == Cause::Red,
         way: match said.trouble {
             Cause::Discovery => Way::Discovery {
                 lost: said.lost.map(|(host, _)| host.to_owned()).unwrap_or_default(),
