@@ -229,11 +229,10 @@ mod tests {
         let again = "Cluster health status changed from [RED] to [YELLOW] (reason: [shards started [[app][0]]]).";
         assert!(read(elastic, &[20], again).is_empty());
         assert_eq!(shards(red), Some("[app-2026.11.20][0]"));
-        let log = |minute: u8, message: &str| ContainerLog {
-            image: elastic.into(),
-            text: format!("{{\"timestamp\": \"2026-11-21T02:{minute}:00,660Z\", \"message\": \"{message}\" }}\n")
-                .into(),
-            ..ContainerLog::default()
+        let log = |minute: u8, message: &str| {
+            let at = format!("2026-11-21T02:{minute}:00,660Z");
+            let text = format!("{{\"timestamp\": \"{at}\", \"level\": \"INFO\", \"message\": \"{message}\"}}\n");
+            ContainerLog { image: elastic.into(), text: text.into(), ..ContainerLog::default() }
         };
         let other = "master node changed {previous [{es-0}], current [{es-1}]}, term: 7, version: 90";
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
