@@ -1,12 +1,12 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::service_host::{self, in_cluster};
 use crate::domain::kubernetes::{cluster_dns, endpoints};
 use crate::domain::text::dial::{Dial, Outcome, host};
 use crate::domain::text::log_line::{Level, Line};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Pod, Service};
 use crate::text::pattern::pattern;
 
 /// Reads a line with which a program ends because a connection failed.
@@ -45,8 +45,19 @@ pub(crate) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
     if !matches!(snap.services.find(&named.namespace, &named.service), Ok(None)) {
         return;
     }
+    let port = crash.unreached().and_then(|(_, port)| port?.parse().ok());
+    let alike = service_host::alike(snap, &named, port);
+    let place = |s: &&Service| match s.metadata.namespace == named.namespace {
+        true => s.metadata.name.clone(),
+        false => format!("{}/{}", s.metadata.namespace, s.metadata.name),
+    };
+    let alike: Vec<String> = alike.iter().map(place).collect();
     let of_dns = cluster_dns::serving(snap).filter(|_| named.namespace == cluster_dns::NAMESPACE);
-    let instead = of_dns.map(|s| format!(": the cluster's DNS is Service {}", s.metadata.name)).unwrap_or_default();
+    let instead = match of_dns {
+        Some(service) => format!(": the cluster's DNS is Service {}", service.metadata.name),
+        None if alike.is_empty() => String::new(),
+        None => format!(" (there is {})", alike.join(", ")),
+    };
     crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
 }
 

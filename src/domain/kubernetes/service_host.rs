@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Service;
+use crate::text::near;
 
 /// A host of a URL that is a cluster DNS name: `<service>[.<namespace>[.svc[.<zone>]]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,32 @@ pub(crate) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
     snap.services.items().unwrap_or_default().iter().any(|s| s.metadata.namespace == namespace)
 }
 
+/// Services that may be meant where the one that is asked does not exist, the likeliest first: of the same name elsewhere, of
+/// nearly the same name, or with a word of it, as charts put their release before the program. They have to offer the port.
+pub(crate) fn alike<'a>(snap: &'a Snapshot, asked: &ServiceHost, port: Option<u16>) -> Vec<&'a Service> {
+    /// Words that say nothing of which program it is.
+    const COMMON: &[&str] =
+        &["main", "server", "service", "headless", "operated", "stack", "cluster", "release", "http"];
+    /// So many are told.
+    const TOLD: usize = 3;
+    let words = |name: &'a str| name.split('-').filter(|w| w.len() >= 4 && !COMMON.contains(w));
+    let rank = |service: &'a Service| {
+        let (name, namespace) = (service.metadata.name.as_str(), service.metadata.namespace.as_str());
+        let here = namespace == asked.namespace;
+        Some(match name {
+            _ if name == asked.service => 0,
+            _ if here && (near::same_service(&asked.service, name) || near::typo(&asked.service, name, 1)) => 1,
+            _ if here && words(name).any(|word| asked.service.split('-').any(|other| other == word)) => 2,
+            _ => return None,
+        })
+    };
+    let offers = |s: &&Service| port.is_none_or(|port| s.spec.ports.iter().any(|p| p.port == port));
+    let all = snap.services.items().unwrap_or_default().iter().filter(offers);
+    let mut ranked: Vec<(i32, &Service)> = all.filter_map(|s| Some((rank(s)?, s))).collect();
+    ranked.sort_by_key(|(rank, service)| (*rank, service.metadata.name.len()));
+    ranked.into_iter().map(|(_, service)| service).take(TOLD).collect()
+}
+
 /// Pods resolve the names of nodes, too.
 fn is_node(snap: &Snapshot, host: &str) -> bool {
     let nodes = snap.nodes.items().unwrap_or_default();
@@ -81,6 +109,25 @@ mod tests {
 
     use super::*;
     use crate::domain::testing::snapshot;
+
+    #[test]
+    fn services_that_may_be_meant_come_by_name_word_and_port() {
+        let snap = snapshot(json!({"services": [
+            crate::domain::testing::service("monitoring", "kps-alertmanager", &[9093]),
+            crate::domain::testing::service("monitoring", "alertmanager-operated", &[9093, 9094]),
+            crate::domain::testing::service("monitoring", "kps-grafana", &[80]),
+            crate::domain::testing::service("alerts", "alertmanager-main", &[9093])]}));
+        let of = |name: &str, port: Option<u16>| {
+            let asked = ServiceHost { service: name.into(), namespace: "monitoring".into() };
+            let found = alike(&snap, &asked, port);
+            found.iter().map(|s| s.metadata.name.clone()).collect::<Vec<_>>()
+        };
+        let all = ["alertmanager-main", "kps-alertmanager", "alertmanager-operated"];
+        assert_eq!(of("alertmanager-main", Some(9093)), all);
+        assert_eq!(of("alertmanager-main", Some(9094)), ["alertmanager-operated"]);
+        assert_eq!(of("grafana", None), ["kps-grafana"]);
+        assert!(of("prometheus-server", None).is_empty() && of("grafana", Some(3000)).is_empty());
+    }
 
     #[test]
     fn reads_service_names_as_a_pod_resolves_them() {
