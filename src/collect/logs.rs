@@ -116,13 +116,13 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold the logs of exporters, of kube-proxy, of operators, of what routes requests or passes
     // alerts on, and of programs that nobody here knows, which add to what others say.
-    let is_later = |c: &Container| {
+    let is_later = |p: &Pod, c: &Container| {
         exporter_log::exporter(c)
             || router_log::is_controller(&c.image)
             || bridge::is_bridge(&c.image)
             || operator_log::is_operator(c)
+            || is_strange(p, c)
     };
-    let is_later = |p: &Pod, c: &Container| is_later(c) || is_strange(p, c);
     let (exporters, parts): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(p, c, _)| {
         is_node_exporter(c) || !is_part(c) && is_later(p, c) || is_proxy(c) && !is_left_behind(p, snap)
     });

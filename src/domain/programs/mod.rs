@@ -84,11 +84,11 @@ impl Cause {
         (outbound && !record::names_client(&line)).then_some(Self::Refused(answer, host))
     }
 
-    /// Whom it does not reach, trust or satisfy.
-    fn peer(&self) -> Option<&str> {
+    /// Whom it does not reach, trust or satisfy: the host, without a port.
+    pub(crate) fn peer(&self) -> Option<&str> {
         match self {
             Self::Own(crash) => crash.unreached().map(|(host, _)| host),
-            Self::Refused(_, host) => host.as_deref(),
+            Self::Refused(_, host) => host.as_deref().map(|h| h.rsplit_once(':').map_or(h, |(name, _)| name)),
         }
     }
 
@@ -214,7 +214,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
         let status = pod.statuses().find(|s| s.name == log.container);
         let runs = status.and_then(|s| s.running_since()).is_some_and(|since| snap.seconds_since(since) >= START);
         if runs && strangers.judges(pod, container) {
-            let own = of_log(snap, log).into_iter().filter(|told| concerns(container, &told.cause));
+            let own = told(&log.text, snap.collected_at).into_iter().filter(|told| concerns(container, &told.cause));
             found.extend(own.map(|told| Failing {
                 log,
                 pod,
@@ -274,10 +274,6 @@ impl<'a> Told<'a> {
 }
 
 /// Causes that a log speaks of again and again, and still.
-fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Told<'a>> {
-    told(&log.text, snap.collected_at)
-}
-
 fn told(text: &str, now: Timestamp) -> Vec<Told<'_>> {
     let mut all: BTreeMap<String, Told<'_>> = BTreeMap::new();
     let mut lines = 0;

@@ -85,11 +85,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
             format!("{}{word}", refusal(*answer, host.as_deref()))
         }
     };
-    let said = match &failing.cause {
-        Cause::Own(crash) => host(crash).map(str::to_owned),
-        Cause::Refused(_, host) => host.clone(),
-    };
-    let host = said.as_deref().map(|h| h.rsplit_once(':').map_or(h, |(name, _)| name));
+    let host = failing.cause.peer();
     // It only adds to what is told.
     let named: Vec<Setting> =
         journal::aside(|| host.map(|h| settings::holding(snap, pod, container, h)).unwrap_or_default());
@@ -116,11 +112,6 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     }
     let target = Target::of(snap, pod);
     made.fix(Fix::of(snap, failing, &target, &named))
-}
-
-/// Whom it does not reach or trust.
-fn host(crash: &Crash) -> Option<&str> {
-    crash.what.as_deref().filter(|_| matches!(crash.class, Class::Unreached | Class::Certificate))
 }
 
 fn sentence(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> String {
