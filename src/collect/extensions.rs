@@ -9,7 +9,7 @@ use super::client::{Client, IfAbsent};
 use super::kinds::{Kind, Kinds, OfKind};
 use super::kubernetes::Wanted;
 use crate::domain::kubernetes::autoscaling::{self, Stuck};
-use crate::domain::kubernetes::{calico, cilium, network_plugin};
+use crate::domain::kubernetes::{calico, cilium, gitops, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
@@ -206,29 +206,24 @@ async fn scaled_pods(client: &Client, plan: &Plan, snap: &mut Snapshot) {
 
 /// How often Argo CD began a sync of what differs again after each, where the object does not count it.
 async fn sync_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let differs = |o: &&GitOpsObject| {
-        o.kind == "Application"
-            && o.status.sync.status == "OutOfSync"
-            && o.status.operation_state.phase == "Succeeded"
-            && o.status.operation_state.operation.sync.auto_heal_attempts_count == 0
-    };
-    let again = snap.git_ops.items().unwrap_or_default().iter().filter(differs);
-    let places = again.map(|o| o.metadata.namespace.clone()).collect();
+    let all = snap.git_ops.items().unwrap_or_default().iter();
+    let places = all.filter(|o| gitops::counts_in_events(snap, o)).map(|o| o.metadata.namespace.clone()).collect();
     events_of(client, plan, snap, "Application", places).await;
 }
 
 /// Adds the events of one kind of objects in namespaces that are not read else: they only add to what the objects say.
-async fn events_of(client: &Client, plan: &Plan, snap: &mut Snapshot, kind: &str, places: BTreeSet<String>) {
+async fn events_of(client: &Client, plan: &Plan, snap: &mut Snapshot, kind: &'static str, places: BTreeSet<String>) {
     let known = snap.scope.namespaces();
     let places: BTreeSet<String> = places.into_iter().filter(|n| !known.contains(n)).take(MAX_PLACES).collect();
     if places.is_empty() || !plan.wants(Fact::Events) || !snap.scope.all.is_empty() {
         return;
     }
     let found = client.namespaced_list::<Event>("/api/v1", "events", &places, IfAbsent::Empty).await;
-    let own = found.items().unwrap_or_default().iter().filter(|e| e.involved_object.kind == kind).cloned();
-    let more: Vec<Event> = own.collect();
+    let own = found.filter_map(|e| (e.involved_object.kind == kind).then_some(e));
     let events = std::mem::take(&mut snap.events);
-    snap.events = events.with_more(more);
+    snap.events = events.with_more(own.items().unwrap_or_default().iter().cloned());
+    // Of other kinds nothing is known there.
+    snap.events_of_kind.insert(kind, own);
 }
 
 struct Operator {

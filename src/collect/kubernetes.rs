@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use crate::domain::kubernetes::foundation;
+use crate::domain::prometheus::configured;
 use crate::model::Fact;
 use crate::snapshot::kubernetes::{ConfigMap, ContainerStatus, Event, MonitoringResource, Node, Object, Pod, Workload};
 use crate::snapshot::{Listing, Platform, Snapshot};
@@ -91,12 +92,35 @@ impl Wanted {
     }
 }
 
+/// Namespaces that are read at most because a configuration names Services there.
+const MAX_CONFIGURED: usize = 15;
+
+/// Where Prometheus cannot be asked for its targets, the ConfigMaps, read before all else: its configuration in one of them says
+/// in which other namespaces it scrapes Services.
+async fn maps_first(client: &Client, plan: &Plan, snap: &mut Snapshot, maps: &Wanted) -> Option<Listing<ConfigMap>> {
+    if !plan.wants(Fact::ConfigMaps) || !plan.wants(Fact::PrometheusTargets) || snap.prometheus_targets().is_ok() {
+        return None;
+    }
+    let read = maps.list(client, "/api/v1", "configmaps", IfAbsent::Gap).await;
+    let named = configured::namespaces(snap, read.items().unwrap_or_default()).into_iter();
+    let outside: Vec<String> = named.filter(|n| !snap.scope.is_stack(n) && is_there(snap, n)).collect();
+    snap.scope.scraped.extend(outside.into_iter().take(MAX_CONFIGURED));
+    Some(read)
+}
+
+/// A namespace that may be there: it is listed, or nobody could list them.
+fn is_there(snap: &Snapshot, namespace: &str) -> bool {
+    let all = snap.namespaces.items().unwrap_or_default();
+    all.is_empty() || all.iter().any(|n| n.metadata.name == namespace)
+}
+
 /// Lists of the namespaces in scope.
 pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let scope = Wanted::of(snap);
     let stack: BTreeSet<String> = snap.scope.stack.iter().cloned().collect();
     // The agents' configurations, too.
     let with_parts = Wanted::Some(stack.iter().chain(&snap.scope.parts).cloned().collect());
+    let read = maps_first(client, plan, snap, &with_parts).await;
+    let scope = Wanted::of(snap);
     let small = Wanted::Some(stack.iter().cloned().chain(["kube-system".to_owned()]).collect());
     // A store or an agent beside the stack has its role by its own account.
     let with_roles = stack.iter().chain(&snap.scope.parts).chain(&snap.scope.guests).cloned();
@@ -121,6 +145,12 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
             Listing::missing(crate::snapshot::not_collected(Fact::Workloads))
         }
     };
+    let maps = async {
+        match read {
+            Some(read) => read,
+            None => list!(ConfigMaps, "/api/v1", "configmaps", with_parts).await,
+        }
+    };
     let rules = async {
         if plan.wants(Fact::PrometheusRuleObjects) {
             let prefix = "/apis/monitoring.coreos.com/v1";
@@ -134,7 +164,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", scope),
         list!(Events, "/api/v1", "events", scope),
         list!(EndpointSlices, "/apis/discovery.k8s.io/v1", "endpointslices", scope),
-        list!(ConfigMaps, "/api/v1", "configmaps", with_parts),
+        maps,
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", with_roles),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", with_files),

@@ -67,6 +67,8 @@ macro_rules! snapshot {
             pub thresholds: Thresholds,
             /// Why the events of nodes could not be read, which lie beside the namespaces of the run.
             pub unread_node_events: Option<Gap>,
+            /// Events of one kind of objects alone, in namespaces that are not read else.
+            pub events_of_kind: BTreeMap<&'static str, Listing<kubernetes::Event>>,
             $($(#[$ld])* pub $list: Listing<$lt>,)*
             $($(#[$fd])* pub $fact: Reading<$ft>,)*
         }
@@ -83,6 +85,7 @@ macro_rules! snapshot {
                     files_alone: false,
                     thresholds: Thresholds::default(),
                     unread_node_events: None,
+                    events_of_kind: BTreeMap::new(),
                     $($list: Listing::missing(not_collected(Fact::$lf)),)*
                     $($fact: Err(not_collected(Fact::$ff)).into(),)*
                 }

@@ -336,6 +336,25 @@ fn syncs_begun(snap: &Snapshot, object: &GitOpsObject) -> u64 {
     same.map(|e| u64::from(e.times_within(RECENT, snap.collected_at))).sum()
 }
 
+/// Argo CD puts back by itself what differs, and did so lately. Without selfHeal it syncs each revision once, and without a policy
+/// when somebody asks for it: what differs stays so until then. What heals once in a while adds up, too; a fight goes on.
+fn heals_now(snap: &Snapshot, object: &GitOpsObject) -> bool {
+    let heals = object.spec.sync_policy.automated.as_ref().is_some_and(|a| a.self_heal && a.enabled != Some(false));
+    let state = &object.status.operation_state;
+    let ended = state.finished_at.or(state.started_at);
+    heals && ended.is_some_and(|t| snap.seconds_since(t) <= RECENT)
+}
+
+/// Only its events tell how often it is synced: versions of before do not count, and it still differs.
+pub(crate) fn counts_in_events(snap: &Snapshot, object: &GitOpsObject) -> bool {
+    let status = &object.status;
+    object.kind == "Application"
+        && status.sync.status == "OutOfSync"
+        && status.operation_state.phase == "Succeeded"
+        && status.operation_state.operation.sync.auto_heal_attempts_count == 0
+        && heals_now(snap, object)
+}
+
 /// Two applications have one object; or each sync succeeds, and what was synced differs again.
 fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     let status = &object.status;
@@ -346,16 +365,16 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     if let Some(text) = shared.and_then(|c| c.message.clone()) {
         return Some(Failing { object, fault: Cause::Shared, text, resource: None });
     }
-    // Without a policy it is synced when somebody asks for it, and may differ until then.
-    object.spec.sync_policy.automated.as_ref()?;
-    // Versions of before do not count, and tell it in their events.
+    if !heals_now(snap, object) {
+        return None;
+    }
+    let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
+    let first = differ.first().copied()?;
     let counted = status.operation_state.operation.sync.auto_heal_attempts_count;
     let times = if counted == 0 { syncs_begun(snap, object) } else { counted };
-    let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
-    // What heals once in a while adds up, too; a fight goes on.
-    let ended = status.operation_state.finished_at.or(status.operation_state.started_at);
-    let goes_on = ended.is_some_and(|t| snap.seconds_since(t) <= RECENT);
-    let first = differ.first().copied().filter(|_| times >= FIGHT && goes_on)?;
+    if times < FIGHT {
+        return None;
+    }
     let names: Vec<String> = differ.iter().take(3).map(|r| named(r)).collect();
     let more = differ.len().saturating_sub(names.len());
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };

@@ -149,8 +149,11 @@ impl Snapshot {
         if kind == "Node" {
             self.unread_node_events.iter().for_each(journal::note);
         }
-        let mut events: Vec<_> = self
-            .events
+        // Where all events are read, those of one kind were not asked for.
+        let is_read = meta.namespace.is_empty() || journal::aside(|| self.events.covers(&meta.namespace));
+        let of_kind = self.events_of_kind.get(kind).filter(|_| !is_read);
+        let mut events: Vec<_> = of_kind
+            .unwrap_or(&self.events)
             .about(&meta.namespace, &meta.name)
             .filter(|e| {
                 let object = &e.involved_object;

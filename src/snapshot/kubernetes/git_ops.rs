@@ -123,7 +123,18 @@ pub struct SyncPolicy {
     #[serde(deserialize_with = "null_default")]
     pub sync_options: Vec<String>,
     /// It syncs by itself.
-    pub automated: Option<Unread>,
+    pub automated: Option<Automated>,
+}
+
+/// `spec.syncPolicy.automated` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Automated {
+    /// It syncs what differs although the revision is the one that was synced; without it each revision is synced once.
+    #[serde(deserialize_with = "null_default")]
+    pub self_heal: bool,
+    /// `false` switches it off, since Argo CD 3.1.
+    pub enabled: Option<bool>,
 }
 
 /// `status` of any of them.

@@ -1,5 +1,6 @@
 //! The fixes of what Helm was refused, and the release that they are about.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -59,8 +60,10 @@ pub(super) enum Fix {
         group: String,
         /// The kind's definition, which has other versions; empty where it is not installed.
         crd: String,
-        /// It was installed since, in that version.
+        /// By now it is there, in that version.
         served: bool,
+        /// The definition was made after Helm had asked.
+        since: bool,
         of_cert_manager: bool,
         #[serde(flatten)]
         release: Of,
@@ -178,6 +181,8 @@ pub(super) struct Place {
     pub(super) home: String,
     /// Namespace and name of Flux' HelmRelease.
     flux: Option<(String, String)>,
+    /// When it was said last; a record of Helm's output does not say.
+    pub(super) at: Option<Timestamp>,
 }
 
 impl Place {
@@ -205,7 +210,12 @@ impl Place {
             _ => None,
         };
         let flux = object.map(|o| (o.metadata.namespace.clone(), o.metadata.name.clone()));
-        Self { name: wanted.or(known.map(|(name, _)| name)), home, flux }
+        let at = match told {
+            Told::Event(event) => event.last_seen(),
+            Told::Status(object) => gitops::failed_at(object),
+            Told::Record(..) => None,
+        };
+        Self { name: wanted.or(known.map(|(name, _)| name)), home, flux, at }
     }
 
     pub(super) fn release(&self) -> Of {

@@ -88,7 +88,7 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
             let text = format!("the cluster does not know the kind {kind} ({version}): its CRD is not installed");
             (ResourceRef::crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
         }
-        Refusal::NoKind { kind, version } => no_kind(snap, kind, version, release),
+        Refusal::NoKind { kind, version } => no_kind(snap, kind, version, place),
         Refusal::UnknownField { kind, field } => {
             // Of a kind that is not the operator's the chart's own values or manifests are wrong.
             let name = crd_of(kind)?;
@@ -113,13 +113,17 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
 }
 
 /// A kind that went with Kubernetes, or one of another program: not installed, or installed in another version.
-fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (ResourceRef, String, Fix) {
+fn no_kind(snap: &Snapshot, kind: &str, version: &str, place: &Place) -> (ResourceRef, String, Fix) {
+    let release = place.release();
     // `no matches for kind "X" in group "y.z"`.
     let of_group = if version.contains('.') { version } else { "" };
     let (group, of_kind) = version.split_once('/').unwrap_or((of_group, ""));
     let definitions = snap.crds.items();
-    let mut crds = definitions.as_deref().unwrap_or_default().iter().map(|c| c.metadata.name.as_str());
-    let crd = crds.find(|name| not_served::defines(name, group, kind)).unwrap_or_default().to_owned();
+    let mut crds = definitions.as_deref().unwrap_or_default().iter().map(|c| &c.metadata);
+    let defined = crds.find(|c| not_served::defines(&c.name, group, kind));
+    let crd = defined.map(|c| c.name.clone()).unwrap_or_default();
+    // One that was there and has the version by now was changed since, or not served yet.
+    let since = defined.and_then(|c| c.creation_timestamp).zip(place.at).is_some_and(|(made, asked)| made > asked);
     let brings = bringer(group).unwrap_or_default();
     let subject = ResourceRef::kubernetes(group, kind, "", version);
     let own = is_of_kubernetes(group) && brings.is_empty();
@@ -142,7 +146,7 @@ fn no_kind(snap: &Snapshot, kind: &str, version: &str, release: Of) -> (Resource
     };
     let of_cert_manager = group.ends_with("cert-manager.io");
     let group = group.to_owned();
-    (subject, text, Fix::ForeignKind { kind, version, group, crd, served, of_cert_manager, release })
+    (subject, text, Fix::ForeignKind { kind, version, group, crd, served, since, of_cert_manager, release })
 }
 
 /// A group of Kubernetes itself, and not of a definition: it has no dot, or ends so.

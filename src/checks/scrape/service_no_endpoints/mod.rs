@@ -16,10 +16,11 @@ use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
 use crate::domain::kubernetes::{managed, not_created, releases};
+use crate::domain::prometheus::configured;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
-use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -34,7 +35,7 @@ check! {
         id: "service-no-endpoints", suite: Scrape, severity: Error,
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
-        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers, ReplicaSets, HelmReleases, EksAddons, ComponentLogs, PartLogs],
+        uses: [PrometheusTargets, PrometheusConfig, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers, ReplicaSets, HelmReleases, EksAddons, ComponentLogs, PartLogs],
         fix: Fix,
     }
 }
@@ -48,8 +49,11 @@ impl Check for ServiceNoEndpoints {
         let services = snap.services()?;
         snap.endpoint_slices()?;
         snap.pods()?;
-        // Without the targets, the stack's own Services are still looked at.
-        let down = targets::down(snap).unwrap_or_default();
+        // Without the targets, the stack's own Services are still looked at, and those that its configuration names.
+        let configured = configured::targets(snap);
+        let unasked =
+            |target| Down { target, failure: ScrapeFailure::Other, address: Address::parse(&target.scrape_url) };
+        let down = targets::down(snap).unwrap_or_else(|_| configured.iter().map(unasked).collect());
         let mut groups: BTreeMap<(String, &str, String), Group<'_>> = BTreeMap::new();
         let mut findings = Vec::new();
         for service in services {
@@ -75,7 +79,7 @@ impl Check for ServiceNoEndpoints {
     }
 }
 
-/// The down targets that a Service serves.
+/// The targets that are down, or that nobody could ask for, and that a Service serves.
 fn targets_of<'a>(snap: &Snapshot, service: &Service, down: &'a [Down<'a>]) -> Vec<&'a Down<'a>> {
     let meta = &service.metadata;
     let is_dns = meta.namespace == "kube-system" && meta.label("k8s-app") == Some("kube-dns");

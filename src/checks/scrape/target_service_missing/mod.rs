@@ -11,12 +11,14 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::{service_host, service_port};
+use crate::domain::prometheus::configured;
 use crate::domain::prometheus::origin::{self, Line};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Service, Workload};
+use crate::snapshot::monitoring::ScrapeTarget;
 use crate::text::near;
 
 check! {
@@ -24,8 +26,8 @@ check! {
     TargetServiceMissing {
         id: "target-service-missing", suite: Scrape, severity: Error,
         title: "a scrape target names a Service that does not exist",
-        requires: [PrometheusTargets, Services],
-        uses: [ConfigMaps, Workloads, Pods, Nodes],
+        requires: [Services],
+        uses: [PrometheusTargets, PrometheusConfig, MonitoringResources, ConfigMaps, Workloads, Pods, Nodes],
         fix: Fix,
     }
 }
@@ -80,8 +82,12 @@ impl Check for TargetServiceMissing {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let down = targets::down(snap)?;
-        let mut unseen = None;
+        let configured = configured::targets(snap);
+        // Where Prometheus cannot be asked, its configuration still names Services; that others are scraped is not known.
+        let (all, down, mut unseen) = match targets::down(snap) {
+            Ok(down) => (targets::all(snap), down, None),
+            Err(gap) => (configured.as_slice(), configured.iter().filter_map(unasked).collect(), Some(gap)),
+        };
         let mut missing: BTreeMap<(String, String), Vec<&Down<'_>>> = BTreeMap::new();
         for target in &down {
             let Some(host) = unresolved_host(target).and_then(|h| targets::cluster_host(snap, h)) else { continue };
@@ -95,11 +101,18 @@ impl Check for TargetServiceMissing {
         match unseen {
             Some(gap) if missing.is_empty() => Err(gap),
             _ => {
-                let found = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down });
+                let found = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down, all });
                 Ok(Diagnosis::Findings(found.map(|m| m.finding(snap)).collect()))
             }
         }
     }
+}
+
+/// A target that nobody has scraped here: a name that no Service has is one that DNS does not know.
+fn unasked(target: &ScrapeTarget) -> Option<Down<'_>> {
+    let address = Address::parse(&target.scrape_url)?;
+    let failure = ScrapeFailure::NoSuchHost(address.host.clone());
+    Some(Down { target, failure, address: Some(address) })
 }
 
 /// The host that DNS does not know.
@@ -117,6 +130,8 @@ struct Missing<'a> {
     namespace: String,
     name: String,
     down: Vec<&'a Down<'a>>,
+    /// Every target that is known.
+    all: &'a [ScrapeTarget],
 }
 
 /// One target to correct.
@@ -148,9 +163,9 @@ impl Missing<'_> {
     }
 
     /// Error where a job has no target left.
-    fn severity(&self, snap: &Snapshot) -> Severity {
-        let targets = targets::all(snap);
-        let all_down = |job: &&str| targets.iter().filter(|t| t.job() == *job).all(|t| t.health == "down");
+    fn severity(&self) -> Severity {
+        let is_down = |t: &ScrapeTarget| t.health == "down" || self.down.iter().any(|d| std::ptr::eq(d.target, t));
+        let all_down = |job: &&str| self.all.iter().filter(|t| t.job() == *job).all(is_down);
         if self.jobs().iter().any(all_down) { Severity::Error } else { Severity::Warning }
     }
 
@@ -165,9 +180,13 @@ impl Missing<'_> {
             (None, _) => self.not_deployed(snap),
         };
         let made = self.jobs().into_iter().fold(made, |made, job| {
-            let of_job: Vec<&Down<'_>> = self.down.iter().filter(|d| d.target.job() == job).copied().collect();
-            made.evidence(scrape::evidence(snap, job, &of_job))
+            let told = |d: &&&Down<'_>| d.target.job() == job && !d.target.last_error.is_empty();
+            let of_job: Vec<&Down<'_>> = self.down.iter().filter(told).copied().collect();
+            if of_job.is_empty() { made } else { made.evidence(scrape::evidence(snap, job, &of_job)) }
         });
+        // What Prometheus was not asked for, its configuration says.
+        let written = line.filter(|_| meant.is_none() && self.down.iter().all(|d| d.target.last_error.is_empty()));
+        let made = written.map(|line| line_evidence(&line)).into_iter().fold(made, Finding::evidence);
         made.key(self.resource().key()).fix(self.fix(snap, meant, line))
     }
 
@@ -177,7 +196,7 @@ impl Missing<'_> {
             format!("no Service {}", self.name),
             "kubectl get service -n {{ namespace }}",
         );
-        Finding::new(TargetServiceMissing::META.id, self.severity(snap), subject, message)
+        Finding::new(TargetServiceMissing::META.id, self.severity(), subject, message)
             .evidence(absent.with("namespace", &self.namespace))
     }
 
@@ -192,15 +211,10 @@ impl Missing<'_> {
     fn renamed(&self, snap: &Snapshot, meant: &Service, line: Line<'_>) -> Finding {
         let map = &line.config_map.metadata;
         let subject = ResourceRef::config_map(&map.namespace, &map.name);
-        let source = format!("ConfigMap {}/{} {}:{}", map.namespace, map.name, line.key, line.number);
         self.start(snap, subject, &self.renamed_message(meant))
             .also(self.resource())
             .breaks(self.resource())
-            .evidence(
-                Evidence::new(source, line.text.trim(), "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml")
-                    .with("namespace", &map.namespace)
-                    .with("name", &map.name),
-            )
+            .evidence(line_evidence(&line))
             .evidence(like(meant))
     }
 
@@ -268,7 +282,7 @@ impl Missing<'_> {
     fn is_scraped(&self, snap: &Snapshot, service: &Service) -> bool {
         let wanted: BTreeSet<(u16, &str)> = self.addresses().map(|(_, a)| (a.port, a.bare_path())).collect();
         let key = (service.metadata.namespace.clone(), service.metadata.name.clone());
-        targets::all(snap).iter().any(|t| {
+        self.all.iter().any(|t| {
             let Some(address) = Address::parse(&t.scrape_url) else { return false };
             // Discovered targets carry the pod's port, which may differ from the Service's.
             let behind = |p: u16| {
@@ -296,7 +310,7 @@ impl Missing<'_> {
             path: address.bare_path().to_owned(),
             old: address.host_port(),
             new: new(address),
-            alone: targets::all(snap).iter().filter(|t| t.job() == down.target.job()).count() == 1,
+            alone: self.all.iter().filter(|t| t.job() == down.target.job()).count() == 1,
         });
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -354,6 +368,14 @@ fn corrected(address: &Address, namespace: &str, name: &str, meant: &Service) ->
         labels[at + 1].clone_from(&meta.namespace);
     }
     format!("{}:{}", labels.join("."), address.port)
+}
+
+fn line_evidence(line: &Line<'_>) -> Evidence {
+    let map = &line.config_map.metadata;
+    let source = format!("ConfigMap {}/{} {}:{}", map.namespace, map.name, line.key, line.number);
+    Evidence::new(source, line.text.trim(), "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml")
+        .with("namespace", &map.namespace)
+        .with("name", &map.name)
 }
 
 fn like(service: &Service) -> Evidence {
