@@ -13,9 +13,8 @@ use crate::domain::kubernetes::{calico, cilium, gitops, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
-    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource,
-    NetworkPolicy, Object, ObjectName, Pod, ProbeResource, ReplicaSet, ScrapeConfigResource, SecurityGroupPolicy,
-    WebhookConfiguration,
+    EniConfig, Event, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, Object,
+    ObjectName, Pod, ProbeResource, ReplicaSet, ScrapeConfigResource, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 

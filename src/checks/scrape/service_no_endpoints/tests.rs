@@ -297,3 +297,20 @@ fn a_service_of_the_operators_server_waits_for_it() {
     assert!(!steps.contains("can be deleted") && steps.contains("Do not delete the Service"), "{steps}");
     assert!(steps.contains("kubectl get alertmanager main -n monitoring -o yaml"), "{steps}");
 }
+
+#[test]
+fn a_service_that_the_configuration_names_is_looked_at_where_nobody_tells_the_targets() {
+    let unasked = |ready: bool| {
+        let mut snap = snapshot(json!({
+            "services": [service("shop", "web", &[8080])], "pods": [pod("shop", "web", ready)],
+            "endpoint_slices": [slice("shop", "web", usize::from(ready), usize::from(!ready))],
+        }));
+        *snap.prometheus_config =
+            Ok("scrape_configs:\n- job_name: web\n  static_configs: [{targets: ['web.shop.svc:8080']}]\n".into());
+        *snap.prometheus_targets = Err(Gap::new("targets", GapCause::Timeout, ""));
+        findings(&ServiceNoEndpoints, &snap)
+    };
+    assert!(unasked(true).is_empty());
+    let found = unasked(false);
+    assert_eq!((found.len(), found[0].variant, found[0].severity), (1, "not-ready", Severity::Error));
+}

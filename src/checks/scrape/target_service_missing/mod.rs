@@ -175,7 +175,7 @@ impl Missing<'_> {
         let made = match (meant, line) {
             (Some(service), Some(line)) => self.renamed(snap, service, line),
             (Some(service), None) => {
-                self.start(snap, self.resource(), &self.renamed_message(service)).evidence(like(service))
+                self.start(self.resource(), &self.renamed_message(service)).evidence(like(service))
             }
             (None, _) => self.not_deployed(snap),
         };
@@ -190,7 +190,7 @@ impl Missing<'_> {
         made.key(self.resource().key()).fix(self.fix(snap, meant, line))
     }
 
-    fn start(&self, snap: &Snapshot, subject: ResourceRef, message: &str) -> Finding {
+    fn start(&self, subject: ResourceRef, message: &str) -> Finding {
         let absent = Evidence::new(
             format!("Services of namespace {}", self.namespace),
             format!("no Service {}", self.name),
@@ -211,7 +211,7 @@ impl Missing<'_> {
     fn renamed(&self, snap: &Snapshot, meant: &Service, line: Line<'_>) -> Finding {
         let map = &line.config_map.metadata;
         let subject = ResourceRef::config_map(&map.namespace, &map.name);
-        self.start(snap, subject, &self.renamed_message(meant))
+        self.start(subject, &self.renamed_message(meant))
             .also(self.resource())
             .breaks(self.resource())
             .evidence(line_evidence(&line))
@@ -231,7 +231,7 @@ impl Missing<'_> {
             None => String::new(),
         };
         let message = format!("{jobs} names Service {namespace}/{name}, which does not exist{rest}");
-        self.start(snap, self.resource(), &message)
+        self.start(self.resource(), &message)
     }
 
     /// A workload of the Service's name that runs without it.
@@ -300,7 +300,7 @@ impl Missing<'_> {
         self.addresses().map(|(_, a)| origin::lines_with(snap, &a.host)).find(|l| !l.is_empty()).unwrap_or_default()
     }
 
-    fn corrections(&self, snap: &Snapshot, meant: Option<&Service>) -> Vec<Correction> {
+    fn corrections(&self, meant: Option<&Service>) -> Vec<Correction> {
         let new = |address: &Address| match meant {
             Some(service) => corrected(address, &self.namespace, &self.name, service),
             None => address.host_port(),
@@ -319,13 +319,13 @@ impl Missing<'_> {
         let jobs = self.jobs();
         let way = match (meant, self.workload(snap)) {
             (Some(service), _) => Way::Rename {
-                corrections: self.corrections(snap, meant),
+                corrections: self.corrections(meant),
                 meant: service.metadata.name.clone(),
                 meant_namespace: service.metadata.namespace.clone(),
             },
             (None, Some(workload)) => self.served(workload),
             (None, None) => Way::NotDeployed {
-                corrections: self.corrections(snap, None),
+                corrections: self.corrections(None),
                 name: self.name.clone(),
                 namespace: self.namespace.clone(),
                 ports: self.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(", "),

@@ -130,3 +130,25 @@ fn a_namespace_that_was_not_read_is_a_gap() {
     snap.services = Listing::namespaces(Vec::new(), BTreeSet::from(["monitoring".to_owned()]), vec![gap]);
     assert!(TargetServiceMissing.diagnose(&snap).is_err());
 }
+
+/// Where Prometheus cannot be asked, its configuration still names Services; that all others are well is not known.
+#[test]
+fn what_the_configuration_names_is_looked_for_where_nobody_tells_the_targets() {
+    let unasked = |services: Value| {
+        let mut snap = snapshot(json!({"services": services}));
+        let yaml = "scrape_configs:\n- job_name: cart\n  static_configs: [{targets: ['cart-svc.shop.svc:8080', 'db.shop.svc:9187']}]\n";
+        *snap.prometheus_config = Ok(yaml.into());
+        *snap.prometheus_targets = Err(crate::model::Gap::new("targets", GapCause::Timeout, ""));
+        snap
+    };
+    let quiet = unasked(json!([service("shop", "cart-svc", &[8080]), service("shop", "db", &[9187])]));
+    assert!(TargetServiceMissing.diagnose(&quiet).is_err(), "nobody knows how the targets are");
+    let found = findings(
+        &TargetServiceMissing,
+        &unasked(json!([service("shop", "cart", &[8080]), service("shop", "db", &[9187])])),
+    );
+    assert_eq!((found.len(), found[0].variant, found[0].severity), (1, "rename", Severity::Warning));
+    assert!(found[0].message.contains("names Service shop/cart-svc, which does not exist"), "{}", found[0].message);
+    let told = |e: &Evidence| e.source.starts_with("Prometheus /api/v1/targets");
+    assert!(!found[0].evidence.iter().any(told), "nobody has asked for them: {:?}", found[0].evidence);
+}
