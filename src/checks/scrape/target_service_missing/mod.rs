@@ -97,13 +97,12 @@ impl Check for TargetServiceMissing {
                 Err(gap) => unseen = unseen.or(Some(gap)),
             }
         }
+        let missing = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down, all });
+        let found: Vec<Finding> = missing.filter(|m| m.is_certain(snap)).map(|m| m.finding(snap)).collect();
         // What was found stays found, whatever else could not be seen.
         match unseen {
-            Some(gap) if missing.is_empty() => Err(gap),
-            _ => {
-                let found = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down, all });
-                Ok(Diagnosis::Findings(found.map(|m| m.finding(snap)).collect()))
-            }
+            Some(gap) if found.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(found)),
         }
     }
 }
@@ -148,6 +147,13 @@ struct Correction {
 impl Missing<'_> {
     fn resource(&self) -> ResourceRef {
         ResourceRef::service(&self.namespace, &self.name)
+    }
+
+    /// Prometheus says that it does not find it, or it is missing among others: a job may be there before its application, and
+    /// where nobody has asked Prometheus, nothing says that anybody waits for that.
+    fn is_certain(&self, snap: &Snapshot) -> bool {
+        let told = self.down.iter().any(|d| !d.target.last_error.is_empty());
+        told || service_host::has_services(snap, &self.namespace) || self.meant(snap).is_some()
     }
 
     fn addresses(&self) -> impl Iterator<Item = (&Down<'_>, &Address)> {
