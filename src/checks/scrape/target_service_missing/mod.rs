@@ -179,7 +179,7 @@ impl Missing<'_> {
         let meant = self.meant(snap);
         let line = self.lines(snap).into_iter().next();
         let made = match (meant, line) {
-            (Some(service), Some(line)) => self.renamed(snap, service, line),
+            (Some(service), Some(line)) => self.renamed(service, line),
             (Some(service), None) => {
                 self.start(self.resource(), &self.renamed_message(service)).evidence(like(service))
             }
@@ -214,7 +214,7 @@ impl Missing<'_> {
     }
 
     /// The configuration is wrong: it is what has to change, and the Service it names is what others miss.
-    fn renamed(&self, snap: &Snapshot, meant: &Service, line: Line<'_>) -> Finding {
+    fn renamed(&self, meant: &Service, line: Line<'_>) -> Finding {
         let map = &line.config_map.metadata;
         let subject = ResourceRef::config_map(&map.namespace, &map.name);
         self.start(subject, &self.renamed_message(meant))
