@@ -362,3 +362,6 @@ fn evidence(text: &str, told: &Told<'_>) -> Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
