@@ -34,7 +34,7 @@ NOBODY_THERE = re.compile(
     r"unable to forward port because pod is not running|cannot exec into a container in a completed pod|InternalError|an error on the server")
 # Programs in their usual places, and what they write, that the recording of a stack need not hold.
 BESIDE = {"cluster-autoscaler-status", "cluster-autoscaler", "sealed-secrets-controller", "external-secrets", "cert-manager"}
-MISSING = re.compile(r'\(NotFound\): (\w+)[.\w]* "([^"]+)" not found')
+MISSING = re.compile(r'(?:\(NotFound\):|no objects passed to scale) (\w+)[.\w-]* "([^"]+)" not found')
 CHANGING = re.compile(r"\bkubectl (patch|set|label|annotate|scale|apply|delete|create|replace|cordon|uncordon|taint|rollout (restart|undo))\b")
 TAKES_AWAY = re.compile(r"\bnull\b|\"value\":{}|op\W+(remove|replace|move)|rollout undo|kubectl uncordon|kubectl (label|annotate) .*-( |$)|(unset|-)=?$")
 ANSWERS_BY_ITS_CODE = re.compile(r"kubectl (diff|auth can-i)\b|\b(grep|printenv)\b")

@@ -36,6 +36,10 @@ struct Fix {
 enum Way {
     Discovery {
         apis: Vec<String>,
+        /// What holds what is left besides; empty where nothing is known to.
+        finalizer: String,
+        /// That, as kubectl takes it.
+        kinds: String,
     },
     Webhook {
         webhooks: Vec<String>,
@@ -78,14 +82,16 @@ impl Left {
 
 impl Way {
     fn of(snap: &Snapshot, namespace: &str, held: &HeldUp) -> Self {
+        let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
+        let kinds = resources.join(",");
         if !held.apis.is_empty() {
-            return Self::Discovery { apis: held.apis.iter().map(ResourceRef::name).collect() };
+            let finalizer = held.finalizers.first().filter(|_| !kinds.is_empty()).map(|(name, _)| name.clone());
+            let apis = held.apis.iter().map(ResourceRef::name).collect();
+            return Self::Discovery { apis, finalizer: finalizer.unwrap_or_default(), kinds };
         }
         if !held.webhooks.is_empty() {
             return Self::Webhook { webhooks: held.webhooks.iter().map(ResourceRef::kubectl_name).collect() };
         }
-        let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
-        let kinds = resources.join(",");
         let Some((finalizer, _)) = held.finalizers.first() else { return Self::Content { kinds } };
         let remover = held.finalizers.iter().find_map(|(f, _)| namespaces::remover(f)).unwrap_or_default();
         let controller = controller(snap, remover, namespace);
@@ -154,7 +160,14 @@ fn verb(all: &[(String, u32)]) -> &'static str {
 fn why(held: &HeldUp) -> String {
     if !held.apis.is_empty() {
         let names: Vec<String> = held.apis.iter().map(ResourceRef::name).collect();
-        return format!("APIService {} does not answer, so that nobody can tell what is left in it", names.join(", "));
+        let silent = format!("APIService {} does not answer, so that nobody can tell", names.join(", "));
+        return match (held.resources.as_slice(), held.finalizers.as_slice()) {
+            // What the other APIs have is known, and stays when that one answers.
+            (left @ [_, ..], finalizers @ [_, ..]) => {
+                format!("{silent} all that is left in it; {}", held_by(left, finalizers))
+            }
+            _ => format!("{silent} what is left in it"),
+        };
     }
     if !held.webhooks.is_empty() {
         let names: Vec<String> = held.webhooks.iter().map(ToString::to_string).collect();
@@ -163,17 +176,20 @@ fn why(held: &HeldUp) -> String {
     match (held.resources.as_slice(), held.finalizers.as_slice()) {
         ([], []) => "its controller does not say why".to_owned(),
         (left, []) => format!("{} {}", counted(left), verb(left)),
-        (left, finalizers) => {
-            let names: Vec<String> = finalizers
-                .iter()
-                .map(|(f, _)| match namespaces::remover(f) {
-                    Some(who) => format!("{f} (removed by {who})"),
-                    None => f.clone(),
-                })
-                .collect();
-            format!("{} {}, held by the finalizer {}", counted(left), verb(left), names.join(", "))
-        }
+        (left, finalizers) => held_by(left, finalizers),
     }
+}
+
+/// `1 prometheuses.monitoring.coreos.com is left, held by the finalizer …`.
+fn held_by(left: &[(String, u32)], finalizers: &[(String, u32)]) -> String {
+    let names: Vec<String> = finalizers
+        .iter()
+        .map(|(f, _)| match namespaces::remover(f) {
+            Some(who) => format!("{f} (removed by {who})"),
+            None => f.clone(),
+        })
+        .collect();
+    format!("{} {}, held by the finalizer {}", counted(left), verb(left), names.join(", "))
 }
 
 #[cfg(test)]
@@ -220,5 +236,24 @@ mod tests {
         assert!(text.contains("kubectl logs -n monitoring deployment/operator") && !text.contains("other"), "{text}");
         let text = steps(&findings(&NamespaceTerminating, &snap(0))[0]);
         assert!(!text.contains("kubectl logs"), "{text}");
+    }
+
+    #[test]
+    fn what_finalizers_hold_stays_when_the_api_answers() {
+        let mut with_api = snap(1);
+        let mut namespaces: Vec<Namespace> = with_api.namespaces.items().expect("namespaces").to_vec();
+        let silent = json!({"type": "NamespaceDeletionDiscoveryFailure", "status": "True", "message": "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: metrics.k8s.io/v1beta1: stale GroupVersion discovery: metrics.k8s.io/v1beta1"});
+        let silent = serde_json::from_value(silent).expect("a condition");
+        namespaces[0].status.conditions.push(silent);
+        with_api.namespaces = Listing::cluster(namespaces.clone());
+        let both = findings(&NamespaceTerminating, &with_api);
+        assert!(both[0].message.contains("all that is left in it; 1 prometheuses"), "{}", both[0].message);
+        let text = steps(&both[0]);
+        assert!(text.contains("kubectl get prometheuses.monitoring.coreos.com -n old"), "{text}");
+        assert!(text.contains("does not end it") && !text.contains("ends by itself"), "{text}");
+        namespaces[0].status.conditions.retain(|c| c.kind == "NamespaceDeletionDiscoveryFailure");
+        with_api.namespaces = Listing::cluster(namespaces);
+        let text = steps(&findings(&NamespaceTerminating, &with_api)[0]);
+        assert!(text.contains("ends by itself") && !text.contains("kubectl get prometheuses"), "{text}");
     }
 }
