@@ -78,7 +78,7 @@ class Runner:
             return
         self.subjects = {s.get("name") for f in findings for s in f["subjects"]}
         steps = [step["command"] for f in findings for step in f["remediation"]["steps"]]
-        named = {name for command in steps for name in re.findall(r" -n ([a-z0-9-]+)", command)} - self.subjects
+        named = {name for command in steps for name in re.findall(r" -n ([a-z0-9][a-z0-9-]*)", command)} - self.subjects
         self.wrong = self.cluster.load(path, self.subjects, named)
         for wrong in self.wrong:
             self.counts["not loaded"] += 1
@@ -193,7 +193,7 @@ class Runner:
             return "a kind that the recording lacks"
         if "file://" in command and "Invalid length for parameter" in text:
             return "a file that AWS did not fill"
-        if self.awaited and re.search(r"(promtool|amtool) check", command):
+        if self.awaited and re.search(r"(promtool|amtool) check|python3 -m json.tool", command):
             return "judges a file that people correct"
         if self.unfilled and "does not look like a tar archive" in text:
             return "a file that a pod did not fill"
