@@ -36,10 +36,6 @@ struct Fix {
 enum Way {
     Discovery {
         apis: Vec<String>,
-        /// What holds what is left besides; empty where nothing is known to.
-        finalizer: String,
-        /// That, as kubectl takes it.
-        kinds: String,
     },
     Webhook {
         webhooks: Vec<String>,
@@ -82,16 +78,14 @@ impl Left {
 
 impl Way {
     fn of(snap: &Snapshot, namespace: &str, held: &HeldUp) -> Self {
-        let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
-        let kinds = resources.join(",");
-        if !held.apis.is_empty() {
-            let finalizer = held.finalizers.first().filter(|_| !kinds.is_empty()).map(|(name, _)| name.clone());
-            let apis = held.apis.iter().map(ResourceRef::name).collect();
-            return Self::Discovery { apis, finalizer: finalizer.unwrap_or_default(), kinds };
+        if !held.apis.is_empty() && !stays(held) {
+            return Self::Discovery { apis: held.apis.iter().map(ResourceRef::name).collect() };
         }
         if !held.webhooks.is_empty() {
             return Self::Webhook { webhooks: held.webhooks.iter().map(ResourceRef::kubectl_name).collect() };
         }
+        let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
+        let kinds = resources.join(",");
         let Some((finalizer, _)) = held.finalizers.first() else { return Self::Content { kinds } };
         let remover = held.finalizers.iter().find_map(|(f, _)| namespaces::remover(f)).unwrap_or_default();
         let controller = controller(snap, remover, namespace);
@@ -143,9 +137,15 @@ fn finding(snap: &Snapshot, namespace: &Namespace, held: &HeldUp) -> Finding {
             )
             .with("name", name),
         );
-    made = held.apis.iter().chain(&held.webhooks).cloned().fold(made, Finding::depends_on);
+    let apis = held.apis.iter().filter(|_| !stays(held));
+    made = apis.chain(&held.webhooks).cloned().fold(made, Finding::depends_on);
     let inside = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == *name);
     dead_nodes(snap, inside).into_iter().fold(made, Finding::depends_on)
+}
+
+/// Finalizers hold what other APIs than the silent ones have: that stays when those answer again.
+fn stays(held: &HeldUp) -> bool {
+    held.webhooks.is_empty() && !held.resources.is_empty() && !held.finalizers.is_empty()
 }
 
 fn counted(all: &[(String, u32)]) -> String {
@@ -161,12 +161,9 @@ fn why(held: &HeldUp) -> String {
     if !held.apis.is_empty() {
         let names: Vec<String> = held.apis.iter().map(ResourceRef::name).collect();
         let silent = format!("APIService {} does not answer, so that nobody can tell", names.join(", "));
-        return match (held.resources.as_slice(), held.finalizers.as_slice()) {
-            // What the other APIs have is known, and stays when that one answers.
-            (left @ [_, ..], finalizers @ [_, ..]) => {
-                format!("{silent} all that is left in it; {}", held_by(left, finalizers))
-            }
-            _ => format!("{silent} what is left in it"),
+        return match stays(held) {
+            true => format!("{}; {silent} what else is", held_by(&held.resources, &held.finalizers)),
+            false => format!("{silent} what is left in it"),
         };
     }
     if !held.webhooks.is_empty() {
@@ -247,13 +244,16 @@ mod tests {
         namespaces[0].status.conditions.push(silent);
         with_api.namespaces = Listing::cluster(namespaces.clone());
         let both = findings(&NamespaceTerminating, &with_api);
-        assert!(both[0].message.contains("all that is left in it; 1 prometheuses"), "{}", both[0].message);
-        let text = steps(&both[0]);
-        assert!(text.contains("kubectl get prometheuses.monitoring.coreos.com -n old"), "{text}");
-        assert!(text.contains("does not end it") && !text.contains("ends by itself"), "{text}");
+        assert!(
+            both[0].message.contains("1 prometheuses.monitoring.coreos.com is left, held by"),
+            "{}",
+            both[0].message
+        );
+        assert!(both[0].depends_on.is_empty(), "that API alone does not end it: {:?}", both[0].depends_on);
+        assert!(steps(&both[0]).contains("kubectl patch prometheuses.monitoring.coreos.com k8s -n old"));
         namespaces[0].status.conditions.retain(|c| c.kind == "NamespaceDeletionDiscoveryFailure");
         with_api.namespaces = Listing::cluster(namespaces);
-        let text = steps(&findings(&NamespaceTerminating, &with_api)[0]);
-        assert!(text.contains("ends by itself") && !text.contains("kubectl get prometheuses"), "{text}");
+        let alone = findings(&NamespaceTerminating, &with_api);
+        assert!(!alone[0].depends_on.is_empty() && steps(&alone[0]).contains("ends by itself"));
     }
 }
