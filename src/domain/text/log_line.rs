@@ -115,7 +115,8 @@ impl<'a> Line<'a> {
 
     /// Holds words of others without saying them: a record of what was done, or of a query and what that looked for.
     pub(crate) fn is_record(&self) -> bool {
-        self.level == Level::Info || self.raw.contains("query=") || !self.get("query").is_empty()
+        let names_query = || self.raw.match_indices("query=").any(|(at, _)| !self.raw[..at].ends_with(['?', '&']));
+        self.level == Level::Info || names_query() || !self.get("query").is_empty()
     }
 
     /// The same for people: of a structured line of klog the message and the error as they are meant, and its other fields
