@@ -12,6 +12,9 @@ use crate::snapshot::{Component, Scope, Snapshot};
 /// Where the stack is looked for if it is not found.
 const DEFAULT_NAMESPACE: &str = "monitoring";
 
+/// Words of the names of namespaces for it.
+const STACK_WORDS: &[&str] = &["monitoring", "observability", "metrics", "prometheus", "grafana", "telemetry"];
+
 /// What operators write on all that they make, whatever their resources are called (`app.kubernetes.io/managed-by`).
 const MAKERS: &[&str] = &["opentelemetry-operator", "lokistack-controller", "tempo-operator"];
 /// Stores of lines that are stores of other things too: they belong to the stack in a namespace for logging.
@@ -68,7 +71,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     };
     let stack = match &plan.namespace {
         Some(namespace) => vec![namespace.clone()],
-        None => stack_namespaces(parts),
+        None => stack_namespaces(parts, snap),
     };
     let beside = parts_beside(&workloads, &stack);
     let guests = guests_beside(&workloads, &stack, &beside);
@@ -167,7 +170,7 @@ fn route_prefix(resources: &[MonitoringResource], kind: &str, namespace: &str) -
 }
 
 /// Namespaces with parts of the stack, those with most parts first.
-fn stack_namespaces(mut parts: BTreeMap<String, BTreeSet<Part>>) -> Vec<String> {
+fn stack_namespaces(mut parts: BTreeMap<String, BTreeSet<Part>>, snap: &Snapshot) -> Vec<String> {
     // Charts put Services for the control plane's metrics there; a stack is not there unless it is nowhere else.
     let system = parts.remove("kube-system");
     let mut found: Vec<(String, BTreeSet<Part>)> = parts.into_iter().collect();
@@ -177,10 +180,19 @@ fn stack_namespaces(mut parts: BTreeMap<String, BTreeSet<Part>>) -> Vec<String> 
         (std::cmp::Reverse(parts.len()), !alerts, name != DEFAULT_NAMESPACE, name.clone())
     });
     if found.is_empty() {
-        let name = if system.is_some() { "kube-system" } else { DEFAULT_NAMESPACE };
-        return vec![name.to_owned()];
+        let system = system.map(|_| "kube-system".to_owned());
+        let named = || meant_for_a_stack(snap).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        return vec![system.unwrap_or_else(named)];
     }
     found.into_iter().map(|(name, _)| name).collect()
+}
+
+/// Where nothing of a stack runs: the namespace that is named for one, as where an installation failed at its first object.
+fn meant_for_a_stack(snap: &Snapshot) -> Option<String> {
+    let names: Vec<&str> = snap.namespaces.items().ok()?.iter().map(|n| n.metadata.name.as_str()).collect();
+    let has_word = |name: &&&str| name.split('-').any(|word| STACK_WORDS.contains(&word));
+    let found = names.iter().find(|n| **n == DEFAULT_NAMESPACE).or_else(|| names.iter().find(has_word));
+    found.map(|n| (*n).to_owned())
 }
 
 /// Which part of the stack an object is, by the labels and names that charts, the operator and plain manifests use.
@@ -278,6 +290,7 @@ pub(super) fn loki(services: &[Service], stack: &[String]) -> Option<Component> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::testing::snapshot;
 
     fn named(name: &str, labels: &[(&str, &str)]) -> Meta {
         Meta {
@@ -385,7 +398,14 @@ mod tests {
             ("obs".to_owned(), BTreeSet::from([Part::Prometheus, Part::Alertmanager])),
             ("kube-system".to_owned(), BTreeSet::from([Part::Prometheus])),
         ]);
-        assert_eq!(stack_namespaces(parts), ["obs", "tools"]);
-        assert_eq!(stack_namespaces(BTreeMap::new()), ["monitoring"]);
+        let with = |names: &[&str]| {
+            let namespaces: Vec<_> = names.iter().map(|n| serde_json::json!({"metadata": {"name": n}})).collect();
+            snapshot(serde_json::json!({"namespaces": namespaces}))
+        };
+        assert_eq!(stack_namespaces(parts, &with(&["monitoring"])), ["obs", "tools"]);
+        let none = |names: &[&str]| stack_namespaces(BTreeMap::new(), &with(names));
+        assert_eq!(none(&["default", "shop"]), ["monitoring"]);
+        assert_eq!(none(&["default", "observability"]), ["observability"]);
+        assert_eq!(none(&["prometheus", "monitoring"]), ["monitoring"]);
     }
 }

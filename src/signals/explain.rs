@@ -133,7 +133,7 @@ impl Group {
                 own.quotes.push_str(&shape(&text.replace("\\\"", "\"")));
                 own.quotes.push('\n');
                 // As a signal tells of the same line.
-                for line in text.lines().filter(|line| line.contains("err=")) {
+                for line in text.lines().filter(|line| line.contains("err=") || line.starts_with('{')) {
                     own.quotes.push_str(&shape(&Line::parse(line).plainly()));
                     own.quotes.push('\n');
                 }

@@ -16,7 +16,7 @@ use crate::domain::programs::{self, known};
 use crate::domain::prometheus::{exporter_log, operator};
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::lasting::LASTS;
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::{Line, written_at};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::router_log;
@@ -207,8 +207,9 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
     const FAILED: &[&str] =
         &["nvalid username or password", "password-auth.", "too many consecutive incorrect login attempts"];
     const UNKNOWN: &str = "user not found";
+    let is_refused = |line: &str| Line::parse(line).get("status") == "401";
     let is_login = |line: &str| {
-        let asked = || line.contains("status=401") || line.contains("authn");
+        let asked = || is_refused(line) || line.contains("authn");
         FAILED.iter().any(|w| line.contains(w)) || line.contains(UNKNOWN) && asked()
     };
     let of_login = || log.text.lines().any(|line| line.contains(UNKNOWN) && is_login(line));
@@ -219,11 +220,10 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
     let addresses: BTreeSet<IpAddr> =
         pods.iter().filter(|p| !p.spec.host_network).filter_map(|p| p.status.pod_ip.as_deref()?.parse().ok()).collect();
     let own = |line: &str| {
-        let address = line.split_once("remote_addr=").and_then(|(_, rest)| rest.split_whitespace().next())?;
-        let address: IpAddr = address.trim_matches(['[', ']', '"']).parse().ok()?;
+        let address: IpAddr = Line::parse(line).get("remote_addr").trim_matches(['[', ']', '"']).parse().ok()?;
         Some(address.is_loopback() || addresses.contains(&address))
     };
-    let refused = log.text.lines().filter(|line| is_login(line) || line.contains("status=401"));
+    let refused = log.text.lines().filter(|line| is_login(line) || is_refused(line));
     let known: Vec<bool> = refused.filter_map(own).collect();
     !known.is_empty() && !known.contains(&true)
 }

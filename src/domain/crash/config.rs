@@ -54,7 +54,7 @@ fn variable(text: &str) -> Option<Crash> {
 
 /// `error decoding 'exporters': unknown type: "logging" for id: "logging" (valid values: […])`.
 fn collector(text: &str) -> Option<Crash> {
-    let found = pattern!(r"(?m)^\s*(?:\* )?(?:Error: invalid configuration: )?(error decoding '[^']+': [^\n]+|'[\w.:/-]+' has invalid keys: [^\n]+|(?:service|exporters|receivers|processors|connectors|extensions)::[^\n]+)")
+    let found = pattern!(r"(?m)^\s*(?:\* )?(?:Error: invalid configuration: )?(error decoding '[^']+': [^\n]+|'[\w.:/\[\]-]+' (?:has invalid keys|unknown type|the [\w-]+ (?:exporter|receiver|processor|extension|connector) has been)[^\n]+|(?:service|exporters|receivers|processors|connectors|extensions)::[^\n]+)")
         .captures_iter(text)
         .last()?;
     let gone = match &found[1] {
@@ -87,7 +87,7 @@ fn vector(text: &str) -> Option<Crash> {
 /// An error of a YAML reader, with the file where one is named beside it.
 fn yaml(text: &str) -> Option<Crash> {
     let found = pattern!(
-        r"(?m)^([^\n]*?(?:cannot|could not|couldn't|failed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?(?:\s|\\n)*(?:line (\d+): )?([^\n]+)"
+        r"(?m)^([^\n]*?(?:cannot|could not|couldn't|[Ff]ailed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?(?:\s|\\n)*(?:line (\d+): )?([^\n]+)"
     )
     .captures_iter(text)
     .last()?;
@@ -123,6 +123,18 @@ mod tests {
         );
         let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
         assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
+        for (said, wanted) in [
+            ("'exporters' the logging exporter has been deprecated, use the debug exporter instead", "renam"),
+            ("'exporters' unknown type: \"loki\" for id: \"loki\" (valid values: [debug nop otlp])", "contrib"),
+        ] {
+            let log = format!(
+                "Error: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n{said}\n2026/11/21 02:52:01 collector server run finished with error: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n{said}\n"
+            );
+            let crash = read(&log).expect("a crash");
+            assert!(crash.reason == said && crash.advice.contains(wanted), "{} {}", crash.reason, crash.advice);
+        }
+        let states = "E1121 02:53:50.110442       1 config.go:95] \"Failed to parse custom resource state metrics configuration\" err=\"yaml: unmarshal errors:\\n  line 12: field labelsFromPaths not found in type customresourcestate.Metric\"\nF1121 02:53:50.110442       1 main.go:60] Failed to run kube-state-metrics: yaml: unmarshal errors:\n";
+        assert_eq!(read(states).and_then(|c| c.line), Some(12));
         let exporter = "level=error msg=\"failed to validate config\" section=client err=\"no user specified in section or parent\"\nlevel=info msg=\"Error parsing host config\" file=.my.cnf err=\"no configuration found\"\n";
         let crash = mysql(exporter).expect("a crash");
         assert_eq!(crash.file.as_deref(), Some(".my.cnf"));

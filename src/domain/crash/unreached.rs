@@ -89,7 +89,7 @@ fn why(text: &str) -> Option<&'static str> {
         return None;
     }
     if has(&["no such host", "could not resolve", "name or service not known", "could not translate host name"])
-        || has(&["enotfound", "unknownhostexception", "failed to resolve '"])
+        || has(&["enotfound", "err_name_not_resolved", "unknownhostexception", "failed to resolve '"])
     {
         return Some("is not found in the DNS");
     }

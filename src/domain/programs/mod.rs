@@ -324,6 +324,14 @@ mod tests {
                 "requests.exceptions.ConnectTimeout: HTTPConnectionPool(host='prometheus.prod.svc', port=9090): Max retries exceeded with url: /api (Caused by ConnectTimeoutError(<urllib3.connection.HTTPConnection object>, 'Connection to prometheus.prod.svc timed out. (connect timeout=5)'))",
                 Some("Unreached prometheus.prod.svc:9090"),
             ),
+            (
+                r#"{"err":"Error: net::ERR_NAME_NOT_RESOLVED at http://g.example.org/d/a","level":"error","message":"Render request failed"}"#,
+                Some("Unreached g.example.org"),
+            ),
+            (
+                r#"ERR Failed to query prometheus at http://p.obs.svc:80. Error: Get "http://p.obs.svc:80/api/v1/query?query=up": dial tcp: lookup p.obs.svc on 172.20.0.10:53: no such host"#,
+                Some("Unreached p.obs.svc:80"),
+            ),
             ("error: Error: getaddrinfo ENOTFOUND hooks.example.org", Some("Unreached hooks.example.org")),
             (
                 "java.net.ConnectException: Connection refused: kafka-0.kafka.svc/10.0.3.4:9092",

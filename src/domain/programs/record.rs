@@ -3,14 +3,12 @@
 
 use serde_json::Value;
 
-use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::log_line::{LEVELS, Level, Line};
 use crate::text::pattern::pattern;
 
 /// Letters at the begin of a plain line in which its level stands.
 const HEAD: usize = 80;
-/// Names under which JSON lines have their level.
-const LEVELS: &[&str] = &["level", "lvl", "severity", "levelname", "log.level", "@level", "@l", "loglevel"];
-/// And their error.
+/// Names under which JSON lines have their error.
 const ERRORS: &[&str] = &["err", "error", "error.message", "exception", "exc_info", "stack_trace"];
 /// Who asked this program, as it says so.
 const CLIENTS: &[&str] = &[
@@ -46,25 +44,14 @@ pub(super) fn names_client(line: &Line<'_>) -> bool {
     CLIENTS.iter().any(|c| line.raw.contains(c))
 }
 
-/// The level of a JSON line. Numbers are those of pino and bunyan (30 is information), or of syslog (6 is). What has neither a
-/// level nor an error is data that the program prints.
+/// The level of a JSON line that has none that is known. What has neither a level nor an error is data that the program prints.
 fn of_json(text: &str) -> Level {
     let Ok(Value::Object(all)) = serde_json::from_str::<Value>(text) else { return Level::Unknown };
-    let Some(level) = LEVELS.iter().find_map(|name| all.get(*name)) else {
-        let has_error = ERRORS.iter().any(|name| all.contains_key(*name));
-        return if has_error { Level::Unknown } else { Level::Info };
-    };
-    if let Some(number) = level.as_u64() {
-        return match number {
-            5..=7 | 10..=30 => Level::Info,
-            4 | 31..=40 => Level::Warning,
-            _ => Level::Error,
-        };
-    }
-    match level.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
-        "debug" | "info" | "information" | "informational" | "notice" | "trace" | "verbose" => Level::Info,
-        "warn" | "warning" => Level::Warning,
-        _ => Level::Error,
+    let has = |names: &[&str]| names.iter().any(|name| all.contains_key(*name));
+    match (has(&LEVELS), has(ERRORS)) {
+        (true, _) => Level::Error,
+        (false, true) => Level::Unknown,
+        (false, false) => Level::Info,
     }
 }
 

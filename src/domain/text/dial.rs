@@ -80,11 +80,13 @@ pub(crate) fn host(text: &str) -> Option<String> {
 
 /// What the words say became of a connection.
 fn outcome(text: &str) -> Option<Outcome> {
-    const REFUSED: &[&str] = &["onnection refused", "ECONNREFUSED", "actively refused", "' (111)"];
+    const REFUSED: &[&str] =
+        &["onnection refused", "ECONNREFUSED", "ERR_CONNECTION_REFUSED", "actively refused", "' (111)"];
     const SILENT: &[&str] = &[
         "i/o timeout",
         "imed out",
         "ETIMEDOUT",
+        "ERR_CONNECTION_TIMED_OUT",
         "connection timeout",
         "connect timeout",
         "timeout expired",
@@ -104,7 +106,7 @@ fn go() -> &'static Regex {
 }
 
 /// Host and port in the words of others; each says that it was the connection that failed, and not an answer that took long.
-fn others() -> [&'static Regex; 11] {
+fn others() -> [&'static Regex; 12] {
     [
         // nginx
         pattern!(
@@ -126,6 +128,8 @@ fn others() -> [&'static Regex; 11] {
         ),
         // Node
         pattern!(r"connect E(?:TIMEDOUT|CONNREFUSED) \[?([0-9a-fA-F.:]+)\]?:(\d+)\b"),
+        // Chromium
+        pattern!(r"net::ERR_CONNECTION_(?:REFUSED|TIMED_OUT) at [a-z]+://\[?([\w.:-]*?\w)\]?(?::(\d+))?(?:[/\s]|$)"),
         // Ruby
         pattern!(
             r"open TCP connection to \[?([\w.:-]*\w)\]?:(\d+) \((?:execution expired|Connection|Operation timed out)"
@@ -206,6 +210,13 @@ mod tests {
                 Silent,
             ),
             ("java.net.ConnectException: Connection refused: es/172.20.9.9:9200", "172.20.9.9", Some(9200), Refused),
+            (
+                "Error: net::ERR_CONNECTION_REFUSED at http://grafana.obs:3000/d-solo/a",
+                "grafana.obs",
+                Some(3000),
+                Refused,
+            ),
+            ("net::ERR_CONNECTION_TIMED_OUT at https://grafana.example.org/d/a", "grafana.example.org", None, Silent),
             ("Error: connect ETIMEDOUT 10.0.2.3:9200", "10.0.2.3", Some(9200), Silent),
             ("Error: connect ECONNREFUSED ::1:5432", "::1", Some(5432), Refused),
             (

@@ -7,6 +7,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::snapshot::monitoring::ContainerLog;
+use serde_json::Value;
+
 use crate::text::pattern::pattern;
 
 /// How bad a line says it is.
@@ -21,6 +23,11 @@ pub(crate) enum Level {
     /// The line does not say: plain text.
     Unknown,
 }
+
+/// Names under which JSON lines have their level.
+pub(crate) const LEVELS: [&str; 8] = ["level", "lvl", "severity", "levelname", "log.level", "@level", "@l", "loglevel"];
+/// And their text.
+const JSON_TEXTS: [&str; 2] = ["message", "@message"];
 
 /// A line, taken apart.
 #[derive(Debug, Clone)]
@@ -53,8 +60,10 @@ impl<'a> Line<'a> {
             return Self { raw: text, at: None, level, msg: found[2].to_owned(), err, fields: BTreeMap::new() };
         }
         let all = fields(text);
+        let is_json = text.starts_with('{');
         let known = ["level", "lvl", "msg", "err", "error", "caller", "log.level"];
-        if !known.iter().any(|k| all.contains_key(*k)) {
+        let known_of_json = || is_json && LEVELS.iter().chain(&JSON_TEXTS).any(|k| all.contains_key(*k));
+        if !known.iter().any(|k| all.contains_key(*k)) && !known_of_json() {
             let level = if text.starts_with("panic:") { Level::Error } else { Level::Unknown };
             return Self {
                 raw: text,
@@ -66,14 +75,13 @@ impl<'a> Line<'a> {
             };
         }
         let get = |names: &[&str]| names.iter().find_map(|n| all.get(*n)).cloned().unwrap_or_default();
-        let level = match get(&["level", "lvl", "log.level"]).to_ascii_lowercase().as_str() {
-            "debug" | "info" | "dbug" | "trace" => Level::Info,
-            "warn" | "warning" => Level::Warning,
-            "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
-            _ => Level::Unknown,
+        let level = match is_json {
+            true => level_of_json(&all),
+            false => level_of(&get(&["level", "lvl", "log.level"])).unwrap_or(Level::Unknown),
         };
-        let at = get(&["ts", "time", "t", "@timestamp", "timestamp"]).replacen(',', ".", 1).parse().ok();
-        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "error.message", "reason", "details"]));
+        let at = moment(&get(&["ts", "time", "t", "@timestamp", "timestamp"]));
+        let errors = ["err", "error", "error.message", "exception", "exc_info", "reason", "details"];
+        let (msg, err) = (get(&["msg", "message", "@message", "event"]), get(&errors));
         Self { raw: text, at, level, msg, err, fields: all }
     }
 
@@ -107,7 +115,8 @@ impl<'a> Line<'a> {
 
     /// Holds words of others without saying them: a record of what was done, or of a query and what that looked for.
     pub(crate) fn is_record(&self) -> bool {
-        self.level == Level::Info || self.raw.contains("query=") || !self.get("query").is_empty()
+        let names_query = || self.raw.match_indices("query=").any(|(at, _)| !self.raw[..at].ends_with(['?', '&']));
+        self.level == Level::Info || names_query() || !self.get("query").is_empty()
     }
 
     /// The same for people: of a structured line of klog the message and the error as they are meant, and its other fields
@@ -216,7 +225,7 @@ pub(crate) fn fields(line: &str) -> BTreeMap<String, String> {
     let line = line.trim();
     if line.starts_with('{') {
         let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
-        return object.into_iter().filter_map(|(k, v)| Some((k, v.as_str()?.to_owned()))).collect();
+        return object.into_iter().flat_map(|(key, value)| of_value(key, value)).collect();
     }
     let mut found = BTreeMap::new();
     let mut rest = line;
@@ -233,6 +242,67 @@ pub(crate) fn fields(line: &str) -> BTreeMap<String, String> {
         rest = left;
     }
     found
+}
+
+/// What a value of a JSON line holds as text; of an object its members, each by its path: `error.message`.
+fn of_value(key: String, value: Value) -> Vec<(String, String)> {
+    match value {
+        Value::String(text) => vec![(key, text)],
+        Value::Number(number) => vec![(key, number.to_string())],
+        Value::Bool(yes) => vec![(key, yes.to_string())],
+        Value::Object(members) => {
+            let texts = members.into_iter().filter_map(|(name, v)| Some((name, v.as_str()?.to_owned())));
+            texts.map(|(name, text)| (format!("{key}.{name}"), text)).collect()
+        }
+        Value::Null | Value::Array(_) => Vec::new(),
+    }
+}
+
+/// How bad a JSON line says it is. Klog's have no level: information has a verbosity, and what has none and an error failed.
+fn level_of_json(all: &BTreeMap<String, String>) -> Level {
+    if let Some(level) = LEVELS.iter().find_map(|name| all.get(*name)) {
+        return level_of(level).unwrap_or(Level::Unknown);
+    }
+    let has = |key: &str| all.contains_key(key);
+    match (has("caller"), has("v"), has("err")) {
+        (true, true, _) => Level::Info,
+        (true, false, true) => Level::Error,
+        _ => Level::Unknown,
+    }
+}
+
+/// A level by its word, or by the number that pino and bunyan (30 is information) or syslog (6 is) give it.
+fn level_of(word: &str) -> Option<Level> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "debug" | "info" | "dbug" | "trace" | "information" | "informational" | "notice" | "verbose" => Level::Info,
+        "warn" | "warning" => Level::Warning,
+        "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" | "severe" | "alert"
+        | "emerg" => Level::Error,
+        number => match number.parse::<u32>().ok()? {
+            5..=7 | 10..=30 => Level::Info,
+            4 | 31..=40 => Level::Warning,
+            0..=3 | 41..=60 => Level::Error,
+            _ => return None,
+        },
+    })
+}
+
+/// A time as a line has it: written out, or as seconds, milliseconds or nanoseconds since 1970.
+fn moment(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = text.replacen(',', ".", 1).parse() {
+        return Some(at);
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let number: i64 = whole.parse().ok()?;
+    match whole.len() {
+        10 => {
+            let nanos: i32 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+            Timestamp::new(number, nanos).ok()
+        }
+        13 => Timestamp::from_millisecond(number).ok(),
+        19 => Timestamp::from_nanosecond(number.into()).ok(),
+        _ => None,
+    }
 }
 
 /// A Go-quoted string up to its closing quote, and what follows.
@@ -308,6 +378,19 @@ mod tests {
                 true
             )
         );
+        let zap = r#"{"level":"error","ts":1763695248.8351,"logger":"controller","msg":"m","error":"e","attempt":3}"#;
+        assert_eq!(parts(zap), (Level::Error, "m".into(), "e".into(), true));
+        assert_eq!(Line::parse(zap).at, "2025-11-21T03:20:48.8351Z".parse().ok());
+        assert_eq!(Line::parse(zap).get("attempt"), "3");
+        let klog_json = r#"{"ts":1763695248835.1,"caller":"cache/reflector.go:1","msg":"m","err":"e"}"#;
+        assert_eq!(parts(klog_json), (Level::Error, "m".into(), "e".into(), true));
+        assert_eq!(parts(&klog_json.replace("\"err\"", "\"v\":0,\"err\"")).0, Level::Info);
+        let pino = r#"{"level":50,"time":1763695248835,"msg":"m","error":{"message":"e","code":"E1"}}"#;
+        assert_eq!(parts(pino), (Level::Error, "m".into(), "e".into(), true));
+        let python = r#"{"severity":"ERROR","timestamp":"2026-11-21T03:20:48Z","message":"m","exc_info":"e"}"#;
+        assert_eq!(parts(python), (Level::Error, "m".into(), "e".into(), true));
+        let alert = r#"{"severity":"page","alertname":"X","message":"m"}"#;
+        assert_eq!(parts(alert), (Level::Unknown, "m".into(), String::new(), false));
         let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
         assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));
     }

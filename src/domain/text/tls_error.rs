@@ -51,6 +51,7 @@ const EXPIRED: &[&str] = &[
     "certificate expired",
     "CERT_HAS_EXPIRED",
     "CertificateExpiredException",
+    "ERR_CERT_DATE_INVALID",
     "peer certificate: Expired",
 ];
 const EARLY: &[&str] =
@@ -67,6 +68,7 @@ const AUTHORITY: &[&str] = &[
     "PKIX path building failed",
     "unable to find valid certification path",
     "UnknownIssuer",
+    "ERR_CERT_AUTHORITY_INVALID",
 ];
 /// Said by what makes such certificates, too.
 const OWN: &[&str] = &["self-signed certificate", "self signed certificate"];
@@ -85,6 +87,7 @@ const NAME: &[&str] = &[
     "does not match certificate's altnames",
     "no alternative certificate subject name matches",
     "NotValidForName",
+    "ERR_CERT_COMMON_NAME_INVALID",
 ];
 const ANY: &[&str] = &[
     "x509:",

@@ -13,6 +13,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::{endpoints, index, service_port};
+use crate::domain::text::log_line::Line;
 use crate::model::{Evidence, Finding, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{TargetGroup, TargetHealth};
@@ -249,7 +250,10 @@ fn redirected(snap: &Snapshot, object: Object<'_>) -> Option<Finding> {
     let pod = snap.pods_of_service(service).next()?;
     let logs = snap.component_logs.iter().flatten();
     let log = logs.into_iter().find(|l| l.program == Some(Program::Grafana) && l.is_of(&pod.metadata))?;
-    let asked = |l: &&str| l.contains("path=/ ") && l.contains("status=302") && l.contains("method=GET");
+    let asked = |l: &&str| {
+        let line = Line::parse(l);
+        line.get("path") == "/" && line.get("status") == "302" && line.get("method") == "GET"
+    };
     let lines: Vec<&str> = log.text.lines().filter(asked).collect();
     let line = lines.last().filter(|_| lines.len() >= OFTEN)?;
     let message = format!(

@@ -10,6 +10,7 @@ use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::exporter_log::{Failing, Why, pushed, user};
 use crate::domain::prometheus::operator::serves;
+use crate::domain::text::log_line::Line;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -149,7 +150,7 @@ pub(super) fn way(
             let group_path = format!("{at}/metrics/job/<job of that group>");
             Way::Pushed { metric, groups_path: format!("{at}/api/v1/metrics"), holders, group_path }
         }
-        Why::Snmp => Way::Snmp { module, auth: field(&failing.line, "auth=") },
+        Why::Snmp => Way::Snmp { module, auth: field(&failing.line, "auth") },
         Why::Module => {
             let files = Mounts::of_pod(snap, pod, container).files();
             let file = files.iter().find(|f| f.text.contains("modules:"));
@@ -186,7 +187,7 @@ pub(super) fn login(container: &Container) -> Option<(String, String, bool)> {
 
 /// `metric=airflow_dag_processing`, or `metric with name airflow_dag_processing is already registered`.
 pub(super) fn statsd_metric(line: &str) -> String {
-    let named = field(line, "metric=");
+    let named = field(line, "metric");
     if !named.is_empty() {
         return named;
     }
@@ -213,10 +214,9 @@ fn modules_of(text: &str) -> Vec<String> {
 
 /// `module=http_2xx_auth`.
 pub(super) fn module(line: &str) -> String {
-    field(line, "module=")
+    field(line, "module")
 }
 
 pub(super) fn field(line: &str, name: &str) -> String {
-    let rest = line.split_once(name).map_or("", |(_, rest)| rest);
-    rest.split([' ', ',']).next().unwrap_or_default().trim_matches('"').to_owned()
+    Line::parse(line).get(name).trim_end_matches(',').to_owned()
 }

@@ -163,7 +163,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
 
 /// ` (module if_mib, auth public_v2)`.
 fn asked_with(line: &str) -> String {
-    match (module(line), field(line, "auth=")) {
+    match (module(line), field(line, "auth")) {
         (module, _) if module.is_empty() => String::new(),
         (module, auth) if auth.is_empty() => format!(" (module {module})"),
         (module, auth) => format!(" (module {module}, auth {auth})"),
