@@ -90,6 +90,8 @@ fn yaml(text: &str) -> Option<Crash> {
         r"(?m)^([^\n]*?(?:cannot|could not|couldn't|[Ff]ailed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?(?:\s|\\n)*(?:line (\d+): )?([^\n]+)"
     )
     .captures_iter(text)
+    // What follows may stand on lines that are not of it.
+    .filter(|c| &c[3] != "unmarshal errors:")
     .last()?;
     let file = pattern!(r#"(/[\w./-]+\.(?:ya?ml|json|toml|conf))"#).captures(&found[1]).map(|c| c[1].to_owned());
     let reason = found[3].split("; pass -").next().unwrap_or_default().trim_end_matches(['"', ' ']);
