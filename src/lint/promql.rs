@@ -15,14 +15,6 @@ pub(crate) fn parse(expression: &str) -> Result<Option<Expr>, String> {
     if signs + words > MAX_OPERATORS { Ok(None) } else { parser::parse(expression).map(Some) }
 }
 
-/// An expression without the brackets around it.
-pub(crate) fn within(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren(paren) => within(&paren.expr),
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{alert_look, around, is_ours};
+use super::{around, is_ours};
 use crate::domain::kubernetes::{network_plugin, node_versions, proxy, skew};
 use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_out_of_reach, prometheus_path};
 use crate::domain::text::redact::redact;
-use crate::model::{ResourceRef, Signal, SignalKind, Weight};
+use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::monitoring::{Alert, FiringAlert, Rule, RuleGroup};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -143,10 +143,18 @@ fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str, path: Option<&
     // A fault of the rule itself explains what it raises.
     about.extend(rules_of(snap, alert));
     let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
-    let rule = (expression, read.as_slice());
-    let evidence = alert_look::evidence(snap, alert, rule, &subject, path);
+    let evidence = Evidence::new(
+        format!("alert {}", alert.name()),
+        told.map_or(String::new(), |t| redact(t)),
+        "{% if path %}kubectl get --raw {{ path }}{% endif %}",
+    )
+    .with("path", path.unwrap_or_default());
     let (weight, next) = weigh(snap, alert, expression, &read);
-    let next = if next.is_empty() { alert_look::words(snap, alert, rule, &subject) } else { next };
+    let next = match (next.is_empty(), expression.is_empty()) {
+        (false, _) => next,
+        (true, false) => format!("its expression: {}", redact(expression)),
+        (true, true) => String::new(),
+    };
     let state = if alert.state == "pending" { "pending alert" } else { "alert" };
     Signal::new(SignalKind::Alert, subject, format!("{state} {}", alert.name()), evidence)
         .text(told.map_or(String::new(), |t| redact(t)))

@@ -7,7 +7,7 @@ use promql_parser::parser::token::{T_EQLC, T_GTE, T_GTR, T_LAND, T_LSS, T_LTE, T
 use promql_parser::parser::{BinaryExpr, Expr};
 
 use super::never::needed;
-use crate::lint::promql::{self, within};
+use crate::lint::promql;
 pub(crate) use labels::{labels, printed};
 use range::Range;
 
@@ -102,6 +102,13 @@ fn number(expr: &Expr) -> Option<f64> {
         Expr::Unary(unary) => number(&unary.expr).map(|n| -n),
         Expr::Paren(paren) => number(&paren.expr),
         _ => None,
+    }
+}
+
+fn within(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Paren(paren) => within(&paren.expr),
+        other => other,
     }
 }
 
