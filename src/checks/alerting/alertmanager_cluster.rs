@@ -1,5 +1,7 @@
 //! Alertmanager does not find its peers: each replica notifies by itself, and silences are not shared.
 
+mod merged;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -9,6 +11,7 @@ use serde::Serialize;
 
 use crate::checks::support::amtool::Amtool;
 use crate::checks::{Check, check};
+use crate::domain::alertmanager::members;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::network_policy::{Policies, Protocol, reference};
@@ -23,9 +26,9 @@ check! {
     /// See the check's page.
     AlertmanagerCluster {
         id: "alertmanager-cluster", suite: Alerting, severity: Warning,
-        title: "Alertmanager does not find its peers",
+        title: "Alertmanager does not find its peers, or finds those of others",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, Pods, Services, NetworkPolicies, Namespaces],
+        uses: [AlertmanagerMetrics, AlertmanagerStatus, Workloads, MonitoringResources, Pods, Services, NetworkPolicies, Namespaces],
         fix: Fix,
     }
 }
@@ -54,6 +57,13 @@ enum Way {
         stateful: bool,
     },
     Reach,
+    Merged {
+        /// The operator's resource, as kubectl takes it; empty where no operator makes the pods.
+        patched: String,
+        patch: String,
+        label: String,
+        managed: String,
+    },
 }
 
 /// A replica that fails to reach a peer.
@@ -107,9 +117,16 @@ impl Check for AlertmanagerCluster {
             pods.iter().find(|(p, _)| p.metadata.namespace == *ns && p.metadata.name == *name).map(|(p, _)| *p)
         };
         // The counter of the one that was asked tells that it has all the others by now.
-        let joined = members(snap).is_some_and(|n| n > 1.0 && n >= pods.len() as f64);
+        let joined = counted(snap).is_some_and(|n| n > 1.0 && n >= pods.len() as f64);
+        // And its status, which of them.
+        let seen = members::members(snap);
+        let among = |pod: &Pod| {
+            let owner = snap.owner_ref(pod);
+            let mut own = pods.iter().filter(|(p, _)| snap.owner_ref(p) == owner);
+            seen.as_ref().is_some_and(|seen| own.all(|(p, _)| seen.has(p)))
+        };
         let alone = found.iter().filter_map(|(key, lonely)| Some((running(key)?, lonely)));
-        let alone = alone.filter(|(pod, lonely)| !joined && !came_later(snap, pod, lonely));
+        let alone = alone.filter(|(pod, lonely)| !joined && !among(pod) && !came_later(snap, pod, lonely));
         // What keeps the replicas of one workload apart is one cause.
         type Apart<'a> = BTreeMap<(ResourceRef, bool, String), Vec<(&'a Pod, &'a Lonely)>>;
         let mut apart = Apart::new();
@@ -118,7 +135,9 @@ impl Check for AlertmanagerCluster {
             apart.entry(key).or_default().push((pod, lonely));
         }
         let findings = apart.iter().map(|((owner, _, service), all)| finding(snap, owner, service, all));
-        Ok(Diagnosis::Findings(findings.collect()))
+        // One alone has its cluster switched off, or nobody to share anything with.
+        let merged = (pods.len() > 1).then(|| merged::finding(snap)).flatten();
+        Ok(Diagnosis::Findings(findings.chain(merged).collect()))
     }
 }
 
@@ -204,8 +223,8 @@ fn told(line: &Line<'_>) -> Option<Told> {
     (!named.is_empty()).then(|| Told::Failed(named.to_owned(), why.to_owned()))
 }
 
-/// Members that the asked replica knows, itself among them.
-fn members(snap: &Snapshot) -> Option<f64> {
+/// Members that the asked replica counts, itself among them.
+fn counted(snap: &Snapshot) -> Option<f64> {
     snap.alertmanager_metrics().ok()?.iter().find(|s| s.name == "alertmanager_cluster_members").map(|s| s.value)
 }
 

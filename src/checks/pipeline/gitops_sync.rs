@@ -1,11 +1,14 @@
 //! Argo CD or Flux does not manage to bring the stack's objects into the cluster.
 
+mod unfetched;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::pipeline::{release_ref, sync_evidence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::flux_source;
 use crate::domain::kubernetes::gitops::{self, Cause, Failing};
 use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::webhooks;
@@ -28,7 +31,7 @@ check! {
         id: "gitops-sync", suite: Pipeline, severity: Warning,
         title: "Argo CD or Flux does not bring the stack up to date",
         requires: [GitOps],
-        uses: [Crds, ApiServices, Pods, Jobs, Webhooks, Events, MonitoringResources],
+        uses: [Crds, ApiServices, FluxSources, Pods, Jobs, Webhooks, Events, MonitoringResources],
         fix: Fix,
     }
 }
@@ -38,8 +41,8 @@ check! {
 struct Fix {
     /// `applications.argoproj.io`.
     resource: String,
-    /// `kustomization` or `helmrelease`, as flux takes it; empty of Argo CD.
-    flux: &'static str,
+    /// `kustomization`, `helmrelease` or the kind of a source, as flux takes it; empty of Argo CD.
+    flux: String,
     name: String,
     namespace: String,
     /// Starts another sync of Argo CD.
@@ -70,6 +73,12 @@ enum Way {
         home: String,
     },
     Source,
+    Unfetched(unfetched::Fetched),
+    KubeVersion {
+        wanted: String,
+        has: String,
+        patch: String,
+    },
     Project {
         /// Its project; where it names none it is `default`.
         project: String,
@@ -156,7 +165,8 @@ impl Check for GitOpsSync {
             return Ok(Diagnosis::NotApplicable("neither Argo CD nor Flux brings objects here".into()));
         }
         let found = gitops::failing(snap);
-        Ok(Diagnosis::Findings(found.iter().map(|f| finding(snap, f)).collect()))
+        let sources = unfetched::findings(snap, &found);
+        Ok(Diagnosis::Findings(found.iter().map(|f| finding(snap, f)).chain(sources).collect()))
     }
 }
 
@@ -177,6 +187,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         }
         Cause::NoKind => "a kind is not there yet",
         Cause::NoVersion => "the chart has no such version",
+        Cause::KubeVersion => "the chart is not made for this version of Kubernetes",
         Cause::Decrypt => "its secrets cannot be decrypted",
         Cause::Hook => "a job of a hook failed",
         Cause::Source => "its manifests cannot be made",
@@ -215,6 +226,9 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         // What Helm was refused says why.
         made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", &home, &release));
     }
+    if let Some(of) = unfetched::source(snap, failing) {
+        made = made.depends_on(flux_source::reference(of.source));
+    }
     // A webhook that cannot be called, or a conversion, says more.
     made = webhooks::blamed(snap, &failing.text).into_iter().fold(made, Finding::depends_on);
     if failing.fault == Cause::Live
@@ -246,7 +260,8 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>, resource: String) -> Fix {
             "Kustomization" => "kustomization",
             "HelmRelease" => "helmrelease",
             _ => "",
-        },
+        }
+        .to_owned(),
         name: object.metadata.name.clone(),
         namespace: object.metadata.namespace.clone(),
         sync_patch: gitops::sync_patch(&options),
@@ -281,6 +296,10 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
         }
         Cause::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
         Cause::NoVersion => no_version(failing),
+        Cause::KubeVersion => {
+            let (wanted, has) = gitops::kube_version(&failing.text).unwrap_or_default();
+            Way::KubeVersion { wanted, has, patch: version_patch(failing) }
+        }
         Cause::Decrypt => decrypt(failing),
         Cause::NoKind if unserved(snap, failing).or_else(|| gone(&failing.text)).is_some() => {
             let asked = Asked::read(&failing.text).unwrap_or_default();
@@ -364,14 +383,18 @@ fn decrypt(failing: &Failing<'_>) -> Way {
 /// The chart has no such version: what names another.
 fn no_version(failing: &Failing<'_>) -> Way {
     let (chart, version) = gitops::no_version(&failing.text).unwrap_or_default();
+    Way::NoVersion { chart: chart.to_owned(), version: version.to_owned(), patch: version_patch(failing) }
+}
+
+/// What names another version of the chart; empty where nobody knows here which source it is.
+fn version_patch(failing: &Failing<'_>) -> String {
     let named = json!("<version>");
-    let patch = match failing.object.kind.as_str() {
+    let spec = &failing.object.spec;
+    match failing.object.kind.as_str() {
         "HelmRelease" => json!({"spec": {"chart": {"spec": {"version": named}}}}).to_string(),
-        // Of several sources nobody knows here which one it is.
-        _ if !failing.object.spec.sources.is_empty() => String::new(),
+        _ if !spec.sources.is_empty() => String::new(),
         _ => json!({"spec": {"source": {"targetRevision": named}}}).to_string(),
-    };
-    Way::NoVersion { chart: chart.to_owned(), version: version.to_owned(), patch }
+    }
 }
 
 /// Public keys of age and keys of KMS that an error of SOPS names.

@@ -24,6 +24,7 @@ pub(crate) mod env_key;
 pub(crate) mod eviction;
 pub(crate) mod external_dns;
 pub(crate) mod failed_jobs;
+pub(crate) mod flux_source;
 pub(crate) mod forbidden;
 pub(crate) mod forwarding;
 pub(crate) mod foundation;
