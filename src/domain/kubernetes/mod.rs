@@ -59,6 +59,7 @@ pub(crate) mod node_versions;
 pub(crate) mod nodes;
 pub(crate) mod not_created;
 pub(crate) mod not_served;
+pub(crate) mod old_certificate;
 pub(crate) mod operated;
 pub(crate) mod operator_log;
 pub(crate) mod own_address;

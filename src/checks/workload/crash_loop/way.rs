@@ -464,7 +464,9 @@ pub(super) enum Way {
     ExternalLabels {
         operator_kind: String,
         operator_name: String,
-        labels_patch: &'static str,
+        /// The fields by which its resource switches the operator's own labels off.
+        cleared: String,
+        labels_patch: String,
     },
     Outgrown {
         container: String,
