@@ -41,7 +41,7 @@ check! {
 struct Fix {
     /// `applications.argoproj.io`.
     resource: String,
-    /// `kustomization`, `helmrelease` or the kind of a source, as flux takes it; empty of Argo CD.
+    /// `kustomization`, `helmrelease` or `source`, as flux takes it; empty of Argo CD.
     flux: String,
     name: String,
     namespace: String,

@@ -50,6 +50,7 @@ pub(crate) mod mesh;
 pub(crate) mod metrics_server;
 pub(crate) mod mount_error;
 pub(crate) mod mounts;
+pub(crate) mod mutated;
 pub(crate) mod namespaces;
 pub(crate) mod network_plugin;
 pub(crate) mod network_policy;

@@ -17,6 +17,8 @@ use super::{Fix, GitOpsSync, QUOTED, Way};
 pub(super) struct Fetched {
     /// One of the words below.
     why: &'static str,
+    /// As `flux reconcile source` takes its kind.
+    source: &'static str,
     /// The Secret that it names; empty where it names none.
     secret: String,
     /// Host and port of its URL, where it has them.
@@ -68,12 +70,13 @@ fn finding(own: ResourceRef, unfetched: &Unfetched<'_>, users: &[&Failing<'_>]) 
     let (host, port) = flux_source::host(&source.spec.url).unwrap_or_default();
     let fix = Fix {
         resource,
-        flux: format!("source {}", flux_source::flux_kind(source)),
+        flux: "source".to_owned(),
         name: name.clone(),
         namespace: namespace.clone(),
         sync_patch: String::new(),
         way: Way::Unfetched(Fetched {
             why: word(unfetched.why),
+            source: flux_source::flux_kind(source),
             secret: source.spec.secret_ref.name.clone(),
             host: host.to_owned(),
             port: port.unwrap_or_default().to_owned(),

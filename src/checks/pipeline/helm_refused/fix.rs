@@ -164,6 +164,8 @@ pub(super) enum Fix {
         /// `escalate` for a role, `bind` for a binding.
         verb: &'static str,
         object: String,
+        /// The role that is made, or that a binding leads to.
+        role: String,
         /// Namespace of the role; empty for one of the cluster.
         namespace: String,
         /// What it lacks, the first of it.

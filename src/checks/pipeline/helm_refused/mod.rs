@@ -287,7 +287,7 @@ fn escalates(place: &Place, who: &str, kind: &str, name: &str, lacks: &[String])
         shown.push_str(&format!(" and {} more", lacks.len() - SHOWN));
     }
     let text = format!(
-        "{who}, as whom Helm runs, may not make {subject}: it gives rights that he does not have himself ({shown})"
+        "{who}, as whom Helm runs, may not make {subject}: it hands on rights that this account itself lacks ({shown})"
     );
     let fix = Fix::Escalates {
         who: who.to_owned(),
@@ -296,6 +296,8 @@ fn escalates(place: &Place, who: &str, kind: &str, name: &str, lacks: &[String])
         who_namespace: who_namespace.to_owned(),
         resource: if kind.starts_with("Cluster") { "clusterroles" } else { "roles" }.to_owned(),
         verb: if binds { "bind" } else { "escalate" },
+        // The role that a binding leads to is not named.
+        role: if binds { "<role>".to_owned() } else { name.to_owned() },
         object: name.to_owned(),
         namespace: place.namespace_of(kind),
         lacks: shown,

@@ -242,7 +242,7 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     if let Some(found) = error.contains("many-to-many").then(|| twice(snap, error)).flatten() {
         let mut from = found.targets.map(|t| t.scrape_url.as_str());
         from.sort_unstable();
-        let what = format!("rules fail: {why}");
+        let what = format!("several rules fail: {why}");
         made = made.cause(Cause::keyed(format!("twice {}", from.join(" ")), what));
     }
     // One that is there for no good reason says why there are two.

@@ -204,3 +204,16 @@ pub(super) fn crds(snap: &Snapshot) -> String {
         "https://github.com/prometheus-operator/prometheus-operator/releases/download/{version}/stripped-down-crds.yaml"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_name_is_no_label() {
+        let spec = |value: Value| -> MonitoringSpec { serde_json::from_value(value).expect("a spec") };
+        assert!(cleared(&spec(json!({"replicaExternalLabelName": "replica"}))).is_empty());
+        let off = spec(json!({"replicaExternalLabelNameClear": true, "prometheusExternalLabelName": ""}));
+        assert_eq!(cleared(&off), ["replicaExternalLabelNameClear", "prometheusExternalLabelName"]);
+    }
+}
