@@ -27,6 +27,7 @@ const BY_DEFINITION: &[Fact] = &[
     Fact::SecretMakers,
     Fact::Issuing,
     Fact::GitOps,
+    Fact::FluxSources,
     Fact::Operated,
     Fact::Gateways,
     Fact::ScaledObjects,
@@ -48,6 +49,15 @@ const GIT_OPS: &[Kind] = &[
     Kind::all("argoproj.io", &["v1alpha1"], "applications", "Application"),
     Kind::all("kustomize.toolkit.fluxcd.io", &["v1", "v1beta2"], "kustomizations", "Kustomization"),
     Kind::all("helm.toolkit.fluxcd.io", &["v2", "v2beta2"], "helmreleases", "HelmRelease"),
+];
+
+/// Where Flux fetches what it brings.
+const FLUX_SOURCES: &[Kind] = &[
+    Kind::all("source.toolkit.fluxcd.io", &["v1", "v1beta2"], "gitrepositories", "GitRepository"),
+    Kind::all("source.toolkit.fluxcd.io", &["v1", "v1beta2"], "helmrepositories", "HelmRepository"),
+    Kind::all("source.toolkit.fluxcd.io", &["v1", "v1beta2"], "ocirepositories", "OCIRepository"),
+    Kind::all("source.toolkit.fluxcd.io", &["v1", "v1beta2"], "buckets", "Bucket"),
+    Kind::all("source.toolkit.fluxcd.io", &["v1", "v1beta2"], "helmcharts", "HelmChart"),
 ];
 
 /// What the operators of Grafana, Loki and Tempo make parts of.
@@ -143,17 +153,19 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.scaled_objects = wanted(plan, Fact::ScaledObjects, kinds.read(client, SCALED_OBJECTS, &scope)).await;
     scaled_events(client, plan, snap).await;
     scaled_pods(client, plan, snap).await;
-    let (nodes, secrets, issuing, git_ops, operated, gateways, policies) = futures::join!(
+    let (nodes, secrets, issuing, git_ops, sources, operated, gateways, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, kinds.several(client, NODE_MAKERS, &scope)),
         wanted(plan, Fact::SecretMakers, kinds.several(client, SECRET_MAKERS, &scope)),
         wanted(plan, Fact::Issuing, kinds.several(client, ISSUING, &scope)),
         wanted(plan, Fact::GitOps, kinds.several(client, GIT_OPS, &scope)),
+        wanted(plan, Fact::FluxSources, kinds.several(client, FLUX_SOURCES, &scope)),
         wanted(plan, Fact::Operated, kinds.several(client, OPERATED, &scope)),
         wanted(plan, Fact::Gateways, kinds.several(client, GATEWAYS, &scope)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
     (snap.issuing, snap.gateways, snap.operated) = (issuing, gateways, operated);
+    snap.flux_sources = sources;
     sync_events(client, plan, snap).await;
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);

@@ -10,7 +10,7 @@ use super::client::{Client, IfAbsent};
 use super::source::Request;
 use crate::model::Gap;
 use crate::snapshot::kubernetes::{
-    GatewayObject, GitOpsObject, Issuing, Monitor, MonitoringResource, NodeMaker, Object, Operated, SecretMaker,
+    FluxSource, GatewayObject, GitOpsObject, Issuing, Monitor, MonitoringResource, NodeMaker, Object, Operated, SecretMaker,
     WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot};
@@ -80,6 +80,7 @@ macro_rules! of_kind {
 }
 
 of_kind!(
+    FluxSource,
     GatewayObject,
     GitOpsObject,
     Issuing,

@@ -51,6 +51,7 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("mysql_up", &["exporter-failing"]),
     ("node_nf_conntrack_", &["conntrack-full"]),
     ("pg_up", &["exporter-failing"]),
+    ("probe_", &["exporter-failing"]),
     ("prometheus_config_", &["prometheus-config"]),
     ("prometheus_engine_", &["prometheus-overloaded"]),
     ("prometheus_operator_", &["operator-refuses", "operators-compete", "crd-skew", "crd-deleted"]),

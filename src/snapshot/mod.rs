@@ -235,6 +235,8 @@ snapshot! {
         /// What brings objects from a repository: Applications of Argo CD, Kustomizations and HelmReleases of Flux; empty where
         /// the kinds are not there.
         git_ops: kubernetes::GitOpsObject = GitOps,
+        /// Where Flux fetches what it brings: repositories, buckets and charts; empty where the kinds are not there.
+        flux_sources: kubernetes::FluxSource = FluxSources,
         /// GatewayClasses, Gateways and HTTPRoutes of the Gateway API; empty where the kinds are not there.
         gateways: kubernetes::GatewayObject = Gateways,
         /// ScaledObjects of KEDA; empty where the kind is not there.

@@ -152,6 +152,27 @@ pub struct AlertmanagerStatus {
     pub config: AlertmanagerConfig,
     #[serde(default)]
     pub version_info: VersionInfo,
+    #[serde(default)]
+    pub cluster: GossipCluster,
+}
+
+/// The cluster of an Alertmanager, as it sees it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct GossipCluster {
+    /// The name that it has among its peers; empty where it has no cluster.
+    pub name: String,
+    /// The members that are there, itself among them; `None` where it has no cluster.
+    pub peers: Option<Vec<GossipPeer>>,
+}
+
+/// A member of Alertmanager's cluster.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct GossipPeer {
+    pub name: String,
+    /// Host and port of its gossip.
+    pub address: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

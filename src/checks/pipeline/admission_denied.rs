@@ -10,7 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner;
-use crate::domain::kubernetes::{gitops, helm_words};
+use crate::domain::kubernetes::{gitops, helm_words, webhooks};
 use crate::domain::prometheus::operator::{deployment, log};
 use crate::domain::text::log_line::Line;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
@@ -54,6 +54,14 @@ enum Fix {
     Validating {
         policy: String,
         binding: String,
+        #[serde(flatten)]
+        refused: Refused,
+    },
+    /// It cannot judge: what it asks for does not come.
+    Unable {
+        fault: String,
+        policy: String,
+        webhook_namespace: String,
         #[serde(flatten)]
         refused: Refused,
     },
@@ -169,19 +177,18 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
     };
     let namespace = namespace(object);
     let severity = if snap.scope.is_stack(namespace) { Severity::Error } else { Severity::Warning };
-    let mut made =
-        Finding::new(AdmissionDenied::META.id, severity, object.clone(), format!("{who} refuses {what}: {says}"))
-            .key(format!("{} {}", by.key(), object.key()))
-            .fix(fix(snap, denied, object))
-            .breaks(by.clone())
-            .breaks(object.clone());
+    let mut made = Finding::new(AdmissionDenied::META.id, severity, object.clone(), message(denied, &who, &what, says))
+        .key(format!("{} {}", by.key(), object.key()))
+        .fix(fix(snap, denied, object))
+        .breaks(by.clone())
+        .breaks(object.clone());
     // What Helm was to make and may not is missing, and so is what it would have made after it.
     if let Some((namespace, name)) = all.iter().find_map(|(_, told)| release_of(snap, told)) {
         made = made.breaks(ResourceRef::kubernetes("helm.sh", "HelmOperation", &namespace, &name));
     }
     // The rule is right or wrong by itself; what a policy refuses is one matter with all that it refuses.
     if denied.policy != Policy::Operator {
-        made = made.cause(Cause::resource(by.clone(), format!("{who} refuses several objects: {says}")));
+        made = made.cause(Cause::resource(by.clone(), message(denied, &who, "several objects", says)));
     }
     for (_, told) in all.iter().take(3) {
         made = made.evidence(told_evidence(denied, told));
@@ -190,6 +197,16 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
         made = made.evidence(evidence);
     }
     made
+}
+
+/// A refusal, or what kept the webhook from judging.
+fn message(denied: &Denied, who: &str, what: &str, says: &str) -> String {
+    match &denied.own_fault {
+        Some(fault) => {
+            format!("{who} refuses {what}, for it cannot judge them: what it asks for does not come ({fault})")
+        }
+        None => format!("{who} refuses {what}: {says}"),
+    }
 }
 
 fn is_workload(kind: &str) -> bool {
@@ -244,6 +261,19 @@ fn fix(snap: &Snapshot, denied: &Denied, object: &ResourceRef) -> Fix {
         namespace: namespace(object).to_owned(),
         managed: owner::workload(snap, object).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
     };
+    if let Some(fault) = &denied.own_fault {
+        let own = webhooks::all(snap).find(|h| h.webhook.name == denied.webhook);
+        let service = own.and_then(|h| h.webhook.client_config.service.as_ref());
+        return Fix::Unable {
+            fault: fault.clone(),
+            policy: match &denied.policy {
+                Policy::Kyverno { policy, .. } => policy.clone(),
+                _ => String::new(),
+            },
+            webhook_namespace: service.map(|s| s.namespace.clone()).unwrap_or_default(),
+            refused: refused(),
+        };
+    }
     match &denied.policy {
         Policy::Operator => {
             let operators = deployment::operators(snap);

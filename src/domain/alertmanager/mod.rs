@@ -7,6 +7,7 @@ pub(crate) mod inhibit;
 pub(crate) mod labels;
 pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod members;
 pub(crate) mod notify_error;
 pub(crate) mod old_api;
 pub(crate) mod pods;

@@ -37,6 +37,8 @@ pub(crate) struct Denied {
     pub(crate) says: String,
     /// Kind and name of what was refused, where the words before say it.
     pub(crate) object: Option<(String, String)>,
+    /// What kept it from judging at all: it asks a registry or another program, and that failed.
+    pub(crate) own_fault: Option<String>,
 }
 
 impl Denied {
@@ -70,14 +72,21 @@ pub(crate) fn read(text: &str) -> Option<Denied> {
         let (webhook, says) = (found[1].to_owned(), found[2].to_owned());
         let before = &text[..found.get(0)?.start()];
         let policy = policy_of(&webhook, &says);
-        return Some(Denied { policy, says: told(&says), object: object_of(before), webhook });
+        let own_fault = own_fault(&says);
+        return Some(Denied { policy, says: told(&says), object: object_of(before), own_fault, webhook });
     }
     // kubectl prints what the operator's webhook answers as a fault of the object.
     let invalid = pattern!(r#"(?s)The\s+"(prometheusrules|alertmanagerconfigs)" is invalid:[\s:]*(.*)$"#);
     if let Some(found) = invalid.captures(&text) {
         let kind = if &found[1] == "prometheusrules" { "prometheusrule" } else { "alertmanagerconfigs" };
         let webhook = format!("{kind}validate.monitoring.coreos.com");
-        return Some(Denied { webhook, policy: Policy::Operator, says: told(&found[2]), object: None });
+        return Some(Denied {
+            webhook,
+            policy: Policy::Operator,
+            says: told(&found[2]),
+            object: None,
+            own_fault: None,
+        });
     }
     let policy = pattern!(r"(?s)ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)' denied request:?\s*(.*)$");
     let found = policy.captures(&text)?;
@@ -87,7 +96,29 @@ pub(crate) fn read(text: &str) -> Option<Denied> {
         policy: Policy::Validating { policy: found[1].to_owned(), binding: found[2].to_owned() },
         says: told(&found[3]),
         object: object_of(before),
+        own_fault: None,
     })
+}
+
+/// The end of a refusal that is none: what the webhook asked for did not come.
+fn own_fault(says: &str) -> Option<String> {
+    let asks = ["failed to fetch image", "failed to load context", "failed to fetch data", "failed to perform request"];
+    let fails = [
+        "dial tcp",
+        "i/o timeout",
+        "no such host",
+        "connection refused",
+        "x509:",
+        "deadline exceeded",
+        "UNAUTHORIZED",
+        "unauthorized",
+    ];
+    let has = |words: &[&str]| words.iter().any(|w| says.contains(w));
+    if !has(&asks) || !has(&fails) {
+        return None;
+    }
+    let said = says.rsplit_once("error: ").map_or(says, |(_, last)| last);
+    Some(said.trim().trim_end_matches(']').chars().take(200).collect())
 }
 
 fn policy_of(webhook: &str, says: &str) -> Policy {
@@ -97,6 +128,13 @@ fn policy_of(webhook: &str, says: &str) -> Policy {
     let brackets = pattern!(r"^\[(?:denied by )?([a-z0-9][a-z0-9.-]*)\]");
     if let Some(found) = brackets.captures(says.trim_start()) {
         return Policy::Gatekeeper { constraint: found[1].to_owned() };
+    }
+    // `mutation policy X error: failed to apply policy X rules [Y: …`.
+    if let Some(found) =
+        pattern!(r"failed to apply policy ([a-z0-9][a-z0-9.-]*) rules \[([A-Za-z0-9][A-Za-z0-9._-]*):").captures(says)
+    {
+        let rule = found[2].trim_start_matches("autogen-").to_owned();
+        return Policy::Kyverno { policy: found[1].to_owned(), rule };
     }
     let blocked = pattern!(r"(?s)following policies\s+([a-z0-9][a-z0-9.-]*):\s+([A-Za-z0-9][A-Za-z0-9._-]*):");
     if let Some(found) = blocked.captures(says) {

@@ -26,6 +26,8 @@ pub(crate) enum Cause {
     Source,
     /// The chart has no such version.
     NoVersion,
+    /// The chart asks for another version of Kubernetes.
+    KubeVersion,
     /// Nobody has a key by which the secrets of the repository are decrypted.
     Decrypt,
     /// Another field manager holds a field.
@@ -100,6 +102,8 @@ impl Cause {
             Self::Decrypt
         } else if no_version(text).is_some() {
             Self::NoVersion
+        } else if kube_version(text).is_some() {
+            Self::KubeVersion
         } else if has(&[
             "timed out waiting for the condition",
             "context deadline exceeded",
@@ -135,6 +139,14 @@ impl Cause {
 pub(crate) fn no_field(text: &str) -> Option<(String, String)> {
     helm_words::read(text).into_iter().find_map(|refusal| match refusal {
         Refusal::UnknownField { kind, field } => Some((kind, field)),
+        _ => None,
+    })
+}
+
+/// The version of Kubernetes that the chart asks for, and the one that is there.
+pub(crate) fn kube_version(text: &str) -> Option<(String, String)> {
+    helm_words::read(text).into_iter().find_map(|refusal| match refusal {
+        Refusal::KubeVersion { wanted, has } => Some((wanted, has)),
         _ => None,
     })
 }

@@ -233,7 +233,13 @@ pub(crate) fn is_kind(owner: &ResourceRef, kinds: &[&str]) -> bool {
     matches!(owner, ResourceRef::Kubernetes { kind, .. } if kinds.contains(&kind.as_str()))
 }
 
-fn resource<'a>(snap: &'a Snapshot, kind: &str, namespace: &str, name: &str) -> Option<&'a MonitoringResource> {
+/// The resource of the Prometheus operator that such a name means.
+pub(crate) fn resource<'a>(
+    snap: &'a Snapshot,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Option<&'a MonitoringResource> {
     let all = snap.monitoring_resources.items().unwrap_or_default();
     all.iter()
         .find(|r| r.kind.eq_ignore_ascii_case(kind) && r.metadata.namespace == namespace && r.metadata.name == name)

@@ -112,9 +112,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         // The name says more than that something is not reached.
         let named = |t: &str| t.contains("lookup");
         if !(trouble == Cause::Stores && named(&failing.text) && !named(&line.text())) {
-            failing.text = match line.get("host") {
-                "" => line.text(),
-                host => format!("{} ({host})", line.text()),
+            let place = [line.get("host"), line.get("address")].into_iter().find(|w| !w.is_empty());
+            failing.text = match place.filter(|place| !line.text().contains(place)) {
+                Some(place) => format!("{} ({place})", line.text()),
+                None => line.text(),
             };
         }
         failing.blocks = blocks(&failing.text);
@@ -153,8 +154,10 @@ fn trouble(line: &Line<'_>) -> Option<Cause> {
     let lookup = ["failed to lookup SRV records", "failed to lookup IP addresses", "lookup IP addresses failed"];
     if lookup.iter().any(|w| text.contains(w))
         || text.contains("some of the expected endpoints are not reachable")
-        || ["update of node failed", "update of endpoint failed"].iter().any(|w| text.contains(w))
-            && ["getting metadata", "dial tcp"].iter().any(|w| text.contains(w))
+        || ["update of node failed", "update of endpoint failed", "new endpoint creation failed"]
+            .iter()
+            .any(|w| text.contains(w))
+            && ["getting metadata", "get info", "dial tcp", "handshake"].iter().any(|w| text.contains(w))
     {
         return Some(Cause::Stores);
     }

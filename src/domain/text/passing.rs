@@ -14,6 +14,8 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         || has(&["sending metric family", "rite metrics"]) && has(&["broken pipe", "connection reset by peer"])
         // An API whose list of kinds is empty: client-go calls it an error, and has none to show.
         || has(&["couldn't get resource list for"]) && end.ends_with("<nil>")
+        // The prober opens another kind of socket then; where that fails, too, it says so by itself.
+        || has(&["will attempt privileged"])
         || has(&["superfluous response.WriteHeader", "websocket: close 1"])
         || has(&["bad_data"]) && has(&["parse error"]) && count < FIGHT
         // The policy went while the agent of the VPC CNI looked at it.
@@ -82,6 +84,7 @@ mod tests {
             "logging before flag.Parse: E1121 02:52:40.871589 11 memcache.go:147] couldn't get resource list for external.metrics.k8s.io/v1beta1: <nil>",
             "Operation cannot be fulfilled on statefulsets.apps \"a\": the object has been modified; please apply your changes to the latest version and try again",
             "tailer stopped; will retry: http2: response body closed",
+            "Unable to do unprivileged listen on socket, will attempt privileged: socket: permission denied",
             "ApiException when calling kubernetes: (410) Reason: Expired: too old resource version: 1123 (4456)",
         ] {
             assert!(is_of_the_asker(text, 1), "{text}");
@@ -90,6 +93,7 @@ mod tests {
             "http: TLS handshake error from 10.0.0.10:43882: remote error: tls: bad certificate",
             "Post \"http://vm:8428/api/v1/write\": write: broken pipe",
             "context canceled while the ring was unhealthy: too many unhealthy instances",
+            "Error listening to socket: listen ip4:icmp 0.0.0.0: socket: operation not permitted",
             "tailer stopped; will retry: pods \"web-0\" is forbidden",
         ] {
             assert!(!is_of_the_asker(text, 1), "{text}");

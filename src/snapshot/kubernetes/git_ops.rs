@@ -44,6 +44,12 @@ pub struct GitOpsSpec {
     /// Of a Kustomization: how its secrets are decrypted.
     #[serde(deserialize_with = "null_default")]
     pub decryption: Decryption,
+    /// Of a Kustomization: where it is fetched.
+    #[serde(deserialize_with = "null_default")]
+    pub source_ref: SourceRef,
+    /// Of a HelmRelease without a template of its chart: where the chart is.
+    #[serde(deserialize_with = "null_default")]
+    pub chart_ref: SourceRef,
     /// Of Flux' kinds, where the objects go into another cluster.
     pub kube_config: Option<Unread>,
     pub suspend: bool,
@@ -77,6 +83,57 @@ pub struct ChartTemplate {
 pub struct ChartSource {
     #[serde(deserialize_with = "null_default")]
     pub chart: String,
+    /// Of a HelmRelease.
+    #[serde(rename = "sourceRef", deserialize_with = "null_default")]
+    pub source_ref: SourceRef,
+}
+
+/// A source of Flux, as what uses it names it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SourceRef {
+    #[serde(deserialize_with = "null_default")]
+    pub kind: String,
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Beside what uses it, where it is empty.
+    #[serde(deserialize_with = "null_default")]
+    pub namespace: String,
+}
+
+/// GitRepository, HelmRepository, OCIRepository, Bucket or HelmChart (`source.toolkit.fluxcd.io`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct FluxSource {
+    /// Set by the collector.
+    #[serde(skip)]
+    pub kind: String,
+    pub metadata: Meta,
+    pub spec: FluxSourceSpec,
+    pub status: FluxSourceStatus,
+}
+
+/// `spec` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FluxSourceSpec {
+    #[serde(deserialize_with = "null_default")]
+    pub url: String,
+    /// The Secret with the login.
+    #[serde(deserialize_with = "null_default")]
+    pub secret_ref: Named,
+    /// Of a HelmChart: the repository that it lies in.
+    #[serde(deserialize_with = "null_default")]
+    pub source_ref: SourceRef,
+    pub suspend: bool,
+}
+
+/// `status` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct FluxSourceStatus {
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
 }
 
 /// `spec.decryption` of a Kustomization.
@@ -236,4 +293,4 @@ pub struct Health {
     pub message: String,
 }
 
-objects!(GitOpsObject);
+objects!(GitOpsObject, FluxSource);

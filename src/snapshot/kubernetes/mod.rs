@@ -38,9 +38,9 @@ pub use gateway::{
     ParentRef, ParentStatus, RouteNamespaces, RouteRule,
 };
 pub use git_ops::{
-    ChartSource, ChartTemplate, Decryption, Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, Inventory,
+    ChartSource, ChartTemplate, Decryption, Destination, FluxSource, FluxSourceSpec, FluxSourceStatus, GitOpsObject, GitOpsSpec, GitOpsStatus, Inventory,
     InventoryEntry, Named, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult, SyncStatus, SyncedResource,
-    Unread,
+    SourceRef, Unread,
 };
 pub use helm::HelmRelease;
 pub use ingress::*;

@@ -64,6 +64,11 @@ pub struct MonitoringSpec {
     pub evaluation_interval: Option<String>,
     #[serde(deserialize_with = "null_default")]
     pub external_labels: Map,
+    /// The external labels that the operator adds: with another name, with none (``), or switched off.
+    pub replica_external_label_name: Option<String>,
+    pub replica_external_label_name_clear: bool,
+    pub prometheus_external_label_name: Option<String>,
+    pub prometheus_external_label_name_clear: bool,
     pub additional_scrape_configs: Option<KeySelector>,
     pub additional_alert_manager_configs: Option<KeySelector>,
     pub additional_alert_relabel_configs: Option<KeySelector>,

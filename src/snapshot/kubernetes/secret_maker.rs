@@ -1,5 +1,6 @@
 //! What makes Secrets from somewhere else: External Secrets, Sealed Secrets, certificates of cert-manager.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::meta::null_default;
@@ -79,6 +80,11 @@ pub struct SealedTemplate {
 pub struct SecretMakerStatus {
     #[serde(deserialize_with = "null_default")]
     pub conditions: Vec<Condition>,
+    /// Of a Certificate: since when the one in the Secret is valid, and until when.
+    #[serde(deserialize_with = "null_default")]
+    pub not_before: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
+    pub not_after: Option<Timestamp>,
 }
 
 impl SecretMaker {

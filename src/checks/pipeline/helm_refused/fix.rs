@@ -156,6 +156,26 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    Escalates {
+        who: String,
+        /// `User`, or `ServiceAccount`.
+        who_kind: &'static str,
+        who_name: String,
+        who_namespace: String,
+        /// `clusterroles` or `roles`, or those of the bindings.
+        resource: String,
+        /// `escalate` for a role, `bind` for a binding.
+        verb: &'static str,
+        object: String,
+        /// The role that is made, or that a binding leads to.
+        role: String,
+        /// Namespace of the role; empty for one of the cluster.
+        namespace: String,
+        /// What it lacks, the first of it.
+        lacks: String,
+        #[serde(flatten)]
+        release: Of,
+    },
     Rights {
         who: String,
         verb: String,

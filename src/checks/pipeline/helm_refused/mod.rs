@@ -265,6 +265,7 @@ fn of_values(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceR
             };
             (subject, text, fix)
         }
+        Refusal::Escalates { who, kind, name, lacks } => escalates(place, who, kind, name, lacks),
         Refusal::Rights { who, verb, resource, namespace } => {
             let place = if namespace.is_empty() { "in the cluster".to_owned() } else { format!("in {namespace}") };
             let text = format!("{who}, as whom Helm runs, may not {verb} {resource} {place}");
@@ -273,6 +274,40 @@ fn of_values(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceR
         }
         _ => return None,
     })
+}
+
+/// Nobody hands on rights that he does not have, unless he may `escalate`.
+fn escalates(place: &Place, who: &str, kind: &str, name: &str, lacks: &[String]) -> (ResourceRef, String, Fix) {
+    const SHOWN: usize = 2;
+    let subject = place.object(kind, name);
+    let account = who.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let (who_kind, who_namespace, who_name) = match account {
+        Some((namespace, name)) => ("ServiceAccount", namespace, name),
+        None => ("User", "", who),
+    };
+    let binds = kind.ends_with("Binding");
+    let mut shown = lacks.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if lacks.len() > SHOWN {
+        shown.push_str(&format!(" and {} more", lacks.len() - SHOWN));
+    }
+    let text = format!(
+        "{who}, as whom Helm runs, may not make {subject}: it hands on rights that this account itself lacks ({shown})"
+    );
+    let fix = Fix::Escalates {
+        who: who.to_owned(),
+        who_kind,
+        who_name: who_name.to_owned(),
+        who_namespace: who_namespace.to_owned(),
+        resource: if kind.starts_with("Cluster") { "clusterroles" } else { "roles" }.to_owned(),
+        verb: if binds { "bind" } else { "escalate" },
+        // The role that a binding leads to is not named.
+        role: if binds { "<role>".to_owned() } else { name.to_owned() },
+        object: name.to_owned(),
+        namespace: place.namespace_of(kind),
+        lacks: shown,
+        release: place.release(),
+    };
+    (subject, text, fix)
 }
 
 /// `prometheus.spec.retention`: without places in lists, which `kubectl explain` does not take.

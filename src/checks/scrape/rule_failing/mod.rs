@@ -13,7 +13,7 @@ use crate::domain::kubernetes::owner::{is_kind, workload};
 use crate::domain::prometheus::duplicates::{Twice, alerts_on, services, twice};
 use crate::domain::prometheus::origin::monitor_of;
 use crate::domain::prometheus::targets::{self, Address};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup, ScrapeTarget};
 
@@ -237,7 +237,14 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     // A slow query may succeed the next time; one that does not match never will.
     let severity = if alerting && !matches!(way, Way::Timeout { .. }) { Severity::Error } else { Severity::Warning };
     let evidence = rule_evidence(snap, group, rule, error);
-    let made = finding(snap, severity, group, rule, way, message).evidence(evidence);
+    let mut made = finding(snap, severity, group, rule, way, message).evidence(evidence);
+    // Two of one thing break each rule that joins with it.
+    if let Some(found) = error.contains("many-to-many").then(|| twice(snap, error)).flatten() {
+        let mut from = found.targets.map(|t| t.scrape_url.as_str());
+        from.sort_unstable();
+        let what = format!("several rules fail: {why}");
+        made = made.cause(Cause::keyed(format!("twice {}", from.join(" ")), what));
+    }
     // One that is there for no good reason says why there are two.
     Some(services(error).iter().fold(made, |made, (ns, name)| made.depends_on(ResourceRef::service(ns, name))))
 }

@@ -3,17 +3,18 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::storage::thanos::words::{account, address, container, is_silent};
+use crate::checks::storage::thanos::words::{account, address, container, is_silent, old_certificate};
 use crate::checks::support::origin::path_of_key;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::image::tag_of;
 use crate::domain::kubernetes::mounts::Holder;
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::kubernetes::{arguments, env_key, own_address};
+use crate::domain::kubernetes::{arguments, env_key, own_address, owner};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::thanos::{self, Cause, Failing};
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::minute;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -73,6 +74,20 @@ enum Way {
         port: String,
         /// The JSONPath of the arguments of the pod that has the address; empty where it is a name.
         listens: String,
+    },
+    /// It shows a certificate that has expired, and its file has had another for long.
+    Stale {
+        address: String,
+        store_pod: String,
+        store_namespace: String,
+        /// As kubectl restarts it; empty where no workload makes the pod.
+        store_owner: String,
+        certificate: String,
+        /// Since when there is another, and since when the container runs.
+        renewed: String,
+        started: String,
+        /// The file is mounted by `subPath`, and is never written again.
+        sub_path: bool,
     },
     /// The sidecar asks its Prometheus wrongly.
     Prometheus {
@@ -175,6 +190,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         }
         Cause::Store(StoreFailure::Unreachable) => Way::Store,
         Cause::DiskFull => Way::DiskFull,
+        Cause::Stores if old_certificate(snap, failing).is_some() => stale(snap, failing).unwrap_or(Way::Stores),
         Cause::Stores if is_silent(failing) => {
             let address = address(&failing.text).unwrap_or("<address>:10901");
             let (host, port) = address.rsplit_once(':').unwrap_or((address, "10901"));
@@ -213,6 +229,21 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             }
         }
     }
+}
+
+/// The store shows a certificate of before.
+fn stale(snap: &Snapshot, failing: &Failing<'_>) -> Option<Way> {
+    let (address, old) = old_certificate(snap, failing)?;
+    Some(Way::Stale {
+        address: address.to_owned(),
+        store_pod: old.pod.metadata.name.clone(),
+        store_namespace: old.pod.metadata.namespace.clone(),
+        store_owner: owner::workload_name(snap, old.pod).unwrap_or_default(),
+        certificate: old.certificate.metadata.name.clone(),
+        renewed: minute(old.renewed),
+        started: minute(old.started),
+        sub_path: old.sub_path,
+    })
 }
 
 /// The path below which the Prometheus beside a sidecar answers; empty where it is the root.

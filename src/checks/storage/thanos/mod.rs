@@ -23,7 +23,7 @@ check! {
         id: "thanos", suite: Storage, severity: Error,
         title: "Thanos does not keep what Prometheus measured",
         requires: [Pods],
-        uses: [PartLogs, Workloads, ServiceAccounts, MonitoringResources],
+        uses: [PartLogs, Workloads, ServiceAccounts, SecretMakers, MonitoringResources],
         fix: Fix,
     }
 }
@@ -56,7 +56,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         "" => "Thanos".to_owned(),
         part => format!("Thanos {part}"),
     };
-    let (what, severity) = words(failing, part);
+    let (what, severity) = words(snap, failing, part);
     let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let way = flows::connection(&owner, &failing.text);
     let mut made = Finding::new(Thanos::META.id, severity, owner, message)

@@ -1,11 +1,13 @@
 //! What is wrong, in words; and what a line of its log names.
 
+use crate::domain::kubernetes::old_certificate::{self, OldCertificate};
 use crate::domain::prometheus::thanos::{Cause, Failing};
 use crate::domain::text::message_size;
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::minute;
 use crate::model::Severity;
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::text::pattern::pattern;
 
@@ -19,6 +21,15 @@ pub(super) fn is_silent(failing: &Failing<'_>) -> bool {
     !failing.text.contains("lookup") && said.iter().any(|w| failing.text.contains(w))
 }
 
+/// The store that shows a certificate which was renewed since it began: its address, and what it holds.
+pub(super) fn old_certificate<'a, 'b>(
+    snap: &'a Snapshot,
+    failing: &'b Failing<'_>,
+) -> Option<(&'b str, OldCertificate<'a>)> {
+    let address = address(&failing.text)?;
+    Some((address, old_certificate::held(snap, address, &failing.text)?))
+}
+
 /// The address that a line names, IPv6 in brackets.
 pub(super) fn address(text: &str) -> Option<&str> {
     let address = pattern!(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{2,5}");
@@ -26,7 +37,7 @@ pub(super) fn address(text: &str) -> Option<&str> {
 }
 
 /// What is wrong, and how bad that is.
-pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
+pub(super) fn words(snap: &Snapshot, failing: &Failing<'_>, part: &str) -> (String, Severity) {
     let blocks = || match failing.blocks.as_slice() {
         [] => String::new(),
         all => format!(" ({})", all.join(", ")),
@@ -35,6 +46,7 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
     // A sidecar keeps its blocks on Prometheus' own disk until retention takes them; nothing else is lost at once.
     let of_store =
         if part == "sidecar" { "; blocks that retention deletes before they are uploaded are lost" } else { "" };
+    let old = (failing.trouble == Cause::Stores).then(|| old_certificate(snap, failing)).flatten();
     match failing.trouble {
         Cause::Overlap => (
             format!(
@@ -109,6 +121,18 @@ pub(super) fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
                 format!("a message from one part of Thanos to another is larger than is taken{size}: {effect}"),
                 Severity::Error,
             )
+        }
+        Cause::Stores if old.is_some() => {
+            let Some((address, old)) = old else { return (shorten(&failing.text), Severity::Error) };
+            let text = format!(
+                "the store at {address} ({}) shows a certificate that has expired: Certificate {} was renewed {}, and container {} has run since {} with the one of before",
+                format_args!("{}/{}", old.pod.metadata.namespace, old.pod.metadata.name),
+                old.certificate.metadata.name,
+                minute(old.renewed),
+                old.container,
+                minute(old.started)
+            );
+            (text, Severity::Error)
         }
         Cause::Stores => {
             let what = if is_silent(failing) {

@@ -1,6 +1,6 @@
 //! The fixes of what the Kubernetes API, the kernel of its node or another program of the stack does not take.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::checks::support::back;
 use crate::checks::support::kept::Kept;
@@ -12,9 +12,10 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::mounts::Origin;
+use crate::domain::kubernetes::owner;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::GROUP;
-use crate::snapshot::kubernetes::{Node, annotation};
+use crate::snapshot::kubernetes::{MonitoringSpec, Node, annotation};
 use crate::snapshot::{Platform, Snapshot, journal};
 
 /// Loads the modules by which iptables has its tables.
@@ -121,13 +122,39 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),
         },
-        Class::ExternalLabels => Way::ExternalLabels {
-            operator_kind: case.target.operator_kind().to_owned(),
-            operator_name: case.target.operator_name().to_owned(),
-            labels_patch: r#"{"spec":{"externalLabels":{"cluster":"<cluster>"}}}"#,
-        },
+        Class::ExternalLabels => external_labels(case),
         _ => Way::ApiServer { pod },
     }
+}
+
+/// The labels that the operator gives by itself are switched off, or there is no operator.
+fn external_labels(case: &Case<'_>) -> Way {
+    let (kind, name) = (case.target.operator_kind(), case.target.operator_name());
+    let resource = owner::resource(case.snap, kind, &case.failing.pod.metadata.namespace, name);
+    let cleared: Vec<&str> = resource.map(|r| cleared(&r.spec)).unwrap_or_default();
+    let fields: serde_json::Map<String, Value> = cleared.iter().map(|f| ((*f).to_owned(), Value::Null)).collect();
+    let patch = match fields.is_empty() {
+        true => json!({"spec": {"externalLabels": {"cluster": "<cluster>"}}}),
+        false => json!({"spec": fields}),
+    };
+    Way::ExternalLabels {
+        operator_kind: kind.to_owned(),
+        operator_name: name.to_owned(),
+        cleared: cleared.join(" and "),
+        labels_patch: patch.to_string(),
+    }
+}
+
+/// The fields by which the operator's own external labels are switched off.
+fn cleared(spec: &MonitoringSpec) -> Vec<&'static str> {
+    let empty = |name: &Option<String>| name.as_deref() == Some("");
+    let all = [
+        ("replicaExternalLabelNameClear", spec.replica_external_label_name_clear),
+        ("replicaExternalLabelName", empty(&spec.replica_external_label_name)),
+        ("prometheusExternalLabelNameClear", spec.prometheus_external_label_name_clear),
+        ("prometheusExternalLabelName", empty(&spec.prometheus_external_label_name)),
+    ];
+    all.into_iter().filter(|(_, is_off)| *is_off).map(|(field, _)| field).collect()
 }
 
 /// A container that a mesh puts into pods to write its rules.
@@ -176,4 +203,17 @@ pub(super) fn crds(snap: &Snapshot) -> String {
     format!(
         "https://github.com/prometheus-operator/prometheus-operator/releases/download/{version}/stripped-down-crds.yaml"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_name_is_no_label() {
+        let spec = |value: Value| -> MonitoringSpec { serde_json::from_value(value).expect("a spec") };
+        assert!(cleared(&spec(json!({"replicaExternalLabelName": "replica"}))).is_empty());
+        let off = spec(json!({"replicaExternalLabelNameClear": true, "prometheusExternalLabelName": ""}));
+        assert_eq!(cleared(&off), ["replicaExternalLabelNameClear", "prometheusExternalLabelName"]);
+    }
 }

@@ -11,6 +11,8 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::mutated;
+use crate::snapshot::kubernetes::Container;
 
 /// The volume, or what lies on it.
 pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
@@ -45,7 +47,15 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
                 let below = f.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
                 if makes { Some(f) } else { below }
             });
+            let of_kyverno = mutated::rule(case.failing.pod, "/readOnlyRootFilesystem");
+            let written = mutated::written(case.snap, case.failing.pod, &container.name);
+            let as_written = |c: &Container| c.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
+            let added = sealed == Some(true) && written.is_some_and(|w| as_written(w) != Some(true));
+            let (rule, policy) = of_kyverno.clone().unwrap_or_default();
             Way::ReadOnly {
+                set_for_it: added || of_kyverno.is_some(),
+                rule,
+                policy,
                 mounted_read_only: mount.is_some_and(|m| m.read_only),
                 // What no volume holds lies in the image's own file system.
                 own_root: folder.filter(|_| mount.is_none() && sealed == Some(true)).map(str::to_owned),

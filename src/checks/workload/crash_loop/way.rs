@@ -132,6 +132,11 @@ pub(super) enum Way {
         mounted_read_only: bool,
         /// The folder that no volume holds, where the root file system is read-only on purpose.
         own_root: Option<String>,
+        /// The template says nothing of that: something sets it when the pod is made.
+        set_for_it: bool,
+        /// Rule and policy of Kyverno that do; empty where nobody says who does.
+        rule: String,
+        policy: String,
         container: String,
         pod: String,
         #[serde(flatten)]
@@ -464,7 +469,9 @@ pub(super) enum Way {
     ExternalLabels {
         operator_kind: String,
         operator_name: String,
-        labels_patch: &'static str,
+        /// The fields by which its resource switches the operator's own labels off.
+        cleared: String,
+        labels_patch: String,
     },
     Outgrown {
         container: String,

@@ -6,11 +6,12 @@ use super::Failure;
 use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::image::{Image, Retired};
+use crate::domain::kubernetes::mutated;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::pull_error;
 use crate::domain::text::windows::RECENT;
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::{Container, Node, Pod, annotation};
+use crate::snapshot::kubernetes::{Container, Node, Pod};
 use crate::snapshot::{Platform, Snapshot};
 
 /// What has to be done about it.
@@ -101,23 +102,14 @@ pub(super) struct Rewritten {
 impl Rewritten {
     /// By the ReplicaSet that made the pod: its template never changes.
     fn of(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Self> {
-        let set = pod.metadata.controller().filter(|o| o.kind == "ReplicaSet")?;
-        let set = snap.replica_sets.find(&pod.metadata.namespace, &set.name).ok().flatten()?;
-        let spec = &set.spec.template.spec;
-        let written = spec.init_containers.iter().chain(&spec.containers).find(|c| c.name == container.name)?;
+        let written = mutated::written(snap, pod, &container.name)?;
         let name = |image: &str| Image::parse(image).map(|i| (i.host, i.repository));
         // The same repository by a digest is what the template means.
         let same = written.image == container.image || name(&written.image) == name(&container.image);
         if written.image.is_empty() || same {
             return None;
         }
-        // `rule.policy.kyverno.io: replaced /spec/containers/0/image`
-        let patches = pod.metadata.annotations.get(annotation::KYVERNO_PATCHES).map_or("", String::as_str);
-        let rule = patches.lines().filter(|l| l.trim_end().ends_with("/image")).find_map(|l| {
-            let (rule, policy) = l.split_once(": ")?.0.trim().strip_suffix(".kyverno.io")?.split_once('.')?;
-            Some((rule.to_owned(), policy.to_owned()))
-        });
-        Some(Self { written: written.image.clone(), rule })
+        Some(Self { written: written.image.clone(), rule: mutated::rule(pod, "/image") })
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum Refusal {
     Invalid { kind: String, name: String, field: String, says: String },
     /// Whoever runs Helm may not do it.
     Rights { who: String, verb: String, resource: String, namespace: String },
+    /// Whoever runs Helm is to make a role that can do what he cannot do himself.
+    Escalates { who: String, kind: String, name: String, lacks: Vec<String> },
 }
 
 /// Where it was said.

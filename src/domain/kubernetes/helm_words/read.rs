@@ -55,7 +55,7 @@ fn is_install(text: &str) -> bool {
 
 /// What others than Helm are refused in the same words.
 fn refused(text: &str) -> Option<Refusal> {
-    rights(text).or_else(|| wrong_type(text)).or_else(|| invalid(text))
+    escalates(text).or_else(|| rights(text)).or_else(|| wrong_type(text)).or_else(|| invalid(text))
 }
 
 /// `"prometheus-stack" has no deployed releases`.
@@ -98,6 +98,21 @@ fn template(text: &str) -> Option<Refusal> {
                 .captures(text)
         })
         .map(of)
+}
+
+/// `clusterroles.rbac.authorization.k8s.io "x" is forbidden: user "system:serviceaccount:ci:deployer" (groups=[…]) is attempting
+/// to grant RBAC permissions not currently held: {APIGroups:["apps"], Resources:["deployments"], Verbs:["get"]} …`.
+fn escalates(text: &str) -> Option<Refusal> {
+    let found = pattern!(r#"(?s)\b(clusterroles|roles|clusterrolebindings|rolebindings)\.rbac\.authorization\.k8s\.io "([^"]+)" is forbidden: user "([^"]+)" .*?attempting to grant RBAC permissions not currently held:(.*)"#).captures(text)?;
+    let kind = match &found[1] {
+        "clusterroles" => "ClusterRole",
+        "roles" => "Role",
+        "clusterrolebindings" => "ClusterRoleBinding",
+        _ => "RoleBinding",
+    };
+    let rules = pattern!(r"\{((?:APIGroups|NonResourceURLs):[^{}]*)\}");
+    let lacks = rules.captures_iter(&found[4]).map(|rule| rule[1].to_owned()).collect();
+    Some(Refusal::Escalates { who: found[3].to_owned(), kind: kind.to_owned(), name: found[2].to_owned(), lacks })
 }
 
 /// `User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring"`.

@@ -176,6 +176,19 @@ fn what_the_api_server_refuses_helm() {
         namespace: "monitoring".into(),
     };
     assert_eq!(read(text), [expected]);
+    let text = r#"Helm upgrade failed for release monitoring/kps with chart kube-prometheus-stack@79.5.0: cannot patch "kps-operator" with kind ClusterRole: clusterroles.rbac.authorization.k8s.io "kps-operator" is forbidden: user "system:serviceaccount:monitoring:flux" (groups=["system:serviceaccounts" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:
+{APIGroups:["monitoring.coreos.com"], Resources:["alertmanagers/status"], Verbs:["*"]}
+{NonResourceURLs:["/metrics"], Verbs:["get"]}"#;
+    let expected = Refusal::Escalates {
+        who: "system:serviceaccount:monitoring:flux".into(),
+        kind: "ClusterRole".into(),
+        name: "kps-operator".into(),
+        lacks: vec![
+            r#"APIGroups:["monitoring.coreos.com"], Resources:["alertmanagers/status"], Verbs:["*"]"#.into(),
+            r#"NonResourceURLs:["/metrics"], Verbs:["get"]"#.into(),
+        ],
+    };
+    assert_eq!(read(text), [expected]);
     let by_kubectl = r#"Error from server (Forbidden): User "dev" cannot list resource "secrets" in API group "" in the namespace "monitoring""#;
     assert_eq!(read(by_kubectl), [], "Helm has no part in it");
     let taken = r#"Error: UPGRADE FAILED: Service "g" is invalid: spec.ports[0].nodePort: Invalid value: 32100: provided port is already allocated"#;
