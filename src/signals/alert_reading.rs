@@ -5,7 +5,6 @@ use crate::domain::prometheus::condition::{Bound, Comparison, Condition, conditi
 use crate::domain::prometheus::reads::Read;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::text::redact::redact;
-use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::FiringAlert;
 
