@@ -65,14 +65,18 @@ impl Check for ProgramFailing {
 /// Of each program one log at least has to be there before all is said to be well: of a pod with several, each has its own.
 fn unread(snap: &Snapshot, strangers: &Strangers<'_>, running: &[&Pod]) -> Result<Option<Gap>, Gap> {
     let logs = snap.part_logs()?;
-    let programs = || {
-        let judged = |p: &&Pod| p.spec.containers.iter().filter(|c| strangers.judges(p, c)).collect::<Vec<_>>();
-        running.iter().flat_map(move |p| judged(p).into_iter().map(move |c| (*p, c.name.as_str())))
-    };
-    let is_read = |pod: &Pod, name: &str| logs.iter().any(|l| l.is_of(&pod.metadata) && l.container == name);
-    let read: BTreeSet<(ResourceRef, &str)> =
-        programs().filter(|(p, name)| is_read(p, name)).map(|(p, name)| (snap.owner_ref(p), name)).collect();
-    let lacking = programs().find(|(p, name)| !read.contains(&(snap.owner_ref(p), *name)));
+    let mut programs: Vec<(&Pod, &str)> = Vec::new();
+    for pod in running.iter().copied() {
+        let judged = pod.spec.containers.iter().filter(|c| strangers.judges(pod, c));
+        programs.extend(judged.map(|c| (pod, c.name.as_str())));
+    }
+    let mut read: BTreeSet<(ResourceRef, &str)> = BTreeSet::new();
+    for (pod, name) in &programs {
+        if logs.iter().any(|l| l.is_of(&pod.metadata) && l.container == *name) {
+            read.insert((snap.owner_ref(pod), name));
+        }
+    }
+    let lacking = programs.iter().find(|(pod, name)| !read.contains(&(snap.owner_ref(pod), *name)));
     Ok(lacking.map(|(pod, name)| {
         let what = format!("log of pod {}/{}, container {name}", pod.metadata.namespace, pod.metadata.name);
         Gap::new(what, GapCause::NotCollected, "the log was not read")
