@@ -1,5 +1,6 @@
 //! Findings of one check with one cause are one finding, about the cause, with one fix for all its victims.
 
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use indexmap::{IndexMap, IndexSet};
@@ -61,28 +62,59 @@ fn one(mut first: Finding, others: Vec<Finding>) -> Finding {
     first
 }
 
-/// Adds the steps that only other victims need.
+/// Joins the fixes of several victims: each step once, and none before what comes before it in one of them. What all end with,
+/// such as a look at the whole, comes when all is done.
 fn join(fix: &mut Remediation, others: Vec<Remediation>) {
     let (mut steps, mut verify, mut rollback) = (Vec::new(), Vec::new(), Vec::new());
-    let mut options: Vec<(FixOption, Vec<Step>)> =
+    let mut options: Vec<(FixOption, Vec<Vec<Step>>)> =
         std::mem::take(&mut fix.options).into_iter().map(|o| (o, Vec::new())).collect();
     for other in others {
-        steps.extend(other.steps);
-        verify.extend(other.verify);
-        rollback.extend(other.rollback);
+        steps.push(other.steps);
+        verify.push(other.verify);
+        rollback.push(other.rollback);
         for option in other.options {
             match options.iter_mut().find(|(o, _)| o.title == option.title) {
-                Some((_, more)) => more.extend(option.steps),
+                Some((_, more)) => more.push(option.steps),
                 None => options.push((option, Vec::new())),
             }
         }
     }
-    add(&mut fix.steps, steps);
-    add(&mut fix.verify, verify);
-    add(&mut fix.rollback, rollback);
+    in_order(&mut fix.steps, steps);
+    in_order(&mut fix.verify, verify);
+    in_order(&mut fix.rollback, rollback);
     for (mut option, more) in options {
-        add(&mut option.steps, more);
+        in_order(&mut option.steps, more);
         fix.options.push(option);
+    }
+}
+
+/// One list of several: victim by victim, but what stands later in the list of another one waits for it. Where lists
+/// contradict each other, the first is right.
+fn in_order<T: Eq + Hash + Clone>(first: &mut Vec<T>, more: Vec<Vec<T>>) {
+    if more.iter().all(Vec::is_empty) {
+        return;
+    }
+    let lists = std::iter::once(std::mem::take(first)).chain(more);
+    let mut lists: Vec<VecDeque<T>> =
+        lists.map(|l| l.into_iter().collect::<IndexSet<T>>().into_iter().collect::<VecDeque<T>>()).collect();
+    // How often each stands behind something else.
+    let mut behind: HashMap<T, usize> = HashMap::new();
+    for later in lists.iter().flat_map(|l| l.iter().skip(1)) {
+        *behind.entry(later.clone()).or_default() += 1;
+    }
+    loop {
+        let heads = || lists.iter().filter_map(VecDeque::front);
+        let free = heads().find(|h| behind.get(*h).is_none_or(|count| *count == 0));
+        let Some(next) = free.or_else(|| heads().next()).cloned() else { return };
+        for list in &mut lists {
+            let Some(at) = list.iter().position(|step| *step == next) else { continue };
+            list.remove(at);
+            let freed = if at == 0 { list.front() } else { Some(&next) };
+            if let Some(count) = freed.and_then(|step| behind.get_mut(step)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        first.push(next);
     }
 }
 
@@ -93,4 +125,30 @@ fn add<T: Eq + Hash>(to: &mut Vec<T>, more: Vec<T>) {
     }
     let all: IndexSet<T> = std::mem::take(to).into_iter().chain(more).collect();
     *to = all.into_iter().collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(lists: &[&[&'static str]]) -> Vec<&'static str> {
+        let mut lists = lists.iter().map(|l| l.to_vec());
+        let mut first = lists.next().unwrap_or_default();
+        in_order(&mut first, lists.collect());
+        first
+    }
+
+    #[test]
+    fn what_all_begin_and_end_with_stands_first_and_last() {
+        assert_eq!(joined(&[&["root", "a", "all"], &["root", "b", "all"]]), ["root", "a", "b", "all"]);
+        assert_eq!(joined(&[&["a", "all"], &["b", "more", "all"], &["c"]]), ["a", "b", "more", "all", "c"]);
+        assert_eq!(joined(&[&["a"], &["a"]]), ["a"]);
+        assert_eq!(joined(&[&[], &["b", "a", "b"]]), ["b", "a"]);
+    }
+
+    #[test]
+    fn lists_that_contradict_each_other_end_nevertheless() {
+        assert_eq!(joined(&[&["a", "b"], &["b", "a"]]), ["a", "b"]);
+        assert_eq!(joined(&[&["a", "b", "c"], &["c", "a", "b"]]), ["a", "b", "c"]);
+    }
 }

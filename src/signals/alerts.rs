@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alert_reading::reading;
 use super::{around, is_ours};
 use crate::domain::kubernetes::{network_plugin, node_versions, proxy, skew};
 use crate::domain::prometheus::reads::{Read, reads};
@@ -73,8 +74,7 @@ const JUDGES: &[(&str, &[&str])] = &[
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let rules = expressions(snap);
     let (alerts, path) = firing(snap);
-    let expression = |alert: &FiringAlert| rules.get(alert.name()).map_or("", String::as_str);
-    alerts.iter().map(|alert| signal(snap, alert, expression(alert), path.as_deref())).collect()
+    alerts.iter().map(|alert| signal(snap, alert, expression(&rules, alert), path.as_deref())).collect()
 }
 
 /// From the list of alerts, else from the rules that raised them, else as Alertmanager holds them; and the path that shows them.
@@ -116,10 +116,27 @@ fn firing(snap: &Snapshot) -> (Vec<FiringAlert>, Option<String>) {
     (held.collect(), path)
 }
 
-fn expressions(snap: &Snapshot) -> BTreeMap<&str, String> {
+/// The alerting rules by their names.
+fn expressions(snap: &Snapshot) -> BTreeMap<&str, Vec<&Rule>> {
     let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
-    let rules = groups.iter().flat_map(|g| &g.rules).filter(|r| r.kind != "recording");
-    rules.map(|r| (r.name.as_str(), r.query.clone())).collect()
+    let mut rules: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+    for rule in groups.iter().flat_map(|g| &g.rules).filter(|r| r.kind != "recording") {
+        rules.entry(&rule.name).or_default().push(rule);
+    }
+    rules
+}
+
+/// The expression of the rule that raised an alert: of several of one name each has its own bound.
+fn expression<'r>(rules: &BTreeMap<&str, Vec<&'r Rule>>, alert: &FiringAlert) -> &'r str {
+    let of_name = rules.get(alert.name()).map(Vec::as_slice).unwrap_or_default();
+    let raised = |r: &&&Rule| r.alerts.iter().any(|a| a.labels == alert.labels);
+    // Labels that the rule adds, a severity above all; those with templates are not known.
+    let labelled = |r: &&&Rule| {
+        let mut plain = r.labels.iter().filter(|(_, v)| !v.contains("{{"));
+        plain.all(|(name, value)| alert.label(name) == value)
+    };
+    let rule = of_name.iter().find(raised).or_else(|| of_name.iter().find(labelled)).or(of_name.last());
+    rule.map_or("", |r| r.query.as_str())
 }
 
 /// The loaded rule that raised an alert: one of its name that has it, or the only one of the name.
@@ -151,10 +168,14 @@ fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str, path: Option<&
     )
     .with("path", path.unwrap_or_default());
     let (weight, next) = weigh(snap, alert, expression, &read);
-    let next = match (next.is_empty(), expression.is_empty()) {
-        (false, _) => next,
-        (true, false) => format!("its expression: {}", redact(expression)),
-        (true, true) => String::new(),
+    let reading = Some(()).filter(|()| next.is_empty()).and_then(|()| reading(snap, alert, expression, &read));
+    let (next, look) = reading.map_or((next, None), |r| (r.words, r.next));
+    let evidence = match look.filter(|_| weight == Weight::Weighs) {
+        Some(look) => {
+            let Evidence { source, value, .. } = evidence;
+            look.params.into_iter().fold(Evidence::new(source, value, look.template), |e, (name, v)| e.with(name, v))
+        }
+        None => evidence,
     };
     let state = if alert.state == "pending" { "pending alert" } else { "alert" };
     Signal::new(SignalKind::Alert, subject, format!("{state} {}", alert.name()), evidence)

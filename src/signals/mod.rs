@@ -1,6 +1,7 @@
 //! Reads from a snapshot what the systems themselves say is wrong. One file per source; no judgement beyond how much a
 //! signal weighs.
 
+mod alert_reading;
 mod alerts;
 mod changes;
 mod conditions;

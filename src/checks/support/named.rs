@@ -46,14 +46,17 @@ pub(crate) struct Named {
     in_place: bool,
     /// The pod is replaced after that.
     renewed: bool,
+    /// Nothing makes the pod again.
+    bare_pod: bool,
 }
 
 impl Named {
     pub(crate) fn of(snap: &Snapshot, pod: &Pod, target: &Target<'_>, all: &[Setting]) -> Self {
         let in_place = target.in_place() && !back::is_remade(target);
-        let Some(first) = all.first() else { return Self { in_place, ..Self::default() } };
+        let bare_pod = pod.metadata.controller().is_none();
+        let Some(first) = all.first() else { return Self { in_place, bare_pod, ..Self::default() } };
         let several = all.len() > 1;
-        let mut made = Self { named: places(all), several, in_place, ..Self::default() };
+        let mut made = Self { named: places(all), several, in_place, bare_pod, ..Self::default() };
         match first {
             Setting::Variable { source: Source::ConfigMap { name, key }, .. }
             | Setting::File { origin: Origin::ConfigMap { name, key }, .. } => {

@@ -3,6 +3,7 @@
 pub(crate) mod adapter_rules;
 pub(crate) mod authorizer;
 pub(crate) mod collector_log;
+pub(crate) mod condition;
 pub(crate) mod configured;
 pub(crate) mod coverage;
 pub(crate) mod discovery_jobs;

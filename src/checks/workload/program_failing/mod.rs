@@ -55,21 +55,30 @@ impl Check for ProgramFailing {
             groups.entry(key).or_default().push(failing);
         }
         let findings: Vec<Finding> = groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect();
-        match unread(snap, &running)? {
+        match unread(snap, &strangers, &running)? {
             Some(gap) if findings.is_empty() => Err(gap),
             _ => Ok(Diagnosis::Findings(findings)),
         }
     }
 }
 
-/// Of each owner's pods one log at least has to be there before all is said to be well.
-fn unread(snap: &Snapshot, running: &[&Pod]) -> Result<Option<Gap>, Gap> {
+/// Of each program one log at least has to be there before all is said to be well: of a pod with several, each has its own.
+fn unread(snap: &Snapshot, strangers: &Strangers<'_>, running: &[&Pod]) -> Result<Option<Gap>, Gap> {
     let logs = snap.part_logs()?;
-    let read: BTreeSet<ResourceRef> =
-        running.iter().filter(|p| logs.iter().any(|l| l.is_of(&p.metadata))).map(|p| snap.owner_ref(p)).collect();
-    let lacking = running.iter().find(|p| !read.contains(&snap.owner_ref(p)));
-    Ok(lacking.map(|pod| {
-        let what = format!("log of pod {}/{}", pod.metadata.namespace, pod.metadata.name);
+    let mut programs: Vec<(&Pod, &str)> = Vec::new();
+    for pod in running.iter().copied() {
+        let judged = pod.spec.containers.iter().filter(|c| strangers.judges(pod, c));
+        programs.extend(judged.map(|c| (pod, c.name.as_str())));
+    }
+    let mut read: BTreeSet<(ResourceRef, &str)> = BTreeSet::new();
+    for (pod, name) in &programs {
+        if logs.iter().any(|l| l.is_of(&pod.metadata) && l.container == *name) {
+            read.insert((snap.owner_ref(pod), name));
+        }
+    }
+    let lacking = programs.iter().find(|(pod, name)| !read.contains(&(snap.owner_ref(pod), *name)));
+    Ok(lacking.map(|(pod, name)| {
+        let what = format!("log of pod {}/{}, container {name}", pod.metadata.namespace, pod.metadata.name);
         Gap::new(what, GapCause::NotCollected, "the log was not read")
     }))
 }

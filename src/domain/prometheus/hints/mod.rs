@@ -6,6 +6,7 @@ mod range;
 use promql_parser::parser::token::{T_EQLC, T_GTE, T_GTR, T_LAND, T_LSS, T_LTE, T_LUNLESS, T_NEQ};
 use promql_parser::parser::{BinaryExpr, Expr};
 
+use super::condition::{number, without_parens as within};
 use super::never::needed;
 use crate::lint::promql;
 pub(crate) use labels::{labels, printed};
@@ -94,22 +95,6 @@ fn never_negative(expr: &Expr) -> Option<&'static str> {
 fn zero_or_one(expr: &Expr) -> Option<String> {
     let Expr::VectorSelector(selector) = expr else { return None };
     selector.name.clone().filter(|name| matches!(name.as_str(), "up" | "probe_success"))
-}
-
-fn number(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::NumberLiteral(number) => Some(number.val),
-        Expr::Unary(unary) => number(&unary.expr).map(|n| -n),
-        Expr::Paren(paren) => number(&paren.expr),
-        _ => None,
-    }
-}
-
-fn within(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren(paren) => within(&paren.expr),
-        other => other,
-    }
 }
 
 fn is_comparison(op: u16) -> bool {
