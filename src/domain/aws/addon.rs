@@ -1,6 +1,7 @@
 //! EKS add-ons: which workloads they bring, and what their health issues say.
 
 use crate::domain::aws::ebs;
+use crate::domain::kubernetes::eks_addons::WORKLOADS;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Addon, HealthIssue};
@@ -11,29 +12,6 @@ pub(crate) const POD_IDENTITY_AGENT: &str = "eks-pod-identity-agent";
 
 /// Seconds for which a workload may be without all its pods: a rollout takes some.
 pub(crate) const ROLLOUT: i64 = 300;
-
-/// Add-ons with the namespace and names of their workloads, as far as these are always the same.
-const KNOWN: &[(&str, &str, &[&str])] = &[
-    (ebs::ADDON, ebs::NAMESPACE, &["ebs-csi-controller", "ebs-csi-node"]),
-    ("vpc-cni", "kube-system", &["aws-node"]),
-    ("coredns", "kube-system", &["coredns"]),
-    ("kube-proxy", "kube-system", &["kube-proxy"]),
-    (POD_IDENTITY_AGENT, "kube-system", &[POD_IDENTITY_AGENT]),
-    ("metrics-server", "kube-system", &["metrics-server"]),
-    ("snapshot-controller", "kube-system", &["snapshot-controller"]),
-    ("aws-efs-csi-driver", "kube-system", &["efs-csi-controller", "efs-csi-node"]),
-    ("aws-fsx-csi-driver", "kube-system", &["fsx-csi-controller", "fsx-csi-node"]),
-    ("aws-mountpoint-s3-csi-driver", "kube-system", &["s3-csi-controller", "s3-csi-node"]),
-    ("eks-node-monitoring-agent", "kube-system", &["eks-node-monitoring-agent"]),
-    (
-        "amazon-cloudwatch-observability",
-        "amazon-cloudwatch",
-        &["amazon-cloudwatch-observability-controller-manager", "cloudwatch-agent", "fluent-bit"],
-    ),
-    ("aws-guardduty-agent", "amazon-guardduty", &["aws-guardduty-agent"]),
-    ("kube-state-metrics", "kube-state-metrics", &["kube-state-metrics"]),
-    ("prometheus-node-exporter", "prometheus-node-exporter", &["prometheus-node-exporter"]),
-];
 
 /// A rule of RBAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,12 +95,12 @@ fn merge(values: &mut serde_json::Value, added: &serde_json::Value) {
 
 /// Namespace of an add-on's workloads.
 pub(crate) fn namespace(name: &str) -> &'static str {
-    KNOWN.iter().find(|(known, ..)| *known == name).map_or("kube-system", |(_, namespace, _)| namespace)
+    WORKLOADS.iter().find(|(known, ..)| *known == name).map_or("kube-system", |(_, namespace, _)| namespace)
 }
 
 /// Workloads of an add-on among those that were read: by their names, or because its health issues name them.
 pub(crate) fn workloads<'a>(snap: &'a Snapshot, name: &str, addon: Option<&Addon>) -> Vec<&'a Workload> {
-    let known = KNOWN.iter().find(|(known, ..)| *known == name);
+    let known = WORKLOADS.iter().find(|(known, ..)| *known == name);
     let named = |w: &Workload| {
         addon.is_some_and(|a| a.health.issues.iter().flat_map(|i| &i.resource_ids).any(|id| *id == w.metadata.name))
     };

@@ -19,6 +19,7 @@ pub(crate) mod coredns_log;
 pub(crate) mod denied;
 pub(crate) mod differs;
 pub(crate) mod disruption;
+pub(crate) mod eks_addons;
 pub(crate) mod endpoints;
 pub(crate) mod env_key;
 pub(crate) mod eviction;

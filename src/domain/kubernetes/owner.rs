@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::kubernetes::chart::chart_of;
+use crate::domain::kubernetes::eks_addons::of_pod;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::ResourceRef;
@@ -245,18 +246,9 @@ pub(crate) fn resource<'a>(
         .find(|r| r.kind.eq_ignore_ascii_case(kind) && r.metadata.namespace == namespace && r.metadata.name == name)
 }
 
-/// The EKS add-on that keeps a pod of kube-system.
+/// The EKS add-on that keeps a pod, where the cluster has it.
 fn addon(snap: &Snapshot, pod: &Pod) -> Option<&'static str> {
-    if pod.metadata.namespace != "kube-system" {
-        return None;
-    }
-    let parts = [
-        ("ebs-csi-", "aws-ebs-csi-driver"),
-        ("coredns-", "coredns"),
-        ("aws-node-", "vpc-cni"),
-        ("metrics-server-", "metrics-server"),
-    ];
-    let (_, addon) = parts.into_iter().find(|(prefix, _)| pod.metadata.name.starts_with(prefix))?;
+    let addon = of_pod(&pod.metadata.namespace, &pod.metadata.name)?;
     snap.eks_addons().ok()?.iter().any(|a| a.addon_name == addon).then_some(addon)
 }
 
