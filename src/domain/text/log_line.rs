@@ -22,6 +22,10 @@ pub(crate) enum Level {
     Unknown,
 }
 
+/// Fields that hold the error, each by its logger: Go's, ECS', Node's, and `failure`, Chromium's `net::ERR_…` for a page that it
+/// did not get.
+const ERRORS: &[&str] = &["err", "error", "error.message", "err.message", "reason", "details", "failure", "exception"];
+
 /// A line, taken apart.
 #[derive(Debug, Clone)]
 pub(crate) struct Line<'a> {
@@ -54,7 +58,9 @@ impl<'a> Line<'a> {
         }
         let all = fields(text);
         let known = ["level", "lvl", "msg", "err", "error", "caller", "log.level"];
-        if !known.iter().any(|k| all.contains_key(*k)) {
+        // Google's loggers shout it; the severity of an alert that is logged is whispered.
+        let severity = all.get("severity").filter(|s| text.starts_with('{') && s.chars().all(char::is_uppercase));
+        if severity.is_none() && !known.iter().any(|k| all.contains_key(*k)) {
             let level = if text.starts_with("panic:") { Level::Error } else { Level::Unknown };
             return Self {
                 raw: text,
@@ -66,14 +72,17 @@ impl<'a> Line<'a> {
             };
         }
         let get = |names: &[&str]| names.iter().find_map(|n| all.get(*n)).cloned().unwrap_or_default();
-        let level = match get(&["level", "lvl", "log.level"]).to_ascii_lowercase().as_str() {
-            "debug" | "info" | "dbug" | "trace" => Level::Info,
-            "warn" | "warning" => Level::Warning,
-            "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
+        let said = Some(get(&["level", "lvl", "log.level"])).filter(|l| !l.is_empty());
+        let level = match said.or(severity.cloned()).unwrap_or_default().to_ascii_lowercase().as_str() {
+            // The numbers are those of Node's loggers, pino and bunyan.
+            "debug" | "info" | "dbug" | "trace" | "10" | "20" | "30" => Level::Info,
+            "warn" | "warning" | "40" => Level::Warning,
+            "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" | "50" | "60" => Level::Error,
             _ => Level::Unknown,
         };
-        let at = get(&["ts", "time", "t", "@timestamp", "timestamp"]).replacen(',', ".", 1).parse().ok();
-        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "error.message", "reason", "details"]));
+        let at = get(&["ts", "time", "t", "@timestamp", "timestamp"]);
+        let at = at.replacen(',', ".", 1).parse().ok().or_else(|| of_epoch(&at));
+        let (msg, err) = (get(&["msg", "message"]), get(ERRORS));
         Self { raw: text, at, level, msg, err, fields: all }
     }
 
@@ -192,6 +201,16 @@ fn go_time(line: &str, now: Timestamp) -> Option<Timestamp> {
     (at.as_second() <= now.as_second() + 60).then_some(at)
 }
 
+/// Seconds since 1970 with a fraction, as zap writes them, or milliseconds, as Node's loggers do.
+fn of_epoch(text: &str) -> Option<Timestamp> {
+    let (whole, _) = text.split_once('.').unwrap_or((text, ""));
+    match (whole.len(), whole.parse().ok()?) {
+        (10, seconds) => Timestamp::from_second(seconds).ok(),
+        (13, millis) => Timestamp::from_millisecond(millis).ok(),
+        _ => None,
+    }
+}
+
 /// A line without the complaint that glog puts before each one of a program that has not read its flags.
 fn said(line: &str) -> &str {
     line.strip_prefix("logging before flag.Parse: ").unwrap_or(line)
@@ -216,7 +235,7 @@ pub(crate) fn fields(line: &str) -> BTreeMap<String, String> {
     let line = line.trim();
     if line.starts_with('{') {
         let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
-        return object.into_iter().filter_map(|(k, v)| Some((k, v.as_str()?.to_owned()))).collect();
+        return object.into_iter().flat_map(|(key, value)| plain(key, value)).collect();
     }
     let mut found = BTreeMap::new();
     let mut rest = line;
@@ -233,6 +252,21 @@ pub(crate) fn fields(line: &str) -> BTreeMap<String, String> {
         rest = left;
     }
     found
+}
+
+/// A field of JSON: text as it is, numbers where they are a level or a time, and what an object holds by its path, as in
+/// `log.level`.
+fn plain(key: String, value: serde_json::Value) -> Vec<(String, String)> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => vec![(key, text)],
+        Value::Number(n) if ["level", "ts", "time", "timestamp"].contains(&key.as_str()) => vec![(key, n.to_string())],
+        Value::Object(fields) if ["log", "error", "err"].contains(&key.as_str()) => {
+            let texts = fields.into_iter().filter_map(|(k, v)| Some((format!("{key}.{k}"), v.as_str()?.to_owned())));
+            texts.collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A Go-quoted string up to its closing quote, and what follows.
@@ -308,6 +342,20 @@ mod tests {
                 true
             )
         );
+        let ecs = r#"{"@timestamp":"2026-11-21T03:20:48.835+00:00","message":"Unable to connect","log":{"level":"ERROR"},"error":{"message":"connect ECONNREFUSED 10.0.0.1:9200"}}"#;
+        let refused = "connect ECONNREFUSED 10.0.0.1:9200".to_owned();
+        assert_eq!(parts(ecs), (Level::Error, "Unable to connect".into(), refused, true));
+        let pino = r#"{"level":50,"time":1795231248835,"err":{"type":"AxiosError","message":"Request failed with status code 404"},"msg":"posting failed"}"#;
+        let not_found = "Request failed with status code 404".to_owned();
+        assert_eq!(parts(pino), (Level::Error, "posting failed".into(), not_found, true));
+        assert_eq!(parts(r#"{"level":40,"err":null,"msg":"again"}"#).0, Level::Warning);
+        assert_eq!(Line::parse(pino).at, "2026-11-21T03:20:48.835Z".parse().ok());
+        let zap = r#"{"level":"error","ts":1795231248.835,"msg":"x"}"#;
+        assert_eq!(Line::parse(zap).at, "2026-11-21T03:20:48Z".parse().ok());
+        let chromium = r#"{"failure":"net::ERR_NAME_NOT_RESOLVED","level":"error","message":"Browser request failed","url":"http://g/"}"#;
+        assert_eq!(parts(chromium).2, "net::ERR_NAME_NOT_RESOLVED");
+        assert_eq!(parts(r#"{"severity":"ERROR","message":"x"}"#).0, Level::Error);
+        assert_eq!(parts(r#"{"severity":"critical","message":"an alert"}"#).0, Level::Unknown);
         let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
         assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));
     }

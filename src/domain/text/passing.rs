@@ -14,6 +14,8 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         || has(&["sending metric family", "rite metrics"]) && has(&["broken pipe", "connection reset by peer"])
         // An API whose list of kinds is empty: client-go calls it an error, and has none to show.
         || has(&["couldn't get resource list for"]) && end.ends_with("<nil>")
+        // A page that is closed ends what it still loads.
+        || end.ends_with("net::ERR_ABORTED")
         || has(&["superfluous response.WriteHeader", "websocket: close 1"])
         || has(&["bad_data"]) && has(&["parse error"]) && count < FIGHT
         // The policy went while the agent of the VPC CNI looked at it.
