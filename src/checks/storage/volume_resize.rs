@@ -151,9 +151,8 @@ fn explain(
     }
     if let Some(denied) = Denied::read(message) {
         let role = denied.role().unwrap_or_default().to_owned();
-        // A session that is named by an instance is that of all nodes: the driver has no role of its own then.
-        let of_node =
-            denied.caller.as_deref().is_some_and(|c| c.rsplit('/').next().is_some_and(|s| s.starts_with("i-")));
+        // What the nodes' role gets, all pods get.
+        let of_node = denied.is_of_node();
         let of_ec2 = denied.action.as_deref().is_none_or(|a| a.starts_with("ec2:"));
         let allows = !of_node && of_ec2 && matches!(denied.by, By::NoIdentityPolicy | By::Unknown);
         let policy_arn = if allows { Place::of(snap).policy_arn(ebs::POLICY) } else { String::new() };

@@ -66,6 +66,11 @@ impl Denied {
     pub(crate) fn role(&self) -> Option<&str> {
         self.caller.as_deref()?.split_once(":assumed-role/")?.1.split('/').next()
     }
+
+    /// A session that is named by an instance is that of the node's role: who asked has none of its own.
+    pub(crate) fn is_of_node(&self) -> bool {
+        self.caller.as_deref().and_then(|c| c.rsplit('/').next()).is_some_and(|session| session.starts_with("i-"))
+    }
 }
 
 impl By {
@@ -99,6 +104,8 @@ mod tests {
         let denied = Denied::read(text).expect("is about permissions");
         assert_eq!(denied.role(), Some("lbc"));
         assert_eq!(denied.action.as_deref(), Some("elasticloadbalancing:DescribeListenerAttributes"));
+        assert!(!denied.is_of_node());
+        assert!(Denied::read(&text.replace("lbc/1695", "nodes/i-0abc")).is_some_and(|d| d.is_of_node()));
         assert_eq!((denied.resource, denied.by), (None, By::NoIdentityPolicy));
         let scp = "api error UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/ebs/1 is not authorized to perform: ec2:CreateVolume on resource: arn:aws:ec2:eu-west-1:111122223333:volume/* with an explicit deny in a service control policy. Encoded authorization failure message: 4RbP_aMlbbb-0123456789abcdefghij";
         let denied = Denied::read(scp).expect("is about permissions");

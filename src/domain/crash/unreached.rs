@@ -16,7 +16,8 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     let text = line.text();
     let why = why(&text)?;
-    let host = host(&text)?;
+    // Whom it asked may stand in a field of its own.
+    let host = host(&text).or_else(|| ["url", "endpoint"].iter().find_map(|field| host(line.get(field))))?;
     Some(Crash::new(Class::Unreached, format!("{host} {why}")).what(host))
 }
 
@@ -84,7 +85,7 @@ fn why(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     let connects = has(&["dial ", "lookup ", "connect", "resolve", "get \"", "post \"", "head \"", "getaddrinfo"])
-        || has(&["unknownhostexception"]);
+        || has(&["unknownhostexception", "net::err_"]);
     if !connects {
         return None;
     }
@@ -101,7 +102,7 @@ fn why(text: &str) -> Option<&'static str> {
     if let Some(dial) = Dial::read(text) {
         return Some(if dial.outcome == Outcome::Refused { "refuses the connection" } else { "gives no answer" });
     }
-    if has(&["connection refused", "econnrefused"]) {
+    if has(&["connection refused", "econnrefused", "err_connection_refused"]) {
         return Some("refuses the connection");
     }
     if has(&[
@@ -115,6 +116,8 @@ fn why(text: &str) -> Option<&'static str> {
         "timeout expired",
         "network is unreachable",
         "no route to host",
+        "err_connection_timed_out",
+        "err_address_unreachable",
     ]) {
         return Some("gives no answer");
     }
@@ -158,6 +161,11 @@ mod tests {
                 "redis.exceptions.ConnectionError: Error 111 connecting to redis-master:6379. Connection refused.",
                 Some("redis-master:6379 refuses the connection"),
             ),
+            (
+                r#"{"failure":"net::ERR_NAME_NOT_RESOLVED","level":"error","message":"Browser request failed","url":"http://grafana.monitor:80/d-solo/a?render=1"}"#,
+                Some("grafana.monitor:80 is not found in the DNS"),
+            ),
+            (r#"{"failure":"net::ERR_ABORTED","level":"error","message":"x","url":"http://grafana/"}"#, None),
             ("Error: connect ECONNREFUSED 10.0.3.4:5432", Some("10.0.3.4:5432 refuses the connection")),
             (
                 "java.net.ConnectException: Connection refused: es/172.20.9.9:9200",

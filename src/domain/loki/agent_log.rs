@@ -38,6 +38,16 @@ pub(crate) struct Failing {
     pub(crate) container: String,
 }
 
+/// How the names of Alloy's components for profiles begin.
+const PROFILES: &str = "pyroscope.";
+
+impl Failing {
+    /// It is about profiles, which go to Pyroscope.
+    pub(crate) fn of_profiles(&self) -> bool {
+        self.text.split_once(" component_id=").is_some_and(|(_, id)| id.starts_with(PROFILES))
+    }
+}
+
 /// One message of a log: a line and those that continue it.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -264,6 +274,11 @@ fn entry(raw: &str, now: Timestamp) -> Option<Entry> {
         "" => line.text(),
         host => format!("{} host={host}", line.text()),
     };
+    // And profiles go to another store than lines.
+    let text = match line.get("component_id") {
+        id if id.starts_with(PROFILES) => format!("{text} component_id={id}"),
+        _ => text,
+    };
     (line.level != Level::Unknown).then_some(Entry { at: line.at, bad, text })
 }
 
@@ -450,6 +465,15 @@ mod tests {
         assert!(read("grafana/alloy:v1.4", &line.repeat(5)).is_empty());
         let lines = line.replace("prometheus.remote_write", "loki.write");
         assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Cause::Path);
+    }
+
+    #[test]
+    fn what_alloy_says_of_profiles_names_another_store() {
+        let line = "ts=2026-11-21T02:50:05Z level=error msg=\"push failed\" component_id=pyroscope.scrape.default err=\"resource_exhausted: ingestion rate limit (4MB) exceeded\"\n";
+        let found = read("grafana/alloy:v1.11", &line.repeat(5));
+        assert_eq!((found[0].reason, found[0].of_profiles()), (Cause::Rate, true));
+        let lines = line.replace("pyroscope.scrape", "loki.write");
+        assert!(!read("grafana/alloy:v1.11", &lines.repeat(5))[0].of_profiles());
     }
 
     #[test]

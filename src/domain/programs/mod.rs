@@ -121,6 +121,8 @@ fn is_of_client(text: &str) -> bool {
         "'ok': False",
         "\"ok\":false",
         "oauth2:",
+        // Axios, Node's client
+        "Request failed with status code",
         "pq: ",
         "psycopg",
         "SQLSTATE",
@@ -355,6 +357,10 @@ mod tests {
             (
                 "django.db.utils.OperationalError: (2003, \"Can't connect to MySQL server on 'oncall-mariadb:3306' (111)\")",
                 Some("Unreached oncall-mariadb:3306"),
+            ),
+            (
+                r#"{"level":50,"time":1795231248835,"err":{"type":"AxiosError","message":"Request failed with status code 404"},"msg":"posting to Teams failed"}"#,
+                Some("NotFound "),
             ),
             ("started in 404 ms", None),
         ] {

@@ -28,6 +28,10 @@ pub(crate) enum Level {
 pub(crate) const LEVELS: [&str; 8] = ["level", "lvl", "severity", "levelname", "log.level", "@level", "@l", "loglevel"];
 /// And their text.
 const JSON_TEXTS: [&str; 2] = ["message", "@message"];
+/// Fields that hold the error, each by its logger: Go's, ECS', Node's, and `failure`, Chromium's `net::ERR_…` for a page that it
+/// did not get.
+const ERRORS: &[&str] =
+    &["err", "error", "error.message", "err.message", "exception", "exc_info", "reason", "details", "failure"];
 
 /// A line, taken apart.
 #[derive(Debug, Clone)]
@@ -80,8 +84,7 @@ impl<'a> Line<'a> {
             false => level_of(&get(&["level", "lvl", "log.level"])).unwrap_or(Level::Unknown),
         };
         let at = moment(&get(&["ts", "time", "t", "@timestamp", "timestamp"]));
-        let errors = ["err", "error", "error.message", "exception", "exc_info", "reason", "details"];
-        let (msg, err) = (get(&["msg", "message", "@message", "event"]), get(&errors));
+        let (msg, err) = (get(&["msg", "message", "@message", "event"]), get(ERRORS));
         Self { raw: text, at, level, msg, err, fields: all }
     }
 
@@ -260,7 +263,12 @@ fn of_value(key: String, value: Value) -> Vec<(String, String)> {
 
 /// How bad a JSON line says it is. Klog's have no level: information has a verbosity, and what has none and an error failed.
 fn level_of_json(all: &BTreeMap<String, String>) -> Level {
-    if let Some(level) = LEVELS.iter().find_map(|name| all.get(*name)) {
+    // Google's loggers shout their severity; that of an alert that is passed on is whispered.
+    let is_level = |name: &str, value: &str| {
+        name != "severity" || value.chars().all(char::is_uppercase) || level_of(value) == Some(Level::Info)
+    };
+    let of = |name: &&str| all.get(*name).filter(|value| is_level(name, value));
+    if let Some(level) = LEVELS.iter().find_map(of) {
         return level_of(level).unwrap_or(Level::Unknown);
     }
     let has = |key: &str| all.contains_key(key);
@@ -389,8 +397,20 @@ mod tests {
         assert_eq!(parts(pino), (Level::Error, "m".into(), "e".into(), true));
         let python = r#"{"severity":"ERROR","timestamp":"2026-11-21T03:20:48Z","message":"m","exc_info":"e"}"#;
         assert_eq!(parts(python), (Level::Error, "m".into(), "e".into(), true));
-        let alert = r#"{"severity":"page","alertname":"X","message":"m"}"#;
-        assert_eq!(parts(alert), (Level::Unknown, "m".into(), String::new(), false));
+        let ecs = r#"{"@timestamp":"2026-11-21T03:20:48.835+00:00","message":"Unable to connect","log":{"level":"ERROR"},"error":{"message":"connect ECONNREFUSED 10.0.0.1:9200"}}"#;
+        let refused = "connect ECONNREFUSED 10.0.0.1:9200".to_owned();
+        assert_eq!(parts(ecs), (Level::Error, "Unable to connect".into(), refused, true));
+        let axios = r#"{"level":50,"time":1795231248835,"err":{"type":"AxiosError","message":"Request failed with status code 404"},"msg":"posting failed"}"#;
+        let not_found = "Request failed with status code 404".to_owned();
+        assert_eq!(parts(axios), (Level::Error, "posting failed".into(), not_found, true));
+        assert_eq!(parts(r#"{"level":40,"err":null,"msg":"again"}"#).0, Level::Warning);
+        assert_eq!(Line::parse(axios).at, "2026-11-21T03:20:48.835Z".parse().ok());
+        let early = r#"{"level":"error","ts":1795231248.835,"msg":"x"}"#;
+        assert_eq!(Line::parse(early).at, "2026-11-21T03:20:48.835Z".parse().ok());
+        let chromium = r#"{"failure":"net::ERR_NAME_NOT_RESOLVED","level":"error","message":"Browser request failed","url":"http://g/"}"#;
+        assert_eq!(parts(chromium).2, "net::ERR_NAME_NOT_RESOLVED");
+        assert_eq!(parts(r#"{"severity":"ERROR","message":"x"}"#).0, Level::Error);
+        assert_eq!(parts(r#"{"severity":"critical","message":"an alert"}"#).0, Level::Unknown);
         let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
         assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));
     }

@@ -16,6 +16,8 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         || has(&["couldn't get resource list for"]) && end.ends_with("<nil>")
         // The prober opens another kind of socket then; where that fails, too, it says so by itself.
         || has(&["will attempt privileged"])
+        // A page that is closed ends what it still loads.
+        || end.ends_with("net::ERR_ABORTED")
         || has(&["superfluous response.WriteHeader", "websocket: close 1"])
         || has(&["bad_data"]) && has(&["parse error"]) && count < FIGHT
         // The policy went while the agent of the VPC CNI looked at it.

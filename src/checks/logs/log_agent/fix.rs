@@ -76,6 +76,8 @@ enum Way {
     },
     Limits {
         detail: String,
+        /// It is Pyroscope that limits.
+        profiles: bool,
         /// Loki's own page of its configuration, where its Service is known.
         config_path: Option<String>,
     },
@@ -306,7 +308,10 @@ impl Case<'_> {
             Cause::TooNew => Way::New { agent, detail, change: change() },
             Cause::Structured => Way::Structured { detail, loki: self.of_loki(), change: change() },
             Cause::Product => Way::Product { agent, detail, image: self.image(), change: change() },
-            Cause::Rate | Cause::Streams => Way::Limits { detail, config_path: self.config_path() },
+            Cause::Rate | Cause::Streams => {
+                let profiles = self.last.of_profiles();
+                Way::Limits { detail, profiles, config_path: self.config_path().filter(|_| !profiles) }
+            }
             Cause::Size => Way::Size { detail, pod, change: change() },
             Cause::Labels => Way::LabelLimit { detail, change: change() },
             Cause::Path => Way::Path { service_namespace, change: change() },

@@ -162,6 +162,7 @@ impl<'a> Case<'a> {
             Cause::Parser => "lines are sent as they are, without their fields and mostly without their own time",
             Cause::Reload => "what was changed is not in force",
             Cause::Paused => "lines come late, and are lost when their file is rotated before",
+            Cause::Rate if last.of_profiles() => "profiles are lost",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
             _ => "lines wait, and are lost when the buffer is full",
         };

@@ -164,8 +164,11 @@ impl Discovery<'_> {
             Cause::Unreachable => Way::Unreachable { error },
             Cause::File(fault, path) => self.file(error, fault, path),
             Cause::AwsCredentials if self.is_older_than_its_role() => Way::AwsRestart,
-            Cause::AwsCredentials => self.aws_credentials(error),
+            Cause::AwsCredentials => self.aws_credentials(error, "ec2:DescribeInstances"),
             Cause::AwsRole => Way::AwsRole { error, aws_role: self.aws_role(), admit: self.admit() },
+            Cause::AwsDenied(_) if self.calls_as_node() && self.is_older_than_its_role() => Way::AwsRestart,
+            // What the node's role gets, all pods on the node get.
+            Cause::AwsDenied(action) if self.calls_as_node() => self.aws_credentials(error, action),
             Cause::AwsDenied(action) => {
                 let (aws_role, policy) = (self.aws_role(), policy(action));
                 let of_node = self.assumed_role().is_none() && self.role_arn().is_none();
@@ -241,7 +244,7 @@ impl Discovery<'_> {
         }
     }
 
-    fn aws_credentials(&self, error: String) -> Way {
+    fn aws_credentials(&self, error: String, action: &str) -> Way {
         let place = Place::of(self.snap);
         let account = self.refused_account();
         let named = format!("{}-{}", account.account, place.cluster);
@@ -250,7 +253,7 @@ impl Discovery<'_> {
             error,
             has_role: self.role_arn().is_some(),
             policy_name: POLICY,
-            policy: policy("ec2:DescribeInstances"),
+            policy: policy(action),
             policy_arn: format!("arn:{}:iam::{}:policy/{POLICY}", place.partition, place.account),
             new_role_arn: place.role_arn(&new_role),
             new_role,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::scrape;
 use crate::checks::{Check, check};
+use crate::domain::aws::denied;
 use crate::domain::kubernetes::network_policy;
 use crate::domain::prometheus::discovery_jobs::{self, Job};
 use crate::domain::prometheus::discovery_log::{self, Cause, Denied, Failure};
@@ -136,7 +137,8 @@ impl<'a> Discovery<'a> {
             made = made.evidence(evidence(failure));
         }
         made = self.dependencies().into_iter().fold(made, Finding::depends_on);
-        if let (Cause::AwsCredentials | Cause::AwsRole, Ok(cluster)) = (&self.first.reason, self.snap.eks_cluster()) {
+        let needs_role = self.calls_as_node() || matches!(self.first.reason, Cause::AwsCredentials | Cause::AwsRole);
+        if let (true, Ok(cluster)) = (needs_role, self.snap.eks_cluster()) {
             made = made.fix_needs(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
         }
         Some(made)
@@ -153,6 +155,11 @@ impl<'a> Discovery<'a> {
     }
 
     /// The service account names a role, which the pod was not given when it was made.
+    /// AWS named the session of an instance as the one who asked.
+    fn calls_as_node(&self) -> bool {
+        denied::Denied::read(&self.first.error).is_some_and(|d| d.is_of_node())
+    }
+
     fn is_older_than_its_role(&self) -> bool {
         self.role_arn().is_some() && !self.has_aws_environment()
     }

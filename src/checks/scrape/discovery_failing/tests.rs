@@ -132,6 +132,11 @@ fn reasons_are_told_apart() {
             "aws-denied",
             "aws iam put-role-policy --role-name prom-role",
         ),
+        (
+            refresh("ec2", "could not describe instances: UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/nodes/i-0abc is not authorized to perform: ec2:DescribeInstances because no identity-based policy allows"),
+            "aws-credentials",
+            "eksctl create iamserviceaccount --name prometheus-k8s",
+        ),
         (refresh("ec2", "WebIdentityErr: failed to retrieve credentials caused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"), "aws-role", "system:serviceaccount:monitoring:prometheus-k8s"),
         (refresh("http", r#"Get \"http://sd.ops.svc:8080/t\": dial tcp 10.0.0.1:8080: connect: connection refused"#), "other", "http discovery of job http-job"),
         (refresh("dns", r#"could not resolve \"_web._tcp.ops\": all servers responded with errors"#), "other", "all servers responded"),

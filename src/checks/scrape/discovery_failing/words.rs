@@ -53,6 +53,17 @@ impl Discovery<'_> {
                 ),
             },
             Cause::AwsRole => format!("AWS lets {account} not assume its IAM role"),
+            Cause::AwsDenied(action) if self.calls_as_node() => {
+                let node = self.assumed_role().unwrap_or_default();
+                let why = match self.role_arn() {
+                    Some(arn) if self.is_older_than_its_role() => {
+                        format!("its pods are older than the role of {account} ({arn})")
+                    }
+                    Some(arn) => format!("it does not take the role that {account} names ({arn})"),
+                    None => format!("{account} gives it none of its own"),
+                };
+                format!("Prometheus calls AWS with the role of its node, {node}, which does not allow {action}: {why}")
+            }
             Cause::AwsDenied(action) => match (self.assumed_role(), self.role_arn()) {
                 (Some(role), _) => format!("IAM role {role}, which Prometheus has, does not allow {action}"),
                 (None, Some(_)) => format!("the IAM role of {account} does not allow {action}"),
