@@ -71,7 +71,7 @@ mod tests {
                     "containerStatuses": [{"name": container, "ready": ready, "state": {"running": {}}}]}})
         };
         let awaited_by = |own: Value, others: Value| {
-            let mut snap = Snapshot::default();
+            let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
             snap.pods = Listing::cluster(serde_json::from_value(others).expect("pods"));
             let own: Pod = serde_json::from_value(own).expect("a pod");
             awaited(&snap, &own).iter().map(|p| p.metadata.name.clone()).collect::<Vec<_>>()
