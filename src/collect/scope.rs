@@ -23,9 +23,16 @@ const STORES: &[&str] = &["elasticsearch", "opensearch"];
 const LOGGING: &[&str] =
     &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
 /// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, what gives pods
-/// their network, what routes requests to it, and what the API server asks before it takes objects of the stack.
+/// their network, nodes and side-cars' identities, what routes requests to it, and what the API server asks before it takes
+/// objects of the stack.
 const GUESTS: &[&str] = &[
     "external-dns",
+    "karpenter",
+    "cluster-autoscaler",
+    "aws-cluster-autoscaler",
+    "aws-load-balancer-controller",
+    "istiod",
+    "linkerd-identity",
     "calico-node",
     "cilium",
     "kube-flannel",
@@ -39,8 +46,10 @@ const GUESTS: &[&str] = &[
     "gatekeeper-controller-manager",
     "kyverno-admission-controller",
 ];
-/// Namespaces that are read at most because of them.
+/// Namespaces that are read at most because of parts of the stack beside it.
 const MAX_BESIDE: usize = 8;
+/// Namespaces that are read at most because of guests: each of them tends to have one of its own.
+const MAX_GUESTS: usize = 12;
 
 /// A part of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +169,7 @@ fn guests_beside(workloads: &[Meta], stack: &[String], parts: &BTreeSet<String>)
     };
     let known = |n: &&String| stack.contains(n) || parts.contains(*n) || *n == "kube-system";
     let namespaces = workloads.iter().filter(is_guest).map(|m| &m.namespace).filter(|n| !known(n));
-    namespaces.cloned().collect::<BTreeSet<_>>().into_iter().take(MAX_BESIDE).collect()
+    namespaces.cloned().collect::<BTreeSet<_>>().into_iter().take(MAX_GUESTS).collect()
 }
 
 /// `spec.routePrefix` of the operator's resource in a namespace, without the slash at its end.
@@ -369,6 +378,10 @@ mod tests {
         assert!(parts.is_empty(), "{parts:?}");
         let guests = guests_beside(&all, &stack, &parts);
         assert_eq!(guests.into_iter().collect::<Vec<_>>(), ["calico-system", "dns"]);
+        // What makes nodes, and what gives side-cars their identity.
+        let all = [of("karpenter", "karpenter"), of("linkerd", "linkerd-identity"), of("shop", "karpenter-dashboard")];
+        let guests = guests_beside(&all, &stack, &BTreeSet::new());
+        assert_eq!(guests.into_iter().collect::<Vec<_>>(), ["karpenter", "linkerd"]);
     }
 
     #[test]

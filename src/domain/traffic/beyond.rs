@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::aws::{scale_up, secret_makers};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{external_dns, ingress, unschedulable};
+use crate::domain::kubernetes::{external_dns, ingress, mesh, unschedulable};
 use crate::domain::loki::agent_log;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -54,7 +54,8 @@ pub(crate) fn behind_log_agents(snap: &Snapshot) -> BTreeSet<Place> {
     pods.flatten().map(|p| (p.metadata.namespace.clone(), p.metadata.name.clone())).collect()
 }
 
-/// Pods of controllers that the stack waits for: what makes its load balancers, and what adds nodes for pods that wait.
+/// Pods of controllers that the stack waits for: what makes its load balancers, what adds nodes for pods that wait,
+/// and what gives side-cars their identity.
 pub(crate) fn awaited(snap: &Snapshot) -> BTreeSet<Place> {
     let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
     let mut found = BTreeSet::new();
@@ -73,5 +74,8 @@ pub(crate) fn awaited(snap: &Snapshot) -> BTreeSet<Place> {
     if snap.pods.items().unwrap_or_default().iter().any(waits) {
         found.extend(scale_up::makers(snap).map(place));
     }
+    // Who gives the side-cars of the stack their identity.
+    let own = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace));
+    found.extend(own.flat_map(|p| mesh::awaited(snap, p)).map(place));
     found
 }

@@ -31,6 +31,10 @@ check! {
     }
 }
 
+/// Labels (`k8s-app`) of what runs on each node and leads look-ups to the servers: the cache of the node, and kube-proxy or what
+/// stands in its place.
+const ON_THE_WAY: &[&str] = &["node-local-dns", "kube-proxy", "cilium"];
+
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 struct Fix {
@@ -233,6 +237,8 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
     made.severity = severity(snap, failures);
     for pod in failures.iter().filter_map(|f| f.pod) {
         made = egress_policies(snap, pod).into_iter().fold(made, Finding::depends_on);
+        // On the other nodes it may be well.
+        made = made.depends_on_all(on_the_way(snap, pod));
     }
     let policies = Policies::of(snap);
     for pod in &server.pods {
@@ -243,6 +249,16 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
         }
     }
     made
+}
+
+/// Pods on a pod's node that lead it to the servers, or answer in their place, and are not ready.
+fn on_the_way(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
+    let node = pod.spec.node_name.as_deref().filter(|n| !n.is_empty());
+    let leads = |p: &&Pod| ON_THE_WAY.contains(&p.metadata.label("k8s-app").unwrap_or_default());
+    let here = |p: &&Pod| node.is_some() && p.spec.node_name.as_deref() == node && p.metadata.namespace == NAMESPACE;
+    let all = snap.pods.items().unwrap_or_default().iter().filter(here).filter(leads);
+    let down = all.filter(|p| !p.is_ready() && !p.is_finished());
+    down.map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)).collect()
 }
 
 /// What may lie between a pod and the servers.

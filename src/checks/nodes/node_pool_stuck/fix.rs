@@ -108,6 +108,8 @@ pub(super) enum Fix {
         node_policy: String,
         instance: String,
         claim: String,
+        /// What its instances begin with.
+        class: Class,
     },
 }
 
@@ -191,7 +193,8 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             let unmapped = is_unmapped(snap, stuck).is_some();
             let node_policy = format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy");
             let claim = stuck.object.metadata.name.clone();
-            Fix::Joins { cluster, region, role, unmapped, auto, node_policy, instance, claim }
+            let class = class_of(snap, stuck);
+            Fix::Joins { cluster, region, role, unmapped, auto, node_policy, instance, claim, class }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::kubernetes::endpoints::{self, Cause};
 use crate::domain::kubernetes::listening::Elsewhere;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::starting::is_young;
-use crate::domain::kubernetes::{managed, not_created, releases};
+use crate::domain::kubernetes::{managed, mesh, not_created, releases};
 use crate::domain::prometheus::configured;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
@@ -199,6 +199,10 @@ impl Group<'_> {
         made = made.also_all(owners.iter().filter(|o| !is_pod(o)).cloned());
         for pod in self.reason.pods() {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+            for authority in mesh::awaited(snap, pod) {
+                let meta = &authority.metadata;
+                made = made.depends_on(ResourceRef::pod(&meta.namespace, &meta.name));
+            }
         }
         made = owners.into_iter().fold(made, Finding::depends_on);
         if matches!(self.reason, Cause::NoWorkload) {
