@@ -23,7 +23,8 @@ const STORES: &[&str] = &["elasticsearch", "opensearch"];
 const LOGGING: &[&str] =
     &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
 /// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, what gives pods
-/// their network, nodes and side-cars' identities, what routes requests to it, and what the API server asks before it takes
+/// their network, nodes and side-cars' identities, what routes requests to it
+/// and makes its certificates, and what the API server asks before it takes
 /// objects of the stack.
 const GUESTS: &[&str] = &[
     "external-dns",
@@ -41,6 +42,7 @@ const GUESTS: &[&str] = &[
     "ingress-nginx",
     "ingress-nginx-controller",
     "nginx-ingress-controller",
+    "cert-manager",
     "cert-manager-webhook",
     "external-secrets-webhook",
     "gatekeeper-controller-manager",
@@ -372,12 +374,17 @@ mod tests {
     fn what_writes_names_makes_no_part_of_its_namespace() {
         let of =
             |namespace: &str, name: &str| Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
-        let all = [of("dns", "external-dns"), of("calico-system", "calico-node"), of("kube-system", "external-dns")];
+        let all = [
+            of("dns", "external-dns"),
+            of("calico-system", "calico-node"),
+            of("karpenter", "karpenter"),
+            of("kube-system", "external-dns"),
+        ];
         let stack = ["monitoring".to_owned()];
         let parts = parts_beside(&all, &stack);
         assert!(parts.is_empty(), "{parts:?}");
         let guests = guests_beside(&all, &stack, &parts);
-        assert_eq!(guests.into_iter().collect::<Vec<_>>(), ["calico-system", "dns"]);
+        assert_eq!(guests.into_iter().collect::<Vec<_>>(), ["calico-system", "dns", "karpenter"]);
         // What makes nodes, and what gives side-cars their identity.
         let all = [of("karpenter", "karpenter"), of("linkerd", "linkerd-identity"), of("shop", "karpenter-dashboard")];
         let guests = guests_beside(&all, &stack, &BTreeSet::new());

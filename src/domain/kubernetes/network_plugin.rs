@@ -137,6 +137,28 @@ pub(crate) fn replaces_kube_proxy(snap: &Snapshot) -> bool {
     matches!(set, Some("true" | "strict")) && !runs
 }
 
+/// The agent of the network plugin on a node: its pod, and its container.
+pub(crate) fn agent_on<'a>(snap: &'a Snapshot, node: &str) -> Option<(&'a Pod, &'static str)> {
+    let of = |plugin: &'static Plugin| on(snap, node).find(|p| plugin.runs_in(p) && plugin.has(p)).map(|p| (p, plugin));
+    let all: Vec<(&Pod, &Plugin)> = PLUGINS.iter().filter_map(of).collect();
+    // Of several in a chain the one that fails is meant.
+    let failing = all.iter().find(|(pod, _)| !pod.is_ready());
+    failing.or(all.first()).map(|(pod, plugin)| (*pod, plugin.container))
+}
+
+/// The DaemonSet of the network plugin where it is not the VPC CNI: its namespace and name, by its pods on any node.
+pub(crate) fn other_set(snap: &Snapshot) -> Option<(&str, &str)> {
+    let pods = snap.pods.items().unwrap_or_default();
+    let own = |pod: &&Pod| {
+        PLUGINS.iter().any(|p| p.runs_in(pod) && pod.spec.containers.iter().any(|c| c.name == p.container))
+    };
+    if pods.iter().any(|p| VPC_CNI.has(p)) {
+        return None;
+    }
+    let pod = pods.iter().find(own)?;
+    Some((&pod.metadata.namespace, &pod.metadata.controller()?.name))
+}
+
 /// The pod of the VPC CNI on a node.
 pub(crate) fn vpc_cni<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
     on(snap, node).find(|p| p.metadata.namespace == "kube-system" && VPC_CNI.has(p))

@@ -23,13 +23,17 @@ const SYSTEM: &[&str] = &[
     "karpenter",
     "cluster-autoscaler",
 ];
+/// The same of what adds nodes, in a namespace of its own.
+const ADDS: &[&str] = &["karpenter", "cluster-autoscaler"];
 
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.
 pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
     let system = meta.namespace == "kube-system" && SYSTEM.iter().any(|p| meta.name.starts_with(p));
-    (snap.scope.is_judged(&meta.namespace) || system)
+    // What adds nodes may wait for one itself.
+    let adds = || snap.scope.guests.contains(&meta.namespace) && ADDS.iter().any(|p| meta.name.starts_with(p));
+    (snap.scope.is_judged(&meta.namespace) || system || adds())
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
         && meta.deletion_timestamp.is_none()

@@ -68,6 +68,15 @@ enum Way {
         /// The pod of the network plugin there.
         network_pod: Option<String>,
     },
+    OtherNetwork {
+        /// The pod of the network plugin there, which is not the VPC CNI, and the container that gives pods their network.
+        network_pod: Option<String>,
+        container: String,
+        /// Its container that fails, where another one does.
+        failing: Option<String>,
+        network_namespace: String,
+        daemon_set: String,
+    },
 }
 
 impl Check for NodeNotReady {
@@ -159,8 +168,46 @@ fn waits_for_network(ready: &Condition) -> bool {
     said.contains("NetworkPluginNotReady") || said.contains("cni plugin not initialized") || said.contains("cni config")
 }
 
+/// The way where another plugin than the VPC CNI gives the cluster's pods their network.
+fn network_way(snap: &Snapshot, node: &str) -> Way {
+    let own = network_plugin::vpc_cni(snap, node).map(|p| p.metadata.name.clone());
+    if own.is_some() {
+        return Way::Network { network_pod: own };
+    }
+    let here = network_plugin::agent_on(snap, node);
+    let by_pod = here.and_then(|(p, _)| Some((p.metadata.namespace.as_str(), p.metadata.controller()?.name.as_str())));
+    let Some((namespace, set)) = by_pod.or_else(|| network_plugin::other_set(snap)) else {
+        return Way::Network { network_pod: None };
+    };
+    let container = here.map_or("<container>", |(_, container)| container);
+    let waits =
+        |p: &Pod| p.statuses().find(|s| s.state.waiting.is_some() && s.restart_count > 0).map(|s| s.name.clone());
+    Way::OtherNetwork {
+        network_pod: here.map(|(p, _)| p.metadata.name.clone()),
+        container: container.to_owned(),
+        failing: here.and_then(|(p, _)| waits(p)).filter(|name| name != container),
+        network_namespace: namespace.to_owned(),
+        daemon_set: set.to_owned(),
+    }
+}
+
+/// State of the agent of another plugin than the VPC CNI, where one gives the cluster's pods their network.
+fn other_evidence(snap: &Snapshot, node: &str) -> Option<Evidence> {
+    let here = network_plugin::agent_on(snap, node);
+    let by_pod = here.and_then(|(p, _)| Some((p.metadata.namespace.as_str(), p.metadata.controller()?.name.as_str())));
+    let (namespace, set) = by_pod.or_else(|| network_plugin::other_set(snap))?;
+    let state = here.map_or_else(|| "no pod of it is there".to_owned(), |(pod, _)| container_states(pod).join("\n"));
+    let command = "kubectl get pods -n {{ namespace }} -o wide --field-selector spec.nodeName={{ node }}";
+    Some(Evidence::new(format!("{set} on node {node}"), state, command).with("namespace", namespace).with("node", node))
+}
+
 /// State, restarts and last words of the network plugin.
 fn network_evidence(snap: &Snapshot, node: &str) -> Evidence {
+    if network_plugin::vpc_cni(snap, node).is_none()
+        && let Some(evidence) = other_evidence(snap, node)
+    {
+        return evidence;
+    }
     let template =
         "kubectl get pods -n kube-system -l k8s-app=aws-node -o wide --field-selector spec.nodeName={{ node }}";
     let source = format!("aws-node on node {node}");
@@ -227,7 +274,8 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     made = before.iter().map(|e| event_evidence(e)).fold(made, Finding::evidence);
     if waits_for_network(ready) {
         made = made.evidence(network_evidence(snap, name));
-        if let Some(pod) = network_plugin::vpc_cni(snap, name) {
+        let agent = network_plugin::agent_on(snap, name).map(|(pod, _)| pod);
+        if let Some(pod) = network_plugin::vpc_cni(snap, name).or(agent) {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
     }
@@ -243,9 +291,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         parts.iter().map(|p| snap.owner_ref(p)).filter(|o| !runs_elsewhere(snap, o, name)).collect();
     made = owners.into_iter().fold(made, Finding::breaks);
     let way = match ready.status == "False" {
-        true if waits_for_network(ready) => {
-            Way::Network { network_pod: network_plugin::vpc_cni(snap, name).map(|p| p.metadata.name.clone()) }
-        }
+        true if waits_for_network(ready) => network_way(snap, name),
         // A kubelet that still speaks can end its pods in order.
         true => Way::NotReady(Instance::of(snap, node)),
         false => Way::Lost {
