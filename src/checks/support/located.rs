@@ -78,7 +78,7 @@ mod tests {
         let (line, column, excerpt) = place(text, &["expr"], "orders_total").expect("it is there");
         assert_eq!((line, column), (3, 21));
         assert!(excerpt.contains("3 |   \"expr\""), "{excerpt}");
-        assert_eq!(place(text, &["expr"], "orders").map(|p| (p.0, p.1)), Some((3, 55)), "no part of another name");
+        assert_eq!(place(text, &["expr"], "orders").map(|p| (p.0, p.1)), Some((3, 52)), "no part of another name");
         assert_eq!(place(text, &["uid"], "orders_total"), None);
         assert_eq!(place(text, &["expr"], ""), None);
     }
