@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checks::support::grafana::{Grafana, KeptIn, in_dashboard, named_in, none_runs, running};
+use crate::checks::support::grafana::{Grafana, KeptIn, in_dashboard, named_in, none_runs, place_in, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::provisioned::{self, Instance};
@@ -15,6 +15,9 @@ use crate::snapshot::Snapshot;
 
 /// Datasources that every Grafana has, and words that stand for one.
 const BUILT_IN: &[&str] = &["", "grafana", "default", "__expr__", "-100"];
+
+/// The keys of what names a datasource: of its object, or itself by its name.
+const REFERS: &[&str] = &["uid", "datasource"];
 
 check! {
     /// See the check's page.
@@ -184,6 +187,7 @@ fn finding(known: &Known, dashboard: &Dashboard<'_>, lost: &BTreeMap<Lost, BTree
     for (reference, places) in lost {
         let listed: Vec<&str> = places.iter().map(String::as_str).collect();
         made = made.evidence(in_dashboard(dashboard, format!("{} in {}", reference.written, listed.join(", "))));
+        made.locations.extend(place_in(dashboard, REFERS, &reference.written));
         let meant = known.of_kind(&reference.kind);
         if let (true, Some(meant)) = (reference.placeholder, meant) {
             sed.extend(["-e".to_owned(), replacement(&reference.written, &meant.uid)]);
@@ -273,6 +277,8 @@ mod tests {
         let text = steps(&found[0]);
         assert!(text.contains("sed -e 's/[$]{DS_PROMETHEUS}/prom-1/g'"), "{text}");
         assert!(text.contains("\"uid\": \"prom-1\""), "{text}");
+        let place = &found[0].locations[0];
+        assert_eq!((place.field.as_str(), place.line), ("data[board.json]", Some(1)));
         let loki = of(&board(json!("${DS_LOKI}")));
         assert!(steps(&loki[0]).contains("P8E80F9AEF21F6940"), "{}", steps(&loki[0]));
         let unknown = of(&board(json!("${DS_INFLUXDB}")));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{in_dashboard, named_in, none_runs, running};
+use crate::checks::support::grafana::{in_dashboard, named_in, none_runs, place_in, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::old_labels::{self, Kept, Old};
@@ -17,6 +17,9 @@ use crate::domain::prometheus::recorded::{self, Recorder, Why, Written};
 use crate::model::{Cause, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::{Snapshot, journal};
 use crate::text::near::near_metric;
+
+/// Places that are named; the evidence names all panels.
+const PLACES: usize = 10;
 
 check! {
     /// See the check's page.
@@ -226,6 +229,7 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
     let made = Finding::new(DashboardMissingMetric::META.id, severity, dashboard.subject(), message)
         .evidence(in_dashboard(dashboard, titles.join("\n")));
     let mut made = named_in(dashboard, made);
+    made.locations.extend(missing.iter().take(PLACES).filter_map(|m| place_in(dashboard, &["expr"], m)));
     // Nothing else fails for it.
     made.breaks = Some(vec![dashboard.reference()]);
     for target in snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter().filter(|t| t.health == "down")
@@ -379,6 +383,7 @@ mod tests {
     fn an_empty_dashboard_is_found_and_a_near_name_proposed() {
         let found = findings(&DashboardMissingMetric, &with(&json!([panel("rate(order_created_total[5m])")])));
         assert_eq!((found[0].severity, found[0].variant), (Severity::Warning, "rename"));
+        assert_eq!(found[0].locations.len(), 1);
         assert!(found[0].message.contains("order_created_total (orders_created_total?)"), "{}", found[0].message);
         let some = with(&json!([panel("up"), panel("sum(payments_failed_total)")]));
         assert_eq!(findings(&DashboardMissingMetric, &some)[0].severity, Severity::Info);

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::located::Text;
 use crate::domain::grafana::dashboards::Dashboard;
 use crate::domain::grafana::provisioned::{self, Datasource, File, Instance};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::own_address::OwnAddress;
-use crate::model::{Diagnosis, Evidence, Finding, Program};
+use crate::model::{Diagnosis, Evidence, Finding, Location, Program};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Fetched, Snapshot};
 
@@ -147,4 +148,10 @@ pub(crate) fn in_dashboard(dashboard: &Dashboard<'_>, value: String) -> Evidence
             Evidence::new(format!("grafana {path}"), value, show).with("url", format!("<grafana-url>{path}"))
         }
     }
+}
+
+/// Where the file of a dashboard has a word in the value of one of these keys; none where only Grafana's API shows it.
+pub(crate) fn place_in(dashboard: &Dashboard<'_>, keys: &[&str], word: &str) -> Option<Location> {
+    let file = dashboard.file?;
+    Text { map: &file.config_map.reference(), key: file.key, text: file.text }.value(keys, word)
 }

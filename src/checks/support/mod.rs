@@ -16,6 +16,7 @@ pub(crate) mod helm;
 pub(crate) mod host_network;
 pub(crate) mod instance;
 pub(crate) mod kept;
+pub(crate) mod located;
 pub(crate) mod memory;
 pub(crate) mod moved;
 pub(crate) mod named;

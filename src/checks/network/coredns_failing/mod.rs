@@ -1,6 +1,7 @@
 //! CoreDNS itself says what it does not manage: its servers do not answer, it forwards to itself, its file is wrong.
 
 mod fix;
+mod place;
 #[cfg(test)]
 mod tests;
 mod unready;
@@ -174,6 +175,7 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
         .breaks(workload)
         .fix(fix)
         .evidence(line_evidence(first, seen.line));
+    made.locations.extend(pod.and_then(|p| place::of(snap, p, &seen.fault)));
     let pods = dns_pods(snap, seen);
     if !pods.is_empty() {
         made = made.evidence(where_they_run(&pods));

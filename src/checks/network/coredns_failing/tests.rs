@@ -74,6 +74,21 @@ fn a_corefile_that_is_wrong() {
     let log = "/etc/coredns/Corefile:7 - Error during parsing: Unknown directive 'forwrad'\n";
     let found = findings(&CorednsFailing, &snap(["n1", "n2"], log));
     assert!(found[0].message.contains("line 7 Unknown directive 'forwrad'"), "{}", found[0].message);
+    assert!(found[0].locations.is_empty(), "its file was not read");
+}
+
+/// The line is named as long as the file still says what the log complains of.
+#[test]
+fn the_line_of_the_corefile_is_named() {
+    let log = "/etc/coredns/Corefile:2 - Error during parsing: Unknown directive 'forwrad'\n";
+    let lines = |text: &str| {
+        let (mut made, own) = (snap(["n1", "n1"], log), unready(Some(text), 1));
+        (made.pods, made.config_maps) = (own.pods, own.config_maps);
+        let found = findings(&CorednsFailing, &made);
+        found[0].locations.iter().map(|l| (l.field.clone(), l.line)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(".:53 {\n    forwrad . 10.0.0.2\n}\n"), [("data[Corefile]".to_owned(), Some(2))]);
+    assert_eq!(lines(".:53 {\n    forward . 10.0.0.2\n}\n"), []);
 }
 
 /// At its start CoreDNS may have to wait for the API; one that is cut off says so again and again.

@@ -2,11 +2,12 @@
 
 use super::fix::{Fix, Names};
 use super::{CorednsFailing, NAMESPACE, is_image};
+use crate::checks::support::located::Text;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::cluster_dns::has_plugin;
 use crate::domain::kubernetes::owner::keeper;
 use crate::domain::text::windows::{GRACE, RECENT};
-use crate::model::{Evidence, Finding, ResourceRef, Severity};
+use crate::model::{Evidence, Finding, Location, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{ConfigMap, Event, Pod};
 use crate::snapshot::{Snapshot, journal};
 
@@ -53,6 +54,8 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
             reloads: has_plugin(text, "reload"),
             map_managed: keeper(&map.metadata),
         });
+    // There the plugin is to stand.
+    made.locations.extend(place(map, |line| line.trim_end().ends_with('{')));
     for (pod, _) in unready {
         made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
@@ -80,8 +83,14 @@ fn unanswered<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
 }
 
 /// The ConfigMap of its Corefile.
-fn corefile<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a ConfigMap> {
+pub(super) fn corefile<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a ConfigMap> {
     let names = pod.spec.volumes.iter().filter_map(|v| v.config_map.as_ref()).map(|m| m.name.as_str());
     let maps = names.filter_map(|name| snap.config_maps.find(NAMESPACE, name).ok().flatten());
     maps.into_iter().find(|m| m.data.contains_key("Corefile"))
+}
+
+/// The first line of a Corefile that is meant.
+pub(super) fn place(map: &ConfigMap, is_meant: impl Fn(&str) -> bool) -> Option<Location> {
+    let text = map.data.get("Corefile")?;
+    Text { map: &map.reference(), key: "Corefile", text }.first_line(is_meant)
 }

@@ -1,5 +1,6 @@
 //! What would explain a crash: the resources that its finding depends on, and the place in its file.
 
+use crate::checks::support::located::Text;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
@@ -15,8 +16,7 @@ use crate::domain::kubernetes::{foundation, own_store, webhooks};
 use crate::domain::prometheus::operator;
 use crate::domain::text::api_host::ApiHost;
 use crate::domain::traffic::attempts;
-use crate::lint::{Place, frame};
-use crate::model::{Evidence, Finding, Location, ResourceRef};
+use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::kubernetes::Node;
 
 impl Case<'_> {
@@ -178,16 +178,12 @@ impl Case<'_> {
         let (Some(line), Origin::ConfigMap { name, key }, false) = (crash.line, &self.origin, self.is_corrected) else {
             return made;
         };
-        let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-        let column = written.chars().take_while(|c| c.is_whitespace()).count() + 1;
-        let shown = frame(text, Place { line, column });
-        if shown.is_empty() {
-            return made;
-        }
+        let map = ResourceRef::config_map(self.namespace(), name);
+        let Some(place) = (Text { map: &map, key, text }).line(line) else { return made };
         let source = format!("ConfigMap {}/{name}, {key} line {line}", self.namespace());
         let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
-        let place = Location::object(ResourceRef::config_map(self.namespace(), name));
-        let made = made.location(place.field(format!("data[{key}]")).at(line, Some(column)).excerpt(&shown));
+        let shown = place.excerpt.clone();
+        let made = made.location(place);
         made.evidence(Evidence::new(source, shown, show).with("name", name).with("namespace", self.namespace()))
     }
 }
