@@ -15,7 +15,7 @@ use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
-use crate::snapshot::kubernetes::{Event, Pod, Workload};
+use crate::snapshot::kubernetes::{Event, Pod};
 
 check! {
     /// See the check's page.
@@ -23,7 +23,7 @@ check! {
         id: "scale-up-refused", suite: Nodes, severity: Error,
         title: "the autoscaler adds no node for pods that wait",
         requires: [Pods, Events],
-        uses: [EksNodegroups, Subnets, PartLogs, EksCluster, NodeMakers, Workloads],
+        uses: [EksNodegroups, Subnets, PartLogs, EksCluster, NodeMakers],
         fix: Fix,
     }
 }
@@ -71,10 +71,6 @@ enum Way {
     },
     NoPool {
         auto: bool,
-    },
-    Off {
-        deployment: String,
-        deployment_namespace: String,
     },
 }
 
@@ -125,7 +121,6 @@ fn finding(snap: &Snapshot, reason: &Cause, culprits: &[ResourceRef], pods: &[(&
             format!("Karpenter can use none of its NodePools ({})", names.join(", "))
         }
         Cause::NoPool => "Karpenter finds no NodePool that it can use".to_owned(),
-        Cause::Off => format!("{}, which would add one, is scaled to 0", names.join(", ")),
     };
     let subject = culprits[0].clone();
     let mut made =
@@ -148,25 +143,10 @@ fn finding(snap: &Snapshot, reason: &Cause, culprits: &[ResourceRef], pods: &[(&
         let own = ClusterAutoscaler::of(snap);
         made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));
     }
-    if *reason == Cause::Off
-        && let Some(off) = scale_up::switched_off(snap)
-    {
-        made = made.evidence(off_evidence(off));
-    }
     if *reason == Cause::AtMaximum {
         made = made.evidence_all(scale_up::full_groups(snap, pod).into_iter().map(|g| group_evidence(snap, g)));
     }
     made
-}
-
-fn off_evidence(off: &Workload) -> Evidence {
-    Evidence::new(
-        format!("Deployment {}, spec.replicas", off.metadata.name),
-        "0",
-        "kubectl get deployment {{ name }} -n {{ namespace }}",
-    )
-    .with("name", &off.metadata.name)
-    .with("namespace", &off.metadata.namespace)
 }
 
 /// What cluster-autoscaler's log says of its last failure.
@@ -232,13 +212,6 @@ fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
         Cause::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
         Cause::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },
         Cause::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
-        Cause::Off => {
-            let off = scale_up::switched_off(snap).map(|w| &w.metadata);
-            Way::Off {
-                deployment: off.map_or_else(|| "<deployment>".to_owned(), |m| m.name.clone()),
-                deployment_namespace: off.map_or_else(|| "<namespace>".to_owned(), |m| m.namespace.clone()),
-            }
-        }
         Cause::NoPool => {
             let nodes = snap.nodes.items().unwrap_or_default();
             let of_cluster = snap.eks_cluster().is_ok_and(|c| c.is_auto_mode());
@@ -275,32 +248,6 @@ mod tests {
         assert!(findings(&ScaleUpRefused, &snap("NotTriggerScaleUp", own)).is_empty());
         let triggered = "pod triggered scale-up: [{ng-1 2->3 (max: 3)}]";
         assert!(findings(&ScaleUpRefused, &snap("TriggeredScaleUp", triggered)).is_empty());
-    }
-
-    #[test]
-    fn one_that_is_scaled_to_nothing_adds_nothing() {
-        let with = |replicas: u32, kind: &str, message: &str| {
-            let mut snap = snap("FailedScheduling", message);
-            let set = json!({"metadata": {"name": "karpenter", "namespace": "karpenter"}, "spec": {"replicas": replicas,
-                "template": {"spec": {"containers": [{"name": "controller", "image": "public.ecr.aws/karpenter/controller:1.8.1"}]}}}});
-            let mut set: Workload = serde_json::from_value(set).expect("a Deployment");
-            set.kind = "Deployment".to_owned();
-            snap.workloads = crate::snapshot::Listing::cluster(vec![set]);
-            let mut pool: crate::snapshot::kubernetes::NodeMaker =
-                serde_json::from_value(json!({"metadata": {"name": "default"}})).expect("a pool");
-            pool.kind = kind.to_owned();
-            snap.node_makers = crate::snapshot::Listing::cluster(vec![pool]);
-            findings(&ScaleUpRefused, &snap)
-        };
-        let full = "0/2 nodes are available: 2 Insufficient memory.";
-        let found = with(0, "NodePool", full);
-        assert!(found[0].message.contains("is scaled to 0"), "{}", found[0].message);
-        assert!(steps(&found[0]).contains("kubectl scale deployment karpenter -n karpenter"), "{}", steps(&found[0]));
-        assert!(with(1, "NodePool", full).is_empty());
-        assert!(with(0, "EC2NodeClass", full).is_empty());
-        assert!(
-            with(0, "NodePool", "0/2 nodes are available: 2 node(s) had volume node affinity conflict.").is_empty()
-        );
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Why an autoscaler adds no node for a pod: the words of cluster-autoscaler and of Karpenter.
 
-use crate::domain::aws::{node_group, node_pool, node_pool_said};
+use crate::domain::aws::{node_group, node_pool};
 use crate::domain::kubernetes::image;
-use crate::domain::kubernetes::unschedulable::{Cause as Scheduling, main_reason};
 use crate::domain::text::between::between;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
-use crate::snapshot::kubernetes::{Event, Pod, Workload};
+use crate::snapshot::kubernetes::{Event, Pod};
 use crate::text::pattern::pattern;
 
 /// Why no node is added.
@@ -28,8 +27,6 @@ pub(crate) enum Cause {
     Taint(String, String),
     /// There is no NodePool, or none that is ready.
     NoPool,
-    /// The autoscaler is scaled to nothing.
-    Off,
 }
 
 impl Cause {
@@ -72,7 +69,7 @@ impl Cause {
     fn pool(&self) -> Option<&str> {
         match self {
             Self::Limit(pool) | Self::NoInstanceType(pool) | Self::Label(pool, _) | Self::Taint(pool, _) => Some(pool),
-            Self::AtMaximum | Self::Backoff | Self::NoPool | Self::Off => None,
+            Self::AtMaximum | Self::Backoff | Self::NoPool => None,
         }
     }
 }
@@ -109,27 +106,6 @@ impl ClusterAutoscaler {
     }
 }
 
-/// What would add a node and is scaled to nothing, where nothing else would. Those of EKS Auto Mode run outside of the cluster,
-/// and who came to it from Karpenter may have kept the Deployment.
-pub(crate) fn switched_off(snap: &Snapshot) -> Option<&Workload> {
-    let auto = snap.eks_cluster().is_ok_and(|c| c.is_auto_mode());
-    if auto || makers(snap).next().is_some() || !snap.pods.is_whole() {
-        return None;
-    }
-    let adds = |w: &&Workload| {
-        let images = w.spec.template.spec.containers.iter().map(|c| &c.image);
-        images.into_iter().any(|i| node_pool_said::is_controller(i) || image::base_of(i) == "cluster-autoscaler")
-    };
-    // Without a NodePool Karpenter had nothing to do.
-    let has_pools = || snap.node_makers.items().unwrap_or_default().iter().any(|o| o.kind == "NodePool");
-    let is_used = |w: &&Workload| {
-        let karpenter = w.spec.template.spec.containers.iter().any(|c| node_pool_said::is_controller(&c.image));
-        !karpenter || has_pools()
-    };
-    let all = snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "Deployment");
-    all.filter(adds).filter(is_used).find(|w| w.spec.replicas == Some(0))
-}
-
 /// The same, where none of them is ready: then none adds a node.
 pub(crate) fn makers_down(snap: &Snapshot) -> Vec<&Pod> {
     let all: Vec<&Pod> = makers(snap).collect();
@@ -150,15 +126,7 @@ pub(crate) fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, C
     let spoken = events.iter().filter(own).find(|e| {
         // The scheduler's own events have the same reason.
         e.reason != "FailedScheduling" || Cause::read(&e.message).is_some()
-    });
-    if switched_off(snap).is_some() {
-        let needs = |e: &&&Event| {
-            matches!(main_reason(&e.message), Scheduling::Resources | Scheduling::TooManyPods | Scheduling::NoNodes)
-        };
-        // What it said while it ran is over.
-        return events.iter().filter(|e| e.reason == "FailedScheduling").find(needs).map(|e| (*e, Cause::Off));
-    }
-    let spoken = spoken?;
+    })?;
     Some((*spoken, Cause::read(&spoken.message)?))
 }
 
@@ -173,11 +141,6 @@ pub(crate) fn full_groups<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegrou
 
 /// What adds no node: node groups, NodePools, or the autoscaler itself.
 pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Cause) -> Vec<ResourceRef> {
-    if *reason == Cause::Off
-        && let Some(off) = switched_off(snap)
-    {
-        return vec![ResourceRef::workload("Deployment", &off.metadata.namespace, &off.metadata.name)];
-    }
     if let Some(pool) = reason.pool() {
         return vec![ResourceRef::kubernetes("karpenter.sh", "NodePool", "", pool)];
     }

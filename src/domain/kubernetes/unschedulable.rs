@@ -31,8 +31,16 @@ const ADDS: &[&str] = &["karpenter", "cluster-autoscaler"];
 pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
     let system = meta.namespace == "kube-system" && SYSTEM.iter().any(|p| meta.name.starts_with(p));
-    // What adds nodes may wait for one itself.
-    let adds = || snap.scope.guests.contains(&meta.namespace) && ADDS.iter().any(|p| meta.name.starts_with(p));
+    // What adds nodes may wait for one itself; a further replica of it keeps nobody waiting.
+    let adds = || {
+        let prefix = ADDS.iter().find(|p| snap.scope.guests.contains(&meta.namespace) && meta.name.starts_with(**p));
+        let all = snap.pods.items().unwrap_or_default();
+        let runs = |prefix: &str| {
+            let mut own = all.iter().filter(|p| p.metadata.namespace == meta.namespace);
+            own.any(|p| p.metadata.name.starts_with(prefix) && p.is_ready())
+        };
+        prefix.is_some_and(|prefix| !runs(prefix))
+    };
     (snap.scope.is_judged(&meta.namespace) || system || adds())
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()

@@ -64,8 +64,6 @@ impl Check for PodPending {
         // One that AWS refuses runs, and adds nothing.
         let account = |p: &Pod| ResourceRef::service_account(&p.metadata.namespace, p.spec.account());
         makers.extend(scale_up::makers(snap).map(account));
-        let off = scale_up::switched_off(snap).map(|w| &w.metadata);
-        makers.extend(off.map(|m| ResourceRef::workload("Deployment", &m.namespace, &m.name)));
         let findings = groups.into_iter().map(|((owner, reason), pods)| {
             let found = finding(snap, owner, reason, &pods);
             let wants = matches!(
