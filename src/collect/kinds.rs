@@ -10,8 +10,8 @@ use super::client::{Client, IfAbsent};
 use super::source::Request;
 use crate::model::Gap;
 use crate::snapshot::kubernetes::{
-    FluxSource, GatewayObject, GitOpsObject, Issuing, Monitor, MonitoringResource, NodeMaker, Object, Operated, SecretMaker,
-    WebhookConfiguration,
+    FluxSource, GatewayObject, GitOpsObject, Issuing, Monitor, MonitoringResource, NodeMaker, Object, Operated,
+    SecretMaker, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot};
 

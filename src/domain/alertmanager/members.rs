@@ -51,9 +51,7 @@ impl<'a> Members<'a> {
         let pods = self.peers.iter().filter_map(|p| snap.pod_by_ip(host(&p.address)));
         let others = pods.filter_map(|pod| Some((pod, of_pod(pod)?, snap.owner_ref(pod))));
         let others = others.filter(|(pod, container, owner)| {
-            *owner != own
-                && !names(snap, self.asked, self.container, pod)
-                && !names(snap, pod, container, self.asked)
+            *owner != own && !names(snap, self.asked, self.container, pod) && !names(snap, pod, container, self.asked)
         });
         others.map(|(pod, _, owner)| Stranger { pod, owner }).collect()
     }
@@ -70,7 +68,8 @@ fn names(snap: &Snapshot, pod: &Pod, container: &Container, other: &Pod) -> bool
         }
         let Some(asked) = in_cluster(snap, host, namespace) else { return false };
         // `POD.SERVICE` is that pod alone.
-        let service = (asked.service == first).then(|| snap.services.find(&asked.namespace, &asked.service).ok().flatten());
+        let service =
+            (asked.service == first).then(|| snap.services.find(&asked.namespace, &asked.service).ok().flatten());
         service.flatten().is_some_and(|s| snap.pods_of_service(s).any(|p| p.metadata.name == other.metadata.name))
     })
 }

@@ -26,8 +26,7 @@ pub(crate) const WORKLOADS: &[(&str, &str, &[&str])] = &[
 /// The add-on that would bring a pod, by the namespace and the beginning of its name; whether the cluster has it is not said.
 pub(crate) fn of_pod(namespace: &str, pod: &str) -> Option<&'static str> {
     let begins = |workload: &&str| pod.strip_prefix(*workload).is_some_and(|rest| rest.starts_with('-'));
-    let brings =
-        |(_, own, workloads): &&(&str, &str, &[&str])| *own == namespace && workloads.iter().any(begins);
+    let brings = |(_, own, workloads): &&(&str, &str, &[&str])| *own == namespace && workloads.iter().any(begins);
     WORKLOADS.iter().find(brings).map(|(addon, ..)| *addon)
 }
 

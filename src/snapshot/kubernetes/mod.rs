@@ -38,9 +38,9 @@ pub use gateway::{
     ParentRef, ParentStatus, RouteNamespaces, RouteRule,
 };
 pub use git_ops::{
-    ChartSource, ChartTemplate, Decryption, Destination, FluxSource, FluxSourceSpec, FluxSourceStatus, GitOpsObject, GitOpsSpec, GitOpsStatus, Inventory,
-    InventoryEntry, Named, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult, SyncStatus, SyncedResource,
-    SourceRef, Unread,
+    ChartSource, ChartTemplate, Decryption, Destination, FluxSource, FluxSourceSpec, FluxSourceStatus, GitOpsObject,
+    GitOpsSpec, GitOpsStatus, Inventory, InventoryEntry, Named, Operation, OperationState, SourceRef, SyncAsked,
+    SyncPolicy, SyncResult, SyncStatus, SyncedResource, Unread,
 };
 pub use helm::HelmRelease;
 pub use ingress::*;
