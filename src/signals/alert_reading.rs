@@ -190,7 +190,8 @@ fn behind(read: &[Read]) -> Option<(&'static str, Look)> {
 /// `it fires while X is above 0; now 4.2 (instance 10.0.1.17:9100)`.
 fn fires(alert: &FiringAlert, condition: &Condition) -> String {
     let (left, how, bound, more) = match condition {
-        Condition::Absent { what } => return format!("it fires while there is no {}", told(what)),
+        // With its matchers: other series of the metric may well be there.
+        Condition::Absent { what } => return redact(&format!("it fires while nothing matches `{what}`")),
         Condition::Compared { left, how, bound, more } => (left, *how, bound, *more),
     };
     let how = match how {
@@ -335,6 +336,10 @@ mod tests {
         let told = words("shop_orders > 5", "NaN", &[]);
         assert_eq!(told, "it fires while `shop_orders` is above 5");
         assert_eq!(words("a > 1 or b > 2", "", &[]), "its expression: a > 1 or b > 2");
+        assert_eq!(
+            words(r#"absent(shop_orders{job="web"})"#, "1", &[]),
+            r#"it fires while nothing matches `shop_orders{job="web"}`"#
+        );
         assert_eq!(words("", "1", &[]), "");
     }
 
