@@ -58,7 +58,8 @@ const BEHIND: &[(&str, &str, Look)] = &[
         "slow or failing requests to the API server: webhooks, etcd, or one client that asks too much",
         Look::Values,
     ),
-    ("container_", "a limit that the container reaches", Look::Object),
+    ("container_cpu_", "a limit of the processor's time that the container reaches", Look::Object),
+    ("container_memory_", "a limit of memory that the container comes near", Look::Object),
     ("etcd_", "slow disks or the network between its members", Look::Values),
     ("kube_daemonset_", "nodes that cannot take one of its pods, or pods that do not become ready", Look::Object),
     (
@@ -230,7 +231,10 @@ fn told(expression: &str) -> String {
             metrics.push(metric);
         }
     }
-    format!("what it makes of {}", metrics.join(", "))
+    match metrics.is_empty() {
+        true => "what it measures".to_owned(),
+        false => format!("what it makes of {}", metrics.join(", ")),
+    }
 }
 
 /// Four digits that count.
@@ -251,7 +255,7 @@ fn short(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The object that its labels name, where it was seen.
+/// The object that its labels name; of a pod, where it is still there.
 fn object(snap: &Snapshot, alert: &FiringAlert) -> Option<Next> {
     const KINDS: &[(&str, &str)] = &[
         ("deployment", "deployment"),
