@@ -38,6 +38,11 @@ pub(crate) fn members(snap: &Snapshot) -> Option<Members<'_>> {
 }
 
 impl<'a> Members<'a> {
+    /// Another one than who was asked is among them.
+    pub(crate) fn are_several(&self) -> bool {
+        self.peers.len() > 1
+    }
+
     /// The pod is among them.
     pub(crate) fn has(&self, pod: &Pod) -> bool {
         self.peers.iter().any(|p| pod.status.pod_ip.as_deref() == Some(host(&p.address)))
@@ -80,9 +85,16 @@ fn names(snap: &Snapshot, pod: &Pod, container: &Container, other: &Pod) -> bool
         // A name that is none of the cluster's may lead anywhere.
         let Some(asked) = in_cluster(snap, host, namespace) else { return host.parse::<IpAddr>().is_err() };
         // `POD.SERVICE` is that pod alone.
-        let service =
-            (asked.service == first).then(|| snap.services.find(&asked.namespace, &asked.service).ok().flatten());
-        service.flatten().is_some_and(|s| snap.pods_of_service(s).any(|p| p.metadata.name == other.metadata.name))
+        if asked.service != first {
+            return false;
+        }
+        match snap.services.find(&asked.namespace, &asked.service) {
+            // What leads to addresses that somebody wrote may lead to any.
+            Ok(Some(service)) if service.spec.selector.is_empty() => true,
+            Ok(Some(service)) => snap.pods_of_service(service).any(|p| p.metadata.name == other.metadata.name),
+            Ok(None) => false,
+            Err(_) => true,
+        }
     })
 }
 
