@@ -58,7 +58,8 @@ const BEHIND: &[(&str, &str, Look)] = &[
         "slow or failing requests to the API server: webhooks, etcd, or one client that asks too much",
         Look::Values,
     ),
-    ("container_", "a limit that the container reaches", Look::Object),
+    ("container_cpu_", "a limit of the processor's time that the container reaches", Look::Object),
+    ("container_memory_", "a limit of memory that the container comes near", Look::Object),
     ("etcd_", "slow disks or the network between its members", Look::Values),
     ("kube_daemonset_", "nodes that cannot take one of its pods, or pods that do not become ready", Look::Object),
     (
@@ -190,7 +191,8 @@ fn behind(read: &[Read]) -> Option<(&'static str, Look)> {
 /// `it fires while X is above 0; now 4.2 (instance 10.0.1.17:9100)`.
 fn fires(alert: &FiringAlert, condition: &Condition) -> String {
     let (left, how, bound, more) = match condition {
-        Condition::Absent { what } => return format!("it fires while there is no {}", told(what)),
+        // With its matchers: other series of the metric may well be there.
+        Condition::Absent { what } => return redact(&format!("it fires while nothing matches `{what}`")),
         Condition::Compared { left, how, bound, more } => (left, *how, bound, *more),
     };
     let how = match how {
@@ -229,7 +231,10 @@ fn told(expression: &str) -> String {
             metrics.push(metric);
         }
     }
-    format!("what it makes of {}", metrics.join(", "))
+    match metrics.is_empty() {
+        true => "what it measures".to_owned(),
+        false => format!("what it makes of {}", metrics.join(", ")),
+    }
 }
 
 /// Four digits that count.
@@ -250,7 +255,7 @@ fn short(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The object that its labels name, where it was seen.
+/// The object that its labels name; of a pod, where it is still there.
 fn object(snap: &Snapshot, alert: &FiringAlert) -> Option<Next> {
     const KINDS: &[(&str, &str)] = &[
         ("deployment", "deployment"),
@@ -335,6 +340,10 @@ mod tests {
         let told = words("shop_orders > 5", "NaN", &[]);
         assert_eq!(told, "it fires while `shop_orders` is above 5");
         assert_eq!(words("a > 1 or b > 2", "", &[]), "its expression: a > 1 or b > 2");
+        assert_eq!(
+            words(r#"absent(shop_orders{job="web"})"#, "1", &[]),
+            r#"it fires while nothing matches `shop_orders{job="web"}`"#
+        );
         assert_eq!(words("", "1", &[]), "");
     }
 

@@ -135,7 +135,11 @@ fn expression<'r>(rules: &BTreeMap<&str, Vec<&'r Rule>>, alert: &FiringAlert) ->
         let mut plain = r.labels.iter().filter(|(_, v)| !v.contains("{{"));
         plain.all(|(name, value)| alert.label(name) == value)
     };
-    let rule = of_name.iter().find(raised).or_else(|| of_name.iter().find(labelled)).or(of_name.last());
+    let rule = of_name
+        .iter()
+        .find(raised)
+        .or_else(|| of_name.iter().find(labelled))
+        .or(of_name.first().filter(|_| of_name.len() == 1));
     rule.map_or("", |r| r.query.as_str())
 }
 

@@ -203,7 +203,7 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
 fn message(denied: &Denied, who: &str, what: &str, says: &str) -> String {
     match &denied.own_fault {
         Some(fault) => {
-            format!("{who} refuses {what}, for it cannot judge them: what it asks for does not come ({fault})")
+            format!("{who} refuses {what}, because it cannot judge them: its own look-up fails ({fault})")
         }
         None => format!("{who} refuses {what}: {says}"),
     }

@@ -162,7 +162,7 @@ fn why(held: &HeldUp) -> String {
         let names: Vec<String> = held.apis.iter().map(ResourceRef::name).collect();
         let silent = format!("APIService {} does not answer, so that nobody can tell", names.join(", "));
         return match stays(held) {
-            true => format!("{}; {silent} what else is", held_by(&held.resources, &held.finalizers)),
+            true => format!("{}; {silent} what else is left in it", held_by(&held.resources, &held.finalizers)),
             false => format!("{silent} what is left in it"),
         };
     }

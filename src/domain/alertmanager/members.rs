@@ -1,5 +1,7 @@
 //! Who is in the gossip cluster of Alertmanager, by its own status.
 
+use std::net::IpAddr;
+
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::model::{Program, ResourceRef};
@@ -36,6 +38,11 @@ pub(crate) fn members(snap: &Snapshot) -> Option<Members<'_>> {
 }
 
 impl<'a> Members<'a> {
+    /// Another one than who was asked is among them.
+    pub(crate) fn are_several(&self) -> bool {
+        self.peers.len() > 1
+    }
+
     /// The pod is among them.
     pub(crate) fn has(&self, pod: &Pod) -> bool {
         self.peers.iter().any(|p| pod.status.pod_ip.as_deref() == Some(host(&p.address)))
@@ -49,11 +56,20 @@ impl<'a> Members<'a> {
             return Vec::new();
         }
         let pods = self.peers.iter().filter_map(|p| snap.pod_by_ip(host(&p.address)));
-        let others = pods.filter_map(|pod| Some((pod, of_pod(pod)?, snap.owner_ref(pod))));
-        let others = others.filter(|(pod, container, owner)| {
-            *owner != own && !names(snap, self.asked, self.container, pod) && !names(snap, pod, container, self.asked)
-        });
-        others.map(|(pod, _, owner)| Stranger { pod, owner }).collect()
+        let mut others: Vec<(&Pod, &Container)> = pods.filter_map(|pod| Some((pod, of_pod(pod)?))).collect();
+        // Who names one that belongs here, or is named by it, belongs here too.
+        let mut here = vec![(self.asked, self.container)];
+        let mut at = 0;
+        while let Some(&(pod, container)) = here.get(at) {
+            let joins = |(other, of_other): &(&Pod, &Container)| {
+                snap.owner_ref(other) == own || names(snap, pod, container, other) || names(snap, other, of_other, pod)
+            };
+            let (joined, left): (Vec<_>, Vec<_>) = others.into_iter().partition(joins);
+            here.extend(joined);
+            others = left;
+            at += 1;
+        }
+        others.into_iter().map(|(pod, _)| Stranger { pod, owner: snap.owner_ref(pod) }).collect()
     }
 }
 
@@ -66,11 +82,19 @@ fn names(snap: &Snapshot, pod: &Pod, container: &Container, other: &Pod) -> bool
         if other.status.pod_ip.as_deref() == Some(host) || first == other.metadata.name {
             return true;
         }
-        let Some(asked) = in_cluster(snap, host, namespace) else { return false };
+        // A name that is none of the cluster's may lead anywhere.
+        let Some(asked) = in_cluster(snap, host, namespace) else { return host.parse::<IpAddr>().is_err() };
         // `POD.SERVICE` is that pod alone.
-        let service =
-            (asked.service == first).then(|| snap.services.find(&asked.namespace, &asked.service).ok().flatten());
-        service.flatten().is_some_and(|s| snap.pods_of_service(s).any(|p| p.metadata.name == other.metadata.name))
+        if asked.service != first {
+            return false;
+        }
+        match snap.services.find(&asked.namespace, &asked.service) {
+            // What leads to addresses that somebody wrote may lead to any.
+            Ok(Some(service)) if service.spec.selector.is_empty() => true,
+            Ok(Some(service)) => snap.pods_of_service(service).any(|p| p.metadata.name == other.metadata.name),
+            Ok(None) => false,
+            Err(_) => true,
+        }
     })
 }
 

@@ -45,13 +45,14 @@ impl Why {
             "permission denied",
             "forbidden",
             "denied",
-            "401",
-            "403",
+            // Not the same digits in a digest or a port.
+            " 401",
+            " 403",
         ]) {
             Self::Login
         } else if has(&["no such host", "i/o timeout", "deadline exceeded", "connection refused", "connection reset"]) {
             Self::Unreached
-        } else if has(&["not found", "no match found", "couldn't find remote ref", "manifest_unknown", "404"]) {
+        } else if has(&["not found", "no match found", "couldn't find remote ref", "manifest_unknown", " 404"]) {
             Self::NotFound
         } else {
             Self::Other
@@ -170,6 +171,7 @@ mod tests {
                 "failed to checkout: Get \"https://g/x\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
                 Why::Certificate,
             ),
+            ("failed to copy artifact sha256:a4010403f404", Why::Other),
             ("reference 'refs/heads/main' couldn't find remote ref", Why::NotFound),
         ] {
             assert_eq!(Why::of(text), why, "{text}");

@@ -12,11 +12,17 @@ pub(crate) fn written<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> Opt
     spec.init_containers.iter().chain(&spec.containers).find(|c| c.name == container)
 }
 
-/// Rule and policy of Kyverno that changed a field of the pod, where it says so: by the end of the field's path
+/// Rule and policy of Kyverno that changed a field of a container, where it says so: by the field's path
 /// (`rule.policy.kyverno.io: replaced /spec/containers/0/image`).
-pub(crate) fn rule(pod: &Pod, field: &str) -> Option<(String, String)> {
+pub(crate) fn rule(pod: &Pod, container: &str, field: &str) -> Option<(String, String)> {
+    let at = |list: &[Container]| list.iter().position(|c| c.name == container);
+    let path = match (at(&pod.spec.containers), at(&pod.spec.init_containers)) {
+        (Some(at), _) => format!(" /spec/containers/{at}{field}"),
+        (None, Some(at)) => format!(" /spec/initContainers/{at}{field}"),
+        (None, None) => return None,
+    };
     let patches = pod.metadata.annotations.get(annotation::KYVERNO_PATCHES).map_or("", String::as_str);
-    patches.lines().filter(|l| l.trim_end().ends_with(field)).find_map(|l| {
+    patches.lines().filter(|l| l.trim_end().ends_with(&path)).find_map(|l| {
         let (rule, policy) = l.split_once(": ")?.0.trim().strip_suffix(".kyverno.io")?.split_once('.')?;
         Some((rule.to_owned(), policy.to_owned()))
     })
@@ -33,12 +39,14 @@ mod tests {
     fn kyverno_says_what_it_changed() {
         let pod = json!({"metadata": {"name": "web-1", "namespace": "monitoring",
             "annotations": {"policies.kyverno.io/last-applied-patches":
-                "harden.base.kyverno.io: added /spec/containers/0/securityContext/readOnlyRootFilesystem\nmirror.images.kyverno.io: replaced /spec/containers/0/image\n"}}});
+                "harden.base.kyverno.io: added /spec/containers/0/securityContext/readOnlyRootFilesystem\nmirror.images.kyverno.io: replaced /spec/containers/0/image\n"}},
+            "spec": {"containers": [{"name": "web"}, {"name": "other"}]}});
         let snap = snapshot(json!({"pods": [pod]}));
         let pod = &snap.pods.items().expect("pods")[0];
-        assert_eq!(rule(pod, "/image"), Some(("mirror".into(), "images".into())));
-        assert_eq!(rule(pod, "/readOnlyRootFilesystem"), Some(("harden".into(), "base".into())));
-        assert_eq!(rule(pod, "/runAsUser"), None);
+        assert_eq!(rule(pod, "web", "/image"), Some(("mirror".into(), "images".into())));
+        assert_eq!(rule(pod, "web", "/securityContext/readOnlyRootFilesystem"), Some(("harden".into(), "base".into())));
+        assert_eq!(rule(pod, "web", "/runAsUser"), None);
+        assert_eq!(rule(pod, "other", "/image"), None, "of the first");
         assert!(written(&snap, pod, "web").is_none(), "nobody made it");
     }
 }

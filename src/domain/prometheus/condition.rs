@@ -92,6 +92,10 @@ fn of(expr: &Expr) -> Option<Condition> {
 
 fn of_binary(binary: &BinaryExpr) -> Option<Condition> {
     if let Some(how) = Comparison::of(binary) {
+        // With `bool` it gives 0 or 1, and filters nothing.
+        if binary.modifier.as_ref().is_some_and(|m| m.return_bool) {
+            return None;
+        }
         let (left, right) = (without_parens(&binary.lhs), without_parens(&binary.rhs));
         let (left, how, bound) = match (number(left), number(right)) {
             (Some(_), Some(_)) => return None,
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_condition_is_none() {
-        for expression in ["vector(1)", "a > 1 or b > 2", "a unless b", "sum(a > 1)", "1 > 0", "broken("] {
+        for expression in ["vector(1)", "a > 1 or b > 2", "a unless b", "sum(a > 1)", "1 > 0", "a > bool 1", "broken("] {
             assert_eq!(condition(expression), None, "{expression}");
         }
         assert!(matches!(condition("absent(up{job=\"a\"} == 1)"), Some(Condition::Absent { .. })));

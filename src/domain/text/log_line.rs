@@ -252,12 +252,11 @@ fn of_value(key: String, value: Value) -> Vec<(String, String)> {
     match value {
         Value::String(text) => vec![(key, text)],
         Value::Number(number) => vec![(key, number.to_string())],
-        Value::Bool(yes) => vec![(key, yes.to_string())],
         Value::Object(members) => {
             let texts = members.into_iter().filter_map(|(name, v)| Some((name, v.as_str()?.to_owned())));
             texts.map(|(name, text)| (format!("{key}.{name}"), text)).collect()
         }
-        Value::Null | Value::Array(_) => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Array(_) => Vec::new(),
     }
 }
 

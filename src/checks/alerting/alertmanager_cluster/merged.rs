@@ -23,8 +23,8 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
         strangers.iter().map(|s| format!("{}/{}", s.pod.metadata.namespace, s.pod.metadata.name)).collect();
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     let message = format!(
-        "{owner} forms one cluster with {first}{more}, which nobody told it of: they share silences and what was sent, so \
-         that one mutes the other's notifications"
+        "{owner} forms one cluster with {first}{more}, which nobody made its peer: they share silences and the \
+         log of notifications, so that each may mute the other's"
     );
     let (patched, patch) = target.patched(
         &serde_json::json!({"clusterLabel": format!("{namespace}/{}", target.operator_name())}),

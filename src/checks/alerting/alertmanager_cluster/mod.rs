@@ -123,7 +123,7 @@ impl Check for AlertmanagerCluster {
         let among = |pod: &Pod| {
             let owner = snap.owner_ref(pod);
             let mut own = pods.iter().filter(|(p, _)| snap.owner_ref(p) == owner);
-            seen.as_ref().is_some_and(|seen| own.all(|(p, _)| seen.has(p)))
+            seen.as_ref().is_some_and(|seen| seen.are_several() && own.all(|(p, _)| seen.has(p)))
         };
         let alone = found.iter().filter_map(|(key, lonely)| Some((running(key)?, lonely)));
         let alone = alone.filter(|(pod, lonely)| !joined && !among(pod) && !came_later(snap, pod, lonely));

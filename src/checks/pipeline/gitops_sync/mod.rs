@@ -391,8 +391,10 @@ fn version_patch(failing: &Failing<'_>) -> String {
     let named = json!("<version>");
     let spec = &failing.object.spec;
     match failing.object.kind.as_str() {
+        "HelmRelease" if spec.chart.spec.chart.is_empty() => String::new(),
         "HelmRelease" => json!({"spec": {"chart": {"spec": {"version": named}}}}).to_string(),
-        _ if !spec.sources.is_empty() => String::new(),
+        // In a repository of Git the field is a revision of that.
+        _ if !spec.sources.is_empty() || spec.source.chart.is_empty() => String::new(),
         _ => json!({"spec": {"source": {"targetRevision": named}}}).to_string(),
     }
 }

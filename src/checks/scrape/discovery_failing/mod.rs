@@ -154,12 +154,12 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// The service account names a role, which the pod was not given when it was made.
     /// AWS named the session of an instance as the one who asked.
     fn calls_as_node(&self) -> bool {
         denied::Denied::read(&self.first.error).is_some_and(|d| d.is_of_node())
     }
 
+    /// The service account names a role, which the pod was not given when it was made.
     fn is_older_than_its_role(&self) -> bool {
         self.role_arn().is_some() && !self.has_aws_environment()
     }

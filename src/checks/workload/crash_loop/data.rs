@@ -47,7 +47,8 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
                 let below = f.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
                 if makes { Some(f) } else { below }
             });
-            let of_kyverno = mutated::rule(case.failing.pod, "/readOnlyRootFilesystem");
+            let of_kyverno =
+                mutated::rule(case.failing.pod, &container.name, "/securityContext/readOnlyRootFilesystem");
             let written = mutated::written(case.snap, case.failing.pod, &container.name);
             let as_written = |c: &Container| c.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
             let added = sealed == Some(true) && written.is_some_and(|w| as_written(w) != Some(true));

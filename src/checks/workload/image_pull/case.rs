@@ -109,7 +109,7 @@ impl Rewritten {
         if written.image.is_empty() || same {
             return None;
         }
-        Some(Self { written: written.image.clone(), rule: mutated::rule(pod, "/image") })
+        Some(Self { written: written.image.clone(), rule: mutated::rule(pod, &container.name, "/image") })
     }
 }
 
