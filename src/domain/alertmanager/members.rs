@@ -82,7 +82,10 @@ fn names(snap: &Snapshot, pod: &Pod, container: &Container, other: &Pod) -> bool
         if other.status.pod_ip.as_deref() == Some(host) || first == other.metadata.name {
             return true;
         }
-        // A name that is none of the cluster's may lead anywhere.
+        // That of another pod leads there, and a name that is none of the cluster's may lead anywhere.
+        if snap.pods.items().unwrap_or_default().iter().any(|p| p.metadata.name == first) {
+            return false;
+        }
         let Some(asked) = in_cluster(snap, host, namespace) else { return host.parse::<IpAddr>().is_err() };
         // `POD.SERVICE` is that pod alone.
         if asked.service != first {
