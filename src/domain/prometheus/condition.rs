@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_condition_is_none() {
-        for expression in ["vector(1)", "a > 1 or b > 2", "a unless b", "sum(a > 1)", "1 > 0", "a > bool 1", "broken("] {
+        for expression in ["vector(1)", "a > 1 or b > 2", "a unless b", "sum(a > 1)", "1 > 0", "a > bool 1", "broken("]
+        {
             assert_eq!(condition(expression), None, "{expression}");
         }
         assert!(matches!(condition("absent(up{job=\"a\"} == 1)"), Some(Condition::Absent { .. })));
