@@ -1,6 +1,6 @@
 //! Findings of one check with one cause are one finding, about the cause, with one fix for all its victims.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 
 use indexmap::{IndexMap, IndexSet};
@@ -90,31 +90,51 @@ fn join(fix: &mut Remediation, others: Vec<Remediation>) {
 
 /// One list of several: victim by victim, but what stands later in the list of another one waits for it. Where lists
 /// contradict each other, the first is right.
-fn in_order<T: Eq + Hash + Clone>(first: &mut Vec<T>, more: Vec<Vec<T>>) {
+fn in_order<T: Eq + Hash>(first: &mut Vec<T>, more: Vec<Vec<T>>) {
     if more.iter().all(Vec::is_empty) {
         return;
     }
-    let lists = std::iter::once(std::mem::take(first)).chain(more);
-    let mut lists: Vec<VecDeque<T>> =
-        lists.map(|l| l.into_iter().collect::<IndexSet<T>>().into_iter().collect::<VecDeque<T>>()).collect();
-    // How often each stands behind something else.
-    let mut behind: HashMap<T, usize> = HashMap::new();
-    for later in lists.iter().flat_map(|l| l.iter().skip(1)) {
-        *behind.entry(later.clone()).or_default() += 1;
+    // Each by its number, in the order in which the lists name them.
+    let mut all: IndexSet<T> = IndexSet::new();
+    let mut number = |list: Vec<T>| -> Vec<usize> {
+        let numbers: IndexSet<usize> = list.into_iter().map(|entry| all.insert_full(entry).0).collect();
+        numbers.into_iter().collect()
+    };
+    let lists: Vec<Vec<usize>> = std::iter::once(std::mem::take(first)).chain(more).map(&mut number).collect();
+    let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
+    // The lists that each stands in, and in how many of them behind something else.
+    let mut within: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
+    let mut behind = vec![0_usize; all.len()];
+    for (at, list) in lists.iter().enumerate() {
+        for (place, entry) in list.iter().enumerate() {
+            within[*entry].push(at);
+            behind[*entry] += usize::from(place > 0);
+        }
     }
-    loop {
-        let heads = || lists.iter().filter_map(VecDeque::front);
-        let free = heads().find(|h| behind.get(*h).is_none_or(|count| *count == 0));
-        let Some(next) = free.or_else(|| heads().next()).cloned() else { return };
-        for list in &mut lists {
-            let Some(at) = list.iter().position(|step| *step == next) else { continue };
-            list.remove(at);
-            let freed = if at == 0 { list.front() } else { Some(&next) };
-            if let Some(count) = freed.and_then(|step| behind.get_mut(step)) {
-                *count = count.saturating_sub(1);
+    let mut free: BTreeSet<usize> = (0..all.len()).filter(|entry| behind[*entry] == 0).collect();
+    let mut fronts = vec![0_usize; lists.len()];
+    let mut lowest = 0;
+    while first.len() < all.len() {
+        while all.get(lowest).is_some_and(Option::is_none) {
+            lowest += 1;
+        }
+        let next = free.pop_first().unwrap_or(lowest);
+        first.extend(all[next].take());
+        for at in &within[next] {
+            let (list, front) = (&lists[*at], &mut fronts[*at]);
+            if list.get(*front) != Some(&next) {
+                continue;
+            }
+            while list.get(*front).is_some_and(|entry| all[*entry].is_none()) {
+                *front += 1;
+            }
+            if let Some(freed) = list.get(*front) {
+                behind[*freed] -= 1;
+                if behind[*freed] == 0 {
+                    free.insert(*freed);
+                }
             }
         }
-        first.push(next);
     }
 }
 

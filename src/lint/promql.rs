@@ -15,6 +15,14 @@ pub(crate) fn parse(expression: &str) -> Result<Option<Expr>, String> {
     if signs + words > MAX_OPERATORS { Ok(None) } else { parser::parse(expression).map(Some) }
 }
 
+/// What brackets enclose.
+pub(crate) fn within(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Paren(inner) => within(&inner.expr),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alert_reading::reading;
+use super::alert_reading::{Next, reading};
 use super::{around, is_ours};
 use crate::domain::kubernetes::{network_plugin, node_versions, proxy, skew};
 use crate::domain::prometheus::reads::{Read, reads};
@@ -165,22 +165,17 @@ fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str, path: Option<&
     // A fault of the rule itself explains what it raises.
     about.extend(rules_of(snap, alert));
     let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
-    let evidence = Evidence::new(
-        format!("alert {}", alert.name()),
-        told.map_or(String::new(), |t| redact(t)),
-        "{% if path %}kubectl get --raw {{ path }}{% endif %}",
-    )
-    .with("path", path.unwrap_or_default());
     let (weight, next) = weigh(snap, alert, expression, &read);
-    let reading = Some(()).filter(|()| next.is_empty()).and_then(|()| reading(snap, alert, expression, &read));
+    let reading = if next.is_empty() { reading(snap, alert, expression, &read) } else { None };
     let (next, look) = reading.map_or((next, None), |r| (r.words, r.next));
-    let evidence = match look.filter(|_| weight == Weight::Weighs) {
-        Some(look) => {
-            let Evidence { source, value, .. } = evidence;
-            look.params.into_iter().fold(Evidence::new(source, value, look.template), |e, (name, v)| e.with(name, v))
-        }
-        None => evidence,
+    let all_alerts = || Next {
+        template: "{% if path %}kubectl get --raw {{ path }}{% endif %}",
+        params: vec![("path", path.unwrap_or_default().to_owned())],
     };
+    let look = look.filter(|_| weight == Weight::Weighs).unwrap_or_else(all_alerts);
+    let seen =
+        Evidence::new(format!("alert {}", alert.name()), told.map_or(String::new(), |t| redact(t)), look.template);
+    let evidence = look.params.into_iter().fold(seen, |e, (name, value)| e.with(name, value));
     let state = if alert.state == "pending" { "pending alert" } else { "alert" };
     Signal::new(SignalKind::Alert, subject, format!("{state} {}", alert.name()), evidence)
         .text(told.map_or(String::new(), |t| redact(t)))

@@ -1,5 +1,7 @@
 //! Where in a ConfigMap a fault is written: the place that editors and annotations need.
 
+use regex::Match;
+
 use crate::lint::{Place, frame};
 use crate::model::{Location, ResourceRef};
 use crate::text::pattern::pattern;
@@ -31,12 +33,17 @@ impl Text<'_> {
 
     /// Where JSON has a word in the value of one of these keys: as the whole value, or as a word of its own in it.
     pub(crate) fn value(self, keys: &[&str], word: &str) -> Option<Location> {
+        // Quotes within a text are escaped in JSON, so none of them ends a key.
+        let values = pattern!(r#""(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)""#).captures_iter(self.text);
+        let own = values.filter(|found| keys.contains(&&found[1])).filter_map(|found| found.get(2));
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
-        let alone = |at: usize| {
-            let (before, after) = (&self.text[..at], &self.text[at + word.len()..]);
-            !before.ends_with(is_part) && !after.starts_with(is_part) && keys.contains(&key_before(before))
+        let alone = |at: &usize| {
+            let (before, after) = (&self.text[..*at], &self.text[at + word.len()..]);
+            !word.is_empty() && !before.ends_with(is_part) && !after.starts_with(is_part)
         };
-        let (at, _) = self.text.match_indices(word).find(|(at, _)| !word.is_empty() && alone(*at))?;
+        let in_value =
+            |value: Match<'_>| value.as_str().match_indices(word).map(|(within, _)| value.start() + within).find(alone);
+        let at = own.into_iter().find_map(in_value)?;
         let before = &self.text[..at];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -52,12 +59,6 @@ impl Text<'_> {
         let place = Location::object(self.map.clone()).field(format!("data[{}]", self.key));
         place.at(line, Some(column)).excerpt(excerpt)
     }
-}
-
-/// The key whose text JSON is in at the end of `before`. Quotes within a text are escaped there, so none of them ends a key.
-fn key_before(before: &str) -> &str {
-    let key = pattern!(r#""(\w+)"\s*:\s*""#);
-    key.captures_iter(before).last().and_then(|found| found.get(1)).map_or("", |key| key.as_str())
 }
 
 #[cfg(test)]

@@ -67,9 +67,9 @@ impl Denied {
         self.caller.as_deref()?.split_once(":assumed-role/")?.1.split('/').next()
     }
 
-    /// A session that is named by an instance is that of the node's role: who asked has none of its own.
+    /// Who asked has no role of its own, and is the node.
     pub(crate) fn is_of_node(&self) -> bool {
-        self.caller.as_deref().and_then(|c| c.rsplit('/').next()).is_some_and(|session| session.starts_with("i-"))
+        self.caller.as_deref().and_then(|c| c.rsplit('/').next()).is_some_and(is_instance)
     }
 }
 
@@ -92,6 +92,11 @@ impl By {
             Self::Unknown
         }
     }
+}
+
+/// A session that is named by an instance is that of the node's role.
+pub(crate) fn is_instance(session: &str) -> bool {
+    session.starts_with("i-")
 }
 
 #[cfg(test)]

@@ -139,11 +139,9 @@ pub(crate) fn flux_kind(source: &FluxSource) -> &'static str {
 }
 
 /// The host of its URL, with its port where it has one: `ssh://git@git.example.com:2222/x` gives `git.example.com` and `2222`.
-pub(crate) fn host(url: &str) -> Option<(&str, Option<&str>)> {
-    let rest = url.split_once("://")?.1.split('/').next()?;
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let host = Some(host).filter(|h| !h.is_empty())?;
-    Some(host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))))
+pub(crate) fn host(url: &str) -> Option<(String, Option<u16>)> {
+    let url = url::Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port()))
 }
 
 #[cfg(test)]
@@ -180,8 +178,8 @@ mod tests {
 
     #[test]
     fn hosts_of_urls() {
-        assert_eq!(host("ssh://git@git.example.com:2222/a/b"), Some(("git.example.com", Some("2222"))));
-        assert_eq!(host("https://charts.example.com"), Some(("charts.example.com", None)));
+        assert_eq!(host("ssh://git@git.example.com:2222/a/b"), Some(("git.example.com".into(), Some(2222))));
+        assert_eq!(host("https://charts.example.com"), Some(("charts.example.com".into(), None)));
         assert_eq!(host("git@github.com"), None);
     }
 }

@@ -146,8 +146,31 @@ pub(crate) fn agent_on<'a>(snap: &'a Snapshot, node: &str) -> Option<(&'a Pod, &
     failing.or(all.first()).map(|(pod, plugin)| (*pod, plugin.container))
 }
 
+/// The network plugin of a node that has no pod of the VPC CNI.
+#[derive(Clone, Copy)]
+pub(crate) struct Other<'a> {
+    /// Its agent there, and its container.
+    pub(crate) agent: Option<(&'a Pod, &'static str)>,
+    /// Where its DaemonSet is.
+    pub(crate) namespace: &'a str,
+    /// The name of that.
+    pub(crate) daemon_set: &'a str,
+}
+
+/// Another plugin than the VPC CNI that gives the pods of a node their network.
+pub(crate) fn other_on<'a>(snap: &'a Snapshot, node: &str) -> Option<Other<'a>> {
+    if vpc_cni(snap, node).is_some() {
+        return None;
+    }
+    let agent = agent_on(snap, node);
+    let by_agent =
+        agent.and_then(|(p, _)| Some((p.metadata.namespace.as_str(), p.metadata.controller()?.name.as_str())));
+    let (namespace, daemon_set) = by_agent.or_else(|| other_set(snap))?;
+    Some(Other { agent, namespace, daemon_set })
+}
+
 /// The DaemonSet of the network plugin where it is not the VPC CNI: its namespace and name, by its pods on any node.
-pub(crate) fn other_set(snap: &Snapshot) -> Option<(&str, &str)> {
+fn other_set(snap: &Snapshot) -> Option<(&str, &str)> {
     let pods = snap.pods.items().unwrap_or_default();
     let own = |pod: &&Pod| {
         PLUGINS.iter().any(|p| p.runs_in(pod) && pod.spec.containers.iter().any(|c| c.name == p.container))

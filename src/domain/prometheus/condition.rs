@@ -5,7 +5,7 @@ use promql_parser::parser::token::{
 };
 use promql_parser::parser::{BinaryExpr, Expr};
 
-use crate::lint::promql;
+use crate::lint::promql::{self, within};
 
 /// When an alert fires.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,7 @@ fn of_binary(binary: &BinaryExpr) -> Option<Condition> {
         if binary.modifier.as_ref().is_some_and(|m| m.return_bool) {
             return None;
         }
-        let (left, right) = (without_parens(&binary.lhs), without_parens(&binary.rhs));
+        let (left, right) = (within(&binary.lhs), within(&binary.rhs));
         let (left, how, bound) = match (number(left), number(right)) {
             (Some(_), Some(_)) => return None,
             (None, Some(bound)) => (left, how, Bound::Number(bound)),
@@ -111,14 +111,6 @@ fn of_binary(binary: &BinaryExpr) -> Option<Condition> {
             Some(Condition::Compared { left, how, bound, more: true })
         }
         _ => None,
-    }
-}
-
-/// What brackets enclose.
-pub(super) fn without_parens(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren(inner) => without_parens(&inner.expr),
-        other => other,
     }
 }
 

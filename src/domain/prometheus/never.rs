@@ -4,7 +4,7 @@ use promql_parser::label::Labels;
 use promql_parser::parser::token::{T_COUNT, T_EQLC, T_LOR, T_LSS, T_LTE, T_LUNLESS};
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier};
 
-use crate::lint::promql;
+use crate::lint::promql::{self, within};
 
 /// Why an expression never has a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,13 +118,6 @@ fn of_buckets(expr: &Expr) -> bool {
         _ => None,
     })
     .is_some_and(|name| name.ends_with("_bucket"))
-}
-
-fn within(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren(paren) => within(&paren.expr),
-        other => other,
-    }
 }
 
 #[cfg(test)]

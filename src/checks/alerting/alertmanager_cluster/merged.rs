@@ -26,11 +26,9 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
         "{owner} forms one cluster with {first}{more}, which nobody made its peer: they share silences and the \
          log of notifications, so that each may mute the other's"
     );
-    let (patched, patch) = target.patched(
-        &serde_json::json!({"clusterLabel": format!("{namespace}/{}", target.operator_name())}),
-        &serde_json::Value::Null,
-    );
     let of_operator = target.custom.is_some();
+    let label = format!("{namespace}/{}", if of_operator { target.operator_name() } else { owner_name(&owner) });
+    let (patched, patch) = target.patched(&serde_json::json!({"clusterLabel": label}), &serde_json::Value::Null);
     let fix = Fix {
         amtool: Amtool::of(members.asked, members.container),
         owner: owner.kubectl_name(),
@@ -38,7 +36,7 @@ pub(super) fn finding(snap: &Snapshot) -> Option<Finding> {
         way: Way::Merged {
             patched: patched.filter(|_| of_operator).unwrap_or_default(),
             patch,
-            label: format!("{namespace}/{}", owner_name(&owner)),
+            label,
             managed: target.managed_by.clone(),
         },
     };

@@ -371,19 +371,23 @@ mod tests {
 
     const FAILED: &str = r#"time=2026-11-21T01:50:04.326Z level=WARN msg="failed to join cluster" component=cluster err="1 error occurred:\n\t* Failed to resolve am-1.am:9094: lookup am-1.am on 172.20.0.10:53: no such host\n\n""#;
 
-    fn said(arg: &str, started: &str) -> usize {
-        let mut snap = snapshot(json!({"pods": [{"metadata": {"name": "am-0", "namespace": "monitoring"},
-            "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1", "args": [arg]}]},
-            "status": {"phase": "Running", "containerStatuses": [
-                {"name": "alertmanager", "ready": true, "state": {"running": {"startedAt": started}}}]}}]}));
-        *snap.component_logs = Ok(vec![ContainerLog {
+    fn failed() -> ContainerLog {
+        ContainerLog {
             namespace: "monitoring".into(),
             pod: "am-0".into(),
             container: "alertmanager".into(),
             program: Some(Program::Alertmanager),
             text: FAILED.into(),
             ..ContainerLog::default()
-        }]);
+        }
+    }
+
+    fn said(arg: &str, started: &str) -> usize {
+        let mut snap = snapshot(json!({"pods": [{"metadata": {"name": "am-0", "namespace": "monitoring"},
+            "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1", "args": [arg]}]},
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "alertmanager", "ready": true, "state": {"running": {"startedAt": started}}}]}}]}));
+        *snap.component_logs = Ok(vec![failed()]);
         findings(&AlertmanagerCluster, &snap).len()
     }
 
@@ -406,14 +410,7 @@ mod tests {
             };
             let mut snap = snapshot(json!({"services": [service],
                 "pods": [pod("am-0", "2026-11-21T01:50:00Z"), pod("am-1", "2026-11-21T01:50:20Z")]}));
-            *snap.component_logs = Ok(vec![ContainerLog {
-                namespace: "monitoring".into(),
-                pod: "am-0".into(),
-                container: "alertmanager".into(),
-                program: Some(Program::Alertmanager),
-                text: FAILED.into(),
-                ..ContainerLog::default()
-            }]);
+            *snap.component_logs = Ok(vec![failed()]);
             findings(&AlertmanagerCluster, &snap).len()
         };
         let service = |app: &str| json!({"metadata": {"name": "am", "namespace": "monitoring"}, "spec": {"selector": {"app": app}}});

@@ -78,8 +78,8 @@ fn finding(own: ResourceRef, unfetched: &Unfetched<'_>, users: &[&Failing<'_>]) 
             why: word(unfetched.why),
             source: flux_source::flux_kind(source),
             secret: source.spec.secret_ref.name.clone(),
-            host: host.to_owned(),
-            port: port.unwrap_or_default().to_owned(),
+            host,
+            port: port.map_or_else(String::new, |port| port.to_string()),
         }),
     };
     Finding::new(GitOpsSync::META.id, Severity::Warning, own.clone(), message)

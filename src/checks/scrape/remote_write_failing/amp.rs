@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::fix::{Change, Place, Way, replace_url};
 use super::{Case, corrected};
+use crate::domain::aws::denied::is_instance;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::prometheus::remote_write::answer::{self, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
@@ -63,8 +64,7 @@ fn denied(user: &str, action: &str, resource: &str) -> Option<Cause> {
     if wanted == role {
         return Some(Cause::Itself { role });
     }
-    // The session of an instance is called by its id.
-    if session.is_some_and(|s| s.starts_with("i-")) {
+    if session.is_some_and(is_instance) {
         return Some(Cause::NodeRole { node_role: role, wanted });
     }
     Some(Cause::Assume { role, wanted })

@@ -168,45 +168,32 @@ fn waits_for_network(ready: &Condition) -> bool {
     said.contains("NetworkPluginNotReady") || said.contains("cni plugin not initialized") || said.contains("cni config")
 }
 
-/// The way where another plugin than the VPC CNI gives the cluster's pods their network.
+/// The way to get the network plugin of a node to run.
 fn network_way(snap: &Snapshot, node: &str) -> Way {
-    let own = network_plugin::vpc_cni(snap, node).map(|p| p.metadata.name.clone());
-    if own.is_some() {
-        return Way::Network { network_pod: own };
-    }
-    let here = network_plugin::agent_on(snap, node);
-    let by_pod = here.and_then(|(p, _)| Some((p.metadata.namespace.as_str(), p.metadata.controller()?.name.as_str())));
-    let Some((namespace, set)) = by_pod.or_else(|| network_plugin::other_set(snap)) else {
-        return Way::Network { network_pod: None };
+    let Some(other) = network_plugin::other_on(snap, node) else {
+        return Way::Network { network_pod: network_plugin::vpc_cni(snap, node).map(|p| p.metadata.name.clone()) };
     };
-    let container = here.map_or("<container>", |(_, container)| container);
+    let container = other.agent.map_or("<container>", |(_, container)| container);
     let waits =
         |p: &Pod| p.statuses().find(|s| s.state.waiting.is_some() && s.restart_count > 0).map(|s| s.name.clone());
     Way::OtherNetwork {
-        network_pod: here.map(|(p, _)| p.metadata.name.clone()),
+        network_pod: other.agent.map(|(p, _)| p.metadata.name.clone()),
         container: container.to_owned(),
-        failing: here.and_then(|(p, _)| waits(p)).filter(|name| name != container),
-        network_namespace: namespace.to_owned(),
-        daemon_set: set.to_owned(),
+        failing: other.agent.and_then(|(p, _)| waits(p)).filter(|name| name != container),
+        network_namespace: other.namespace.to_owned(),
+        daemon_set: other.daemon_set.to_owned(),
     }
-}
-
-/// State of the agent of another plugin than the VPC CNI, where one gives the cluster's pods their network.
-fn other_evidence(snap: &Snapshot, node: &str) -> Option<Evidence> {
-    let here = network_plugin::agent_on(snap, node);
-    let by_pod = here.and_then(|(p, _)| Some((p.metadata.namespace.as_str(), p.metadata.controller()?.name.as_str())));
-    let (namespace, set) = by_pod.or_else(|| network_plugin::other_set(snap))?;
-    let state = here.map_or_else(|| "no pod of it is there".to_owned(), |(pod, _)| container_states(pod).join("\n"));
-    let command = "kubectl get pods -n {{ namespace }} -o wide --field-selector spec.nodeName={{ node }}";
-    Some(Evidence::new(format!("{set} on node {node}"), state, command).with("namespace", namespace).with("node", node))
 }
 
 /// State, restarts and last words of the network plugin.
 fn network_evidence(snap: &Snapshot, node: &str) -> Evidence {
-    if network_plugin::vpc_cni(snap, node).is_none()
-        && let Some(evidence) = other_evidence(snap, node)
-    {
-        return evidence;
+    if let Some(other) = network_plugin::other_on(snap, node) {
+        let states = |(pod, _)| container_states(pod).join("\n");
+        let state = other.agent.map_or_else(|| "no pod of it is there".to_owned(), states);
+        let command = "kubectl get pods -n {{ namespace }} -o wide --field-selector spec.nodeName={{ node }}";
+        return Evidence::new(format!("{} on node {node}", other.daemon_set), state, command)
+            .with("namespace", other.namespace)
+            .with("node", node);
     }
     let template =
         "kubectl get pods -n kube-system -l k8s-app=aws-node -o wide --field-selector spec.nodeName={{ node }}";

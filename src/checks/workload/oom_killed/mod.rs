@@ -14,7 +14,7 @@ use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::limit_range;
 use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
 use crate::domain::kubernetes::webhooks;
-use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose};
+use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, sensible};
 use crate::domain::prometheus::oom::{Kill, RECENT, Recency, kills};
 use crate::domain::prometheus::wal;
 use crate::domain::text::windows::minute;
@@ -227,6 +227,7 @@ fn needs(measured: &Measured, limit: f64) -> (f64, String) {
             (peak * 1.3, format!("it used {} at most within the last day", format_bytes(peak)))
         }
         _ if series > doubled => (series, format!("its head holds {} series", measured.series.unwrap_or_default())),
+        _ if sensible(doubled) > doubled => (doubled, "twice the limit, rounded up".to_owned()),
         _ => (doubled, "twice the limit".to_owned()),
     }
 }

@@ -6,9 +6,9 @@ mod range;
 use promql_parser::parser::token::{T_EQLC, T_GTE, T_GTR, T_LAND, T_LSS, T_LTE, T_LUNLESS, T_NEQ};
 use promql_parser::parser::{BinaryExpr, Expr};
 
-use super::condition::{number, without_parens as within};
+use super::condition::number;
 use super::never::needed;
-use crate::lint::promql;
+use crate::lint::promql::{self, within};
 pub(crate) use labels::{labels, printed};
 use range::Range;
 
