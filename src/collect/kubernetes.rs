@@ -154,7 +154,9 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let rules = async {
         if plan.wants(Fact::PrometheusRuleObjects) {
             let prefix = "/apis/monitoring.coreos.com/v1";
-            scope.list(client, prefix, "prometheusrules", IfAbsent::Empty).await
+            // A Prometheus of the operator selects them anywhere.
+            let all = client.cluster_list(&format!("{prefix}/prometheusrules"), IfAbsent::Empty).await;
+            if all.items().is_ok() { all } else { scope.list(client, prefix, "prometheusrules", IfAbsent::Empty).await }
         } else {
             Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
         }

@@ -125,6 +125,7 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         let of_bundle = || manifests::recorded(client.source());
         manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
     }
+    aws::roles_of_associations(client, &mut snap).await;
     aws::roles(client, plan, &mut snap).await;
     kubernetes::maps_below(client, plan, &mut snap).await;
     if let Some(version) = &plan.kubernetes_version {

@@ -8,7 +8,7 @@ use crate::checks::support::named::Named;
 use crate::domain::crash::Crash;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::model::Program;
+use crate::model::{Program, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -63,4 +63,14 @@ impl Reach {
             kept: Kept::of(target),
         }
     }
+}
+
+/// On what it hangs that a pod reaches the addresses of Services: they lead somewhere by kube-proxy, on each node by its own.
+pub(crate) fn way_to_services(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
+    let node = &pod.spec.node_name;
+    let here = snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name == *node);
+    let proxies = here.filter(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy")));
+    let others = proxies.map(|p| &p.metadata).filter(|meta| meta.name != pod.metadata.name);
+    let agents = others.map(|meta| ResourceRef::pod(&meta.namespace, &meta.name));
+    node.iter().map(|name| ResourceRef::node(name)).chain(agents).collect()
 }

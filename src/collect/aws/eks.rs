@@ -1,5 +1,7 @@
 //! The cluster in EKS: its add-ons, node groups and profiles, their updates, and the identities of its pods.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -12,13 +14,16 @@ use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{
     Addon, Address, FargateProfile, Nodegroup, OidcProvider, PodIdentityAssociation, Update, Updated,
 };
-use crate::snapshot::{Fetched, Reading, not_collected};
+use crate::snapshot::{Fetched, Reading, Snapshot, not_collected};
 
 /// Seconds within which an add-on or a node group was changed whose updates are read.
 const UPDATES_SINCE: i64 = 24 * 3600;
 
 /// Add-ons and node groups whose updates are read at most.
 const MOST_UPDATED: usize = 8;
+
+/// Pod Identity associations whose roles are read at most.
+const MOST_ASSOCIATIONS: usize = 24;
 
 /// Updates of each that are read at most.
 const MOST_READ: usize = 40;
@@ -27,7 +32,7 @@ pub(super) type EksFacts = (
     Fetched<Vec<Addon>>,
     Fetched<Vec<Nodegroup>>,
     Fetched<Vec<String>>,
-    Reading<Vec<PodIdentityAssociation>>,
+    Fetched<Vec<PodIdentityAssociation>>,
     Reading<Vec<OidcProvider>>,
 );
 
@@ -45,13 +50,10 @@ pub(super) async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> Ek
             EksFargateProfiles,
             list(client, AwsCall::ListFargateProfiles { cluster: name() }, "fargateProfileNames")
         ),
-        async {
-            if plan.wants(Fact::PodIdentityAssociations) {
-                associations(client, cluster).await
-            } else {
-                Err(not_collected(Fact::PodIdentityAssociations)).into()
-            }
-        },
+        fact!(
+            PodIdentityAssociations,
+            list(client, AwsCall::ListPodIdentityAssociations { cluster: name() }, "associations")
+        ),
         async {
             if plan.wants(Fact::IamOidcProviders) {
                 providers(client).await
@@ -153,24 +155,36 @@ async fn updates_of(client: &Client, cluster: &str, of: Updated) -> (Vec<Update>
     read
 }
 
-async fn associations(client: &Client, cluster: &str) -> Reading<Vec<PodIdentityAssociation>> {
-    let name = cluster.to_owned();
-    let listed = list(client, AwsCall::ListPodIdentityAssociations { cluster: name.clone() }, "associations").await;
-    let mut found: Vec<PodIdentityAssociation> = match listed {
-        Ok(found) => found,
-        Err(gap) => return Err(gap).into(),
+/// Reads the roles of the Pod Identity associations, which their list lacks: those of the cluster's own programs and of the pods
+/// that were read.
+pub(in crate::collect) async fn roles_of_associations(client: &Client, snap: &mut Snapshot) {
+    let Some(cluster) = snap.target.cluster.clone() else { return };
+    let accounts: BTreeSet<(&str, &str)> = snap
+        .pods
+        .items()
+        .unwrap_or_default()
+        .iter()
+        .map(|p| (p.metadata.namespace.as_str(), p.spec.account()))
+        .collect();
+    let is_used = |a: &PodIdentityAssociation| {
+        a.namespace == "kube-system" || accounts.contains(&(a.namespace.as_str(), a.service_account.as_str()))
     };
+    let listed = snap.pod_identity_associations.as_deref().unwrap_or_default();
+    let used: Vec<String> = listed.iter().filter(|a| is_used(a)).map(|a| a.association_id.clone()).collect();
+    let reads = used.into_iter().take(MOST_ASSOCIATIONS).map(|id| async {
+        let call = AwsCall::DescribePodIdentityAssociation { cluster: cluster.clone(), id: id.clone() };
+        (id, field::<PodIdentityAssociation>(client, call, "association").await)
+    });
     let mut gaps = Vec::new();
-    // The list lacks the role. Only the CSI controller's is read.
-    for association in found.iter_mut().filter(|a| a.namespace == "kube-system") {
-        let call =
-            AwsCall::DescribePodIdentityAssociation { cluster: name.clone(), id: association.association_id.clone() };
-        match field::<PodIdentityAssociation>(client, call, "association").await {
-            Ok(detail) => association.role_arn = detail.role_arn,
-            Err(error) => gaps.push(error.into_gap("eks:DescribePodIdentityAssociation")),
+    for (id, read) in join_all(reads).await {
+        let listed = snap.pod_identity_associations.as_deref_mut().unwrap_or_default();
+        match (read, listed.iter_mut().find(|a| a.association_id == id)) {
+            (Ok(detail), Some(association)) => association.role_arn = detail.role_arn,
+            (Ok(_), None) => {}
+            (Err(error), _) => gaps.push(error.into_gap("eks:DescribePodIdentityAssociation")),
         }
     }
-    Reading::with_holes(Ok(found), gaps)
+    snap.pod_identity_associations = snap.pod_identity_associations.clone().lacking(gaps);
 }
 
 async fn providers(client: &Client) -> Reading<Vec<OidcProvider>> {

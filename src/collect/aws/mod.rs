@@ -18,6 +18,7 @@ use crate::snapshot::aws::{
 };
 use crate::snapshot::{Fetched, Platform, Reading, Snapshot, not_collected};
 use ask::{call, field};
+pub(super) use eks::roles_of_associations;
 use eks::{eks_facts, more_facts, updates};
 pub(super) use roles::roles;
 use vpc::vpc_facts;
@@ -192,7 +193,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
         nodegroups,
         updates,
         fargate,
-        associations,
+        associations: associations.into(),
         providers,
         profiles,
         access_entries,

@@ -41,6 +41,7 @@ pub(crate) fn driver(text: &str) -> Option<Crash> {
 
 /// Says that a name is not found because there is no Service of that name, and which one was meant where that is known.
 pub(crate) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    name_api_server(snap, crash);
     let asked = crash.unreached().map(|(host, _)| host).filter(|_| crash.reason.contains("is not found in the DNS"));
     let Some(named) = asked.and_then(|host| in_cluster(snap, host, &pod.metadata.namespace)) else { return };
     if !matches!(snap.services.find(&named.namespace, &named.service), Ok(None)) {
@@ -60,6 +61,17 @@ pub(crate) fn name_service(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
         None => format!(" (there is {})", alike.join(", ")),
     };
     crash.reason = format!("{}; namespace {} has no Service {}{instead}", crash.reason, named.namespace, named.service);
+}
+
+/// The Service that every program asks the API server by: neither its address nor what is behind it is a setting of the program.
+fn name_api_server(snap: &Snapshot, crash: &mut Crash) {
+    let asked = crash.unreached().map(|(host, _)| host).filter(|_| crash.class == Class::Unreached);
+    let service = asked.and_then(|host| snap.service_by_host(host)).map(|s| &s.metadata);
+    if service.is_some_and(|meta| meta.namespace == "default" && meta.name == "kubernetes") {
+        let what = crash.what.clone().unwrap_or_default();
+        crash.reason = crash.reason.replacen(&what, &format!("the API server ({what})"), 1);
+        crash.class = Class::ApiServer;
+    }
 }
 
 /// Says that nobody is behind the Service that is asked, where no pod can say why.

@@ -38,6 +38,17 @@ impl Asked {
             let group = of_resource.or_else(|| removed::group_of(&version, &kind).map(str::to_owned));
             return Some(Self { kind, version, group: group.unwrap_or_default(), resource });
         }
+        // Without a type of its own for the kind: `Kind=` of the watch, `Resource=` of the list.
+        let untyped = pattern!(
+            r"[Ff]ailed to list (?:([a-z0-9.-]+)/)?(v\d\w*), (Kind|Resource)=(\w+): the server could not find the requested resource"
+        );
+        if let Some(found) = untyped.captures(line) {
+            let group = found.get(1).map(|g| g.as_str().to_owned()).unwrap_or_default();
+            let (version, kind) = (found[2].to_owned(), found[4].to_owned());
+            let resource =
+                (&found[3] == "Resource").then(|| format!("{kind}.{group}").trim_end_matches('.').to_owned());
+            return Some(Self { kind, version, group, resource });
+        }
         let matched = pattern!(r#"no matches for kind \\*"(\w+)\\*" in version \\*"([^"\\]+)\\*""#);
         let found = matched.captures(line)?;
         let (group, version) = found[2].split_once('/').unwrap_or(("", &found[2]));
@@ -121,6 +132,8 @@ mod tests {
         assert_eq!(read(snapshots), some("snapshot.storage.k8s.io/v1", "VolumeSnapshotContent"));
         let manager = r#"{"level":"error","ts":1677101790.50,"msg":"Could not wait for Cache to sync","error":"failed to wait for targetGroupBinding caches to sync: no matches for kind \"EndpointSlice\" in version \"discovery.k8s.io/v1beta1\""}"#;
         assert_eq!(read(manager), some("discovery.k8s.io/v1beta1", "EndpointSlice"));
+        let untyped = r#"E1121 02:52:40.000000       1 reflector.go:205] "Failed to watch" err="failed to list autoscaling.k8s.io/v1, Kind=VerticalPodAutoscaler: the server could not find the requested resource" type="autoscaling.k8s.io/v1, Kind=VerticalPodAutoscaler""#;
+        assert_eq!(read(untyped), some("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"));
         assert_eq!(read("failed to list *v1.Pod: pods is forbidden: User \"x\" cannot list resource"), None);
     }
 }

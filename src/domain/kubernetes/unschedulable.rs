@@ -41,8 +41,13 @@ pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
         };
         prefix.is_some_and(|prefix| !runs(prefix))
     };
-    (snap.scope.is_judged(&meta.namespace) || system || adds())
-        && pod.status.phase == "Pending"
+    (snap.scope.is_judged(&meta.namespace) || system || adds()) && waits(snap, pod)
+}
+
+/// Not a new pod that no node has been found for.
+pub(crate) fn waits(snap: &Snapshot, pod: &Pod) -> bool {
+    let meta = &pod.metadata;
+    pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
         && meta.deletion_timestamp.is_none()
         && snap.age_seconds(meta) >= GRACE

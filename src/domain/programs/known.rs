@@ -79,6 +79,12 @@ pub(crate) fn is_proxy(container: &Container) -> bool {
     proxy_log::is_proxy_container(&container.name, &container.image)
 }
 
+/// It tells or hands on what the API server has. Other checks read what it is refused, and none whom it does not reach.
+pub(crate) fn is_fed_by_cluster(container: &Container) -> bool {
+    let image = base_of(&container.image);
+    image.contains("k8s-sidecar") || image.contains("kube-state-metrics")
+}
+
 /// It measures its node.
 pub(crate) fn is_node_exporter(container: &Container) -> bool {
     container.image.contains("node-exporter") || container.name == "node-exporter"

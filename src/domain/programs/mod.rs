@@ -21,9 +21,9 @@ use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::{dial, stack};
 use crate::model::{Gap, ResourceRef};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds after its start in which a program may complain of what is not there yet.
 const START: i64 = 180;
@@ -198,10 +198,21 @@ impl<'a> Strangers<'a> {
     }
 }
 
-/// What an exporter says is read here where it is about its own files, and so is what probes: it fails at others by design.
+/// What an exporter says is read here where it is about its own files, and so is what probes: it fails at others by design. Of
+/// what the API server feeds it is the way there, and its own files.
 fn concerns(container: &Container, cause: &Cause) -> bool {
-    let own_files = || matches!(cause, Cause::Own(crash) if crash.class.is_storage());
-    !(exporter_log::exporter(container) || known::probes(container)) || own_files()
+    let Cause::Own(crash) = cause else { return !in_part(container) && !known::probes(container) };
+    if known::is_fed_by_cluster(container) {
+        // The program beside it starts when it does.
+        let beside = cause.peer().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "::1"));
+        return crash.class.is_storage() || crash.unreached().is_some() && !beside;
+    }
+    crash.class.is_storage() || !(exporter_log::exporter(container) || known::probes(container))
+}
+
+/// Another check reads a part of what it says.
+fn in_part(container: &Container) -> bool {
+    exporter_log::exporter(container) || known::is_fed_by_cluster(container)
 }
 
 /// What such programs fail at now, by their logs.
@@ -215,19 +226,31 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
         let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
         let status = pod.statuses().find(|s| s.name == log.container);
         let runs = status.and_then(|s| s.running_since()).is_some_and(|since| snap.seconds_since(since) >= START);
-        if runs && strangers.judges(pod, container) {
+        let fed = || known::is_fed_by_cluster(container) && snap.scope.is_stack(&pod.metadata.namespace);
+        if runs && (strangers.judges(pod, container) || fed()) {
             let own = told(&log.text, snap.collected_at).into_iter().filter(|told| concerns(container, &told.cause));
             found.extend(own.map(|told| Failing {
                 log,
                 pod,
                 container,
-                cause: told.cause,
+                cause: named(snap, pod, told.cause),
                 times: told.times,
                 line: told.line,
             }));
         }
     }
     Ok(found)
+}
+
+/// With what the cluster knows of whom it asks.
+fn named(snap: &Snapshot, pod: &Pod, cause: Cause) -> Cause {
+    let Cause::Own(mut crash) = cause else { return cause };
+    // It only adds to what is told.
+    journal::aside(|| {
+        crash::name_service(snap, pod, &mut crash);
+        crash::name_backend(snap, pod, &mut crash);
+    });
+    Cause::Own(crash)
 }
 
 /// One cause in a log.

@@ -39,6 +39,8 @@ pub(crate) enum Why {
     Throttled,
     /// node-exporter: a collector of its own gives nothing.
     Collector,
+    /// node-exporter: a file of the textfile collector does not parse, so nothing of it is exported.
+    Textfile,
     /// statsd-exporter: a metric comes in a form that contradicts the one before.
     Conflict,
 }
@@ -133,6 +135,14 @@ pub(crate) fn failed_collector<'a>(line: &'a Line<'_>) -> Option<&'a str> {
     (CORE.contains(&name) && !gone).then_some(name)
 }
 
+/// What a line of node-exporter says.
+fn of_the_node(line: &Line<'_>) -> Option<&'static Why> {
+    if failed_collector(line).is_some() {
+        return Some(&Why::Collector);
+    }
+    (line.msg == "failed to collect textfile data").then_some(&Why::Textfile)
+}
+
 /// Collectors that a log says have failed lately, each once.
 pub(crate) fn collectors(snap: &Snapshot, text: &str) -> Vec<String> {
     let lines = text.lines().map(Line::parse).filter(|l| !l.is_older(snap.collected_at, RECENT));
@@ -186,7 +196,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
             // What Go's client library says of a metric is another program's own matter.
             let of_words = || WORDS.iter().filter(|(w, _)| *w != Why::Conflict || is_of_statsd(&log.image)).find(told);
             let of_others = || of_words().map(|(why, _)| why);
-            let found = if of_node { failed_collector(&line).map(|_| &Why::Collector) } else { of_others() };
+            let found = if of_node { of_the_node(&line) } else { of_others() };
             let Some(why) = found else { continue };
             let failing = by_why.entry(*why).or_insert_with(|| Failing {
                 why: *why,

@@ -41,6 +41,7 @@ pub(crate) mod server_state;
 pub(crate) mod targets;
 pub(crate) mod thanos;
 pub(crate) mod tsdb;
+pub(crate) mod unanswered;
 pub(crate) mod victoria;
 pub(crate) mod wal;
 pub(crate) mod window;

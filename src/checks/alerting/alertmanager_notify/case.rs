@@ -87,6 +87,11 @@ impl<'a> Case<'a> {
         self.config.as_ref()?.setting(self.entry(), name, global)
     }
 
+    /// It is sent by mail.
+    pub(super) fn is_mail(&self) -> bool {
+        self.group.sample.integration == "email"
+    }
+
     /// `host:port` of the mail server.
     pub(super) fn smarthost(&self) -> String {
         let named = self.setting("smarthost", "smtp_smarthost").map(str::to_owned);
@@ -99,7 +104,7 @@ impl<'a> Case<'a> {
         self.group.reason == Cause::Timeout
             && self.snap.platform == Platform::Eks
             && outside
-            && self.group.sample.integration == "email"
+            && self.is_mail()
             && self.smarthost().ends_with(":25")
     }
 

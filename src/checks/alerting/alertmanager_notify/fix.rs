@@ -115,6 +115,7 @@ enum Way {
     PlainHttp {
         receiver: String,
         host: String,
+        mail: bool,
     },
     Policy {
         receiver: String,
@@ -326,11 +327,9 @@ impl Case<'_> {
                 let tls_host = if host().contains(':') { host() } else { format!("{}:443", host()) };
                 Way::Certificate { receiver, integration, host: host(), tls_host, mail: self.mail() }
             }
-            Cause::PlainHttp => Way::PlainHttp { receiver, host: host() },
+            Cause::PlainHttp => Way::PlainHttp { receiver, host: host(), mail: self.is_mail() },
             Cause::Proxy | Cause::Redirect => Way::Proxy { receiver, integration, host: host() },
-            Cause::Auth if sample.integration == "email" => {
-                Way::SmtpAuth { receiver, host: host(), advice, secret: self.secret() }
-            }
+            Cause::Auth if self.is_mail() => Way::SmtpAuth { receiver, host: host(), advice, secret: self.secret() },
             Cause::Auth | Cause::Url => self.credential(advice),
             Cause::Channel => {
                 Way::Channel { receiver, telegram: integration == "telegram", channel: channel(), advice }
@@ -382,7 +381,7 @@ impl Case<'_> {
         let smtp = self.smarthost();
         let from_first_byte = smtp.ends_with(":465") || is_silent(&self.group.sample.cause);
         let starttls = if from_first_byte { Vec::new() } else { vec!["-starttls", "smtp"] };
-        Mail { mail: self.group.sample.integration == "email", smtp, starttls }
+        Mail { mail: self.is_mail(), smtp, starttls }
     }
 
     fn asked(&self) -> Asked {

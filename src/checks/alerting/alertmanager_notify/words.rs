@@ -53,6 +53,9 @@ impl Case<'_> {
             Cause::NoRoute => format!("there is no route to {host}"),
             Cause::Refused => format!("{host} refuses or closes the connection"),
             Cause::Certificate => format!("the TLS certificate of {host} is not accepted"),
+            Cause::PlainHttp if self.is_mail() => {
+                format!("{host} does not begin with TLS, which Alertmanager expects there from the first byte")
+            }
             Cause::PlainHttp => format!("{host} speaks plain HTTP where HTTPS is expected"),
             Cause::Proxy => "the egress proxy does not let it through".to_owned(),
             Cause::Redirect => format!("{host} sends the request elsewhere ({detail})"),
@@ -106,7 +109,7 @@ impl Case<'_> {
         let cause = redact(&self.group.sample.cause);
         let marks = ["unexpected status code ", "error response from Slack: ", "auth: ", "> "];
         // A hidden part of a link in a mail server's answer ends like a template's place.
-        let marks = if self.group.sample.integration == "email" { &marks[..3] } else { &marks[..] };
+        let marks = if self.is_mail() { &marks[..3] } else { &marks[..] };
         let from = marks.iter().find_map(|m| cause.rfind(m).map(|at| at + m.len())).unwrap_or(0);
         let mut detail = essential(&cause[from..]);
         if let Some((at, _)) = detail.char_indices().nth(100) {

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
-use crate::domain::kubernetes::env_key;
-use crate::domain::kubernetes::mounts::{Holder, Mounts};
+use crate::domain::kubernetes::mounts::{Holder, Mounts, mount_of};
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::{arguments, env_key};
 use crate::domain::prometheus::exporter_log::{Failing, Why, pushed, user};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::text::log_line::Line;
@@ -67,6 +67,14 @@ pub(super) enum Way {
         selinux: &'static str,
         system: String,
     },
+    /// A file of the textfile collector.
+    Textfile {
+        file: String,
+        pod: String,
+        /// Where it lies on the node, as a debugging pod sees it; empty where it lies in another volume.
+        on_node: String,
+        node: String,
+    },
     /// statsd-exporter throws values away.
     Conflict {
         metric: String,
@@ -113,6 +121,15 @@ pub(super) fn way(
                 refused: failing.said.contains("ermission denied"),
                 selinux: selinux(&system),
                 system,
+            }
+        }
+        Why::Textfile => {
+            let file = field(&failing.line, "file");
+            Way::Textfile {
+                on_node: on_node(pod, container, &file).unwrap_or_default(),
+                file,
+                pod: pod.metadata.name.clone(),
+                node: pod.spec.node_name.clone().unwrap_or_default(),
             }
         }
         Why::Conflict => {
@@ -193,6 +210,16 @@ pub(super) fn statsd_metric(line: &str) -> String {
     }
     let name = line.split_once("metric with name ").and_then(|(_, rest)| rest.split([' ', '"']).next());
     name.unwrap_or("<metric>").to_owned()
+}
+
+/// The path of a file of the textfile collector below the root of its node, as `kubectl debug node` mounts that.
+fn on_node(pod: &Pod, container: &Container, file: &str) -> Option<String> {
+    let directory = arguments::flag(container, "collector.textfile.directory")?.trim_end_matches('/');
+    let mount = mount_of(container, directory)?;
+    let volume = pod.spec.volumes.iter().find(|v| v.name == mount.name)?;
+    let below = directory.strip_prefix(mount.mount_path.trim_end_matches('/'))?;
+    let root = volume.host_path.as_ref()?.path.trim_end_matches('/');
+    Some(format!("/host{root}{below}/{file}"))
 }
 
 /// Systems that confine containers by SELinux, and the type that may read the node.

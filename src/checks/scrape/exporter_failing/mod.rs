@@ -114,6 +114,11 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
             "collector {collectors} of node-exporter gives nothing: {}",
             failing.said.trim_start_matches("collector failed: ")
         ),
+        Why::Textfile => format!(
+            "node-exporter exports nothing of its text file {}: {}",
+            field(&failing.line, "file"),
+            field(&failing.line, "err")
+        ),
         Why::Conflict => format!(
             "it throws values of metric {} away, which come with other labels, or of another type, than before",
             statsd_metric(&failing.line)
@@ -129,7 +134,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     let message =
         format!("exporter {} in {}: {why} ({times} lines within 15 minutes){up}", owner.kubectl_name(), log.namespace);
     // What is throttled gets a part of what it asks for.
-    let in_part = matches!(failing.why, Why::Throttled | Why::Collector | Why::Conflict);
+    let in_part = matches!(failing.why, Why::Throttled | Why::Collector | Why::Conflict | Why::Textfile);
     let severity = if in_part { Severity::Warning } else { Severity::Error };
     let mut made = Finding::new(ExporterFailing::META.id, severity, owner.clone(), message)
         .key(format!("{} {:?}", owner.key(), failing.why))

@@ -92,3 +92,29 @@ fn the_password_goes_to_its_own_key_alone() {
     assert_eq!(of(json!([from("DATA_SOURCE_NAME", "dsn")])), found("dsn", true));
     assert_eq!(of(json!([from("MONGODB_URI", "uri")])), found("uri", true));
 }
+
+#[test]
+fn a_text_file_that_does_not_parse_is_named() {
+    let line = r#"time=2026-11-21T02:49:05.1Z level=ERROR source=textfile.go:248 msg="failed to collect textfile data" collector=textfile file=backup.prom err="failed to parse textfile data from \"/textfile/backup.prom\": text format parsing error in line 4: second TYPE line for metric name \"backup_ok\", or TYPE reported after samples""#;
+    let mut snap = with("quay.io/prometheus/node-exporter:v1.9.1", line);
+    let found = findings(&ExporterFailing, &snap);
+    assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["textfile"]);
+    assert!(found[0].message.contains("its text file backup.prom: failed to parse"), "{}", found[0].message);
+    assert!(!steps(&found[0]).contains("kubectl debug"), "where it lies is not known");
+    let pods = json!([{
+        "metadata": {"namespace": "monitoring", "name": "pg-0"},
+        "spec": {
+            "nodeName": "node-a",
+            "containers": [{
+                "name": "exporter", "image": "quay.io/prometheus/node-exporter:v1.9.1",
+                "args": ["--collector.textfile.directory=/textfile/all"],
+                "volumeMounts": [{"name": "text", "mountPath": "/textfile"}]
+            }],
+            "volumes": [{"name": "text", "hostPath": {"path": "/var/lib/metrics/"}}]
+        },
+        "status": {"phase": "Running"}
+    }]);
+    snap.pods = crate::snapshot::Listing::cluster(serde_json::from_value(pods).expect("pods"));
+    let shown = steps(&findings(&ExporterFailing, &snap)[0]);
+    assert!(shown.contains("debug node/node-a") && shown.contains("/host/var/lib/metrics/all/backup.prom"), "{shown}");
+}

@@ -1,6 +1,7 @@
 //! What would explain a crash: the resources that its finding depends on, and the place in its file.
 
 use crate::checks::support::located::Text;
+use crate::checks::support::reach::way_to_services;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
@@ -97,17 +98,8 @@ impl Case<'_> {
                 ));
             }
         }
-        // Addresses of Services lead somewhere by kube-proxy, on each node by its own.
         if class == Class::ApiServer {
-            let node = &self.failing.pod.spec.node_name;
-            if let Some(name) = node {
-                made = made.depends_on(ResourceRef::node(name));
-            }
-            let here = self.snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name == *node);
-            let proxies = here.filter(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy")));
-            for proxy in proxies.filter(|p| p.metadata.name != self.failing.pod.metadata.name) {
-                made = made.depends_on(ResourceRef::pod(&proxy.metadata.namespace, &proxy.metadata.name));
-            }
+            made = made.depends_on_all(way_to_services(self.snap, self.failing.pod));
         }
         if class == Class::CrdMissing {
             for plural in operator::RESOURCES {

@@ -21,13 +21,14 @@ use crate::domain::kubernetes::nodes::{could_take, nominated};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{
-    self, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, scarce, unscheduled,
+    self, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, scarce, unscheduled, waits,
 };
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
+use crate::domain::prometheus::unanswered;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, PersistentVolumeClaim, Pod};
+use crate::snapshot::{Snapshot, journal};
 use detail::Detail;
 use fix::{Asked, Fix};
 
@@ -37,7 +38,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, AccessEntries, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers, PartLogs, KubernetesVersion],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, AccessEntries, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers, PartLogs, KubernetesVersion, Services, EndpointSlices, PrometheusTargets, PrometheusConfig, ConfigMaps, MonitoringResources, OtherServers],
         fix: Fix,
     }
 }
@@ -52,7 +53,13 @@ impl Check for PodPending {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut groups: BTreeMap<(ResourceRef, unschedulable::Cause), Vec<(&Pod, String)>> = BTreeMap::new();
-        for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
+        let own = snap.pods()?.iter().filter(|p| concerns(snap, p));
+        // What is scraped elsewhere waits for the same nodes. It only adds to the stack's own.
+        let scraped =
+            journal::aside(|| unanswered::pods(snap)).into_iter().filter(|p| waits(snap, p) && !concerns(snap, p));
+        let scraped: BTreeMap<(&str, &str), &Pod> =
+            scraped.map(|p| ((p.metadata.namespace.as_str(), p.metadata.name.as_str()), p)).collect();
+        for pod in own.chain(scraped.into_values()) {
             // What Fargate cannot run is told of its profile, and who holds a claim of that claim.
             let told = |m: &String| is_of_fargate(m) || is_claim_in_use(m);
             let Some(message) = unscheduled(snap, pod).filter(|m| !told(m)) else { continue };

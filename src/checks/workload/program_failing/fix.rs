@@ -40,6 +40,9 @@ pub(super) struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Unreached(Reach),
+    ApiServer {
+        pod: String,
+    },
     Certificate(Certificate),
     Login {
         detail: String,
@@ -112,6 +115,7 @@ impl Fix {
         let way = match &failing.cause {
             Cause::Own(crash) => match crash.class {
                 Class::Certificate => Way::Certificate(Certificate::of(snap, (pod, container), target, crash, named())),
+                Class::ApiServer => Way::ApiServer { pod: pod.metadata.name.clone() },
                 Class::DiskFull => full(snap, failing, crash),
                 Class::ReadOnly | Class::Permission => not_written(failing, target, crash),
                 _ => Way::Unreached(Reach::of(snap, (pod, container), target, crash, named())),

@@ -5,10 +5,11 @@ mod fix;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::reach::way_to_services;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::bridge;
-use crate::domain::crash::{self, Class, Crash};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::settings::{self, Setting};
@@ -44,13 +45,14 @@ impl Check for ProgramFailing {
         let strangers = Strangers::of(snap);
         let runs = |p: &&Pod| p.status.phase == "Running" && p.spec.containers.iter().any(|c| strangers.judges(p, c));
         let running: Vec<&Pod> = snap.pods()?.iter().filter(runs).collect();
-        if running.is_empty() {
+        let said = programs::failing(snap);
+        if running.is_empty() && !said.as_ref().is_ok_and(|all| !all.is_empty()) {
             return Ok(Diagnosis::NotApplicable(
                 "no program of a kind of its own runs in the stack's namespaces".into(),
             ));
         }
         let mut groups: BTreeMap<(ResourceRef, &str, String), Vec<Failing<'_>>> = BTreeMap::new();
-        for failing in programs::failing(snap)? {
+        for failing in said? {
             let key = (snap.owner_ref(failing.pod), failing.container.name.as_str(), failing.cause.key());
             groups.entry(key).or_default().push(failing);
         }
@@ -88,7 +90,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     let (log, pod, container) = (failing.log, failing.pod, failing.container);
     let times: usize = all.iter().map(|f| f.times).sum();
     let what = match &failing.cause {
-        Cause::Own(crash) => sentence(snap, failing, crash),
+        Cause::Own(crash) => sentence(crash),
         Cause::Refused(answer, host) => {
             let word = answer::word(failing.line).map(|w| format!(" ({w})")).unwrap_or_default();
             format!("{}{word}", refusal(*answer, host.as_deref()))
@@ -98,8 +100,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     // It only adds to what is told.
     let named: Vec<Setting> =
         journal::aside(|| host.map(|h| settings::holding(snap, pod, container, h)).unwrap_or_default());
-    let message =
-        format!("{} in {} keeps failing: {what} ({times} lines of its log)", owner.kubectl_name(), log.namespace);
+    let who = match pod.spec.containers.as_slice() {
+        [_] => owner.kubectl_name(),
+        _ => format!("container {} of {}", container.name, owner.kubectl_name()),
+    };
+    let message = format!("{who} in {} keeps failing: {what} ({times} lines of its log)", log.namespace);
     // Who passes alerts on is the last on their way.
     let is_last = bridge::is_bridge(&container.image);
     let severity = if pod.is_ready() && !is_last { Severity::Warning } else { Severity::Error };
@@ -116,6 +121,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
         // Whom its pod asks for names is deeper.
         made = made.depends_on(ResourceRef::pod(&log.namespace, &log.pod));
     }
+    if matches!(&failing.cause, Cause::Own(crash) if crash.class == Class::ApiServer) {
+        made = made.depends_on_all(way_to_services(snap, pod));
+    }
     if let Some(service) = host.and_then(|h| in_cluster(snap, h, &log.namespace)) {
         made = depends_on_service(snap, made, &service.namespace, &service.service);
     }
@@ -123,20 +131,13 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     made.fix(Fix::of(snap, failing, &target, &named))
 }
 
-fn sentence(snap: &Snapshot, failing: &Failing<'_>, crash: &Crash) -> String {
+fn sentence(crash: &Crash) -> String {
     let file = crash.file.as_deref().unwrap_or("its volume");
     match crash.class {
         Class::DiskFull => format!("no space is left for {file}"),
         Class::ReadOnly => format!("{file} lies on a file system that is read-only"),
         Class::Permission => format!("it may not write {file}"),
-        _ => {
-            let mut told = Crash::clone(crash);
-            journal::aside(|| {
-                crash::name_service(snap, failing.pod, &mut told);
-                crash::name_backend(snap, failing.pod, &mut told);
-            });
-            shorten(&redact(&told.reason), SHOWN)
-        }
+        _ => shorten(&redact(&crash.reason), SHOWN),
     }
 }
 
