@@ -75,7 +75,13 @@ fn outcome<'a>(report: &'a Value, check: &str) -> &'a Value {
 fn a_live_cluster_with_aws_gives_the_report_of_its_bundle() {
     // A live run's commands carry the kubeconfig that it was given.
     let kubeconfig = regex::Regex::new(r#" --kubeconfig [^\s"\\]+"#).expect("a pattern");
-    for name in ["demo/ebs-csi-missing", "incidents/gp3-missing", "incidents/slack-egress", "healthy/plain"] {
+    for name in [
+        "demo/ebs-csi-missing",
+        "incidents/gp3-missing",
+        "incidents/slack-egress",
+        "healthy/plain",
+        "cases/ingress-health-check-redirected",
+    ] {
         let live = Setup::recorded(name, |o| o).report(&[]);
         let offline = json(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)));
         // Gaps differ: the server says that there is no such API, or gives no answer, where the bundle says that it was

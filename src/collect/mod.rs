@@ -127,6 +127,7 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     }
     aws::roles_of_associations(client, &mut snap).await;
     aws::roles(client, plan, &mut snap).await;
+    aws::certificates(client, plan, &mut snap).await;
     kubernetes::maps_below(client, plan, &mut snap).await;
     if let Some(version) = &plan.kubernetes_version {
         snap.set_kubernetes_version(version.clone());

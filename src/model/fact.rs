@@ -185,8 +185,9 @@ facts! {
     VpcEndpoints "ec2 vpc endpoints" Aws(&["ec2:DescribeVpcEndpoints"]);
     Vpcs "ec2 vpcs" Aws(&["ec2:DescribeVpcs"]);
     Addresses "ec2 addresses" Aws(&["ec2:DescribeAddresses"]);
-    LoadBalancers "load balancers" Aws(&[]);
-    TargetGroups "target groups" Aws(&[]);
+    LoadBalancers "load balancers" Aws(&["elasticloadbalancing:DescribeLoadBalancers"]);
+    TargetGroups "target groups" Aws(&["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]);
+    AcmCertificates "acm certificates" Aws(&["acm:DescribeCertificate"]);
     Manifests "manifests" Files;
 }
 

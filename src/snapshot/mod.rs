@@ -340,6 +340,8 @@ snapshot! {
         iam_oidc_providers: Vec<aws::OidcProvider> = IamOidcProviders,
         /// Roles that service accounts and add-ons name. `Err` of one role: it could not be read; `Ok(None)`: it does not exist.
         iam_roles: BTreeMap<String, Fetched<Option<aws::Role>>> = IamRoles,
+        /// Certificates of ACM that load balancers of the stack are to show, by their ARNs.
+        acm_certificates: BTreeMap<String, Fetched<Option<aws::Certificate>>> = AcmCertificates,
         /// Subnets of the cluster's VPC.
         subnets: Vec<aws::Subnet> = Subnets,
         /// Route tables of the cluster's VPC.

@@ -32,7 +32,7 @@ const EC2_NAMES: &[(&str, &str)] = &[
 /// A call of the query protocol.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// `ec2`, `iam` or `sts`.
+    /// `ec2`, `elbv2`, `iam` or `sts`.
     pub service: String,
     /// `DescribeSubnets`.
     pub action: String,
@@ -45,8 +45,11 @@ impl Call {
         let fields: Vec<(String, String)> = url::form_urlencoded::parse(&ask.body).into_owned().collect();
         let (_, action) = fields.iter().find(|(name, _)| name == "Action")?.clone();
         let scope = ask.header("authorization").and_then(|a| a.split_once("Credential="));
-        let service = scope.and_then(|(_, s)| s.split(['/', ',']).nth(3)).unwrap_or("ec2").to_owned();
-        Some(Self { service, action, fields })
+        let service = match scope.and_then(|(_, s)| s.split(['/', ',']).nth(3)).unwrap_or("ec2") {
+            "elasticloadbalancing" => "elbv2",
+            other => other,
+        };
+        Some(Self { service: service.to_owned(), action, fields })
     }
 
     fn field(&self, name: &str) -> Option<&str> {
@@ -69,6 +72,7 @@ impl Call {
             self.field("PolicyName"),
             self.field("PolicyArn"),
             self.field("VersionId"),
+            self.field("TargetGroupArn"),
             provider,
         ];
         let keys = keys.into_iter().flatten().map(|key| format!(".{}", key.replace(['/', '\\'], "_")));
@@ -111,6 +115,7 @@ const REQUEST: &str = "7a62c49f-347e-4fc4-9331-6e8eEXAMPLE";
 fn namespace(service: &str) -> &'static str {
     match service {
         "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
+        "elbv2" => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
         _ => "http://ec2.amazonaws.com/doc/2016-11-15/",
     }

@@ -86,6 +86,9 @@ impl AwsServer {
 impl Handler for Aws {
     fn answer(&self, ask: Ask) -> BoxFuture<'_, Reply> {
         async move {
+            if let Some(operation) = ask.header("x-amz-target").and_then(|t| t.strip_prefix("CertificateManager.")) {
+                return self.certificate(operation, &ask);
+            }
             let Some(call) = aws_query::Call::parse(&ask) else { return self.eks(&ask) };
             match (call.recorded(&self.files), &self.moto) {
                 (Some(reply), _) => reply,
@@ -129,6 +132,27 @@ impl Aws {
         match response.bytes().await {
             Ok(body) => Reply::new(status, "text/xml", body),
             Err(error) => gone(error),
+        }
+    }
+
+    /// ACM speaks JSON, with the operation in a header.
+    fn certificate(&self, operation: &str, ask: &Ask) -> Reply {
+        let asked: Value = serde_json::from_slice(&ask.body).unwrap_or_default();
+        let arn = asked["CertificateArn"].as_str().unwrap_or_default();
+        if operation != "DescribeCertificate" {
+            return rest_error(403, "AccessDeniedException", "this endpoint is read-only");
+        }
+        match self.files.document(&format!("aws/acm/describe-certificate.{}", arn.replace('/', "_"))) {
+            Some(Document::Answer(value)) => {
+                let mut value = Value::clone(&value);
+                epoch(&mut value);
+                Reply::json(200, &value)
+            }
+            Some(Document::Refused(value)) => {
+                let (code, message) = aws_query::code_and_message(&value);
+                rest_error(aws_query::status_of(&code), &code, &message)
+            }
+            None => rest_error(400, "ResourceNotFoundException", &format!("Could not find certificate {arn}.")),
         }
     }
 
@@ -218,8 +242,10 @@ fn epoch(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let time =
-                    field.as_str().filter(|_| name.ends_with("At")).and_then(|t| t.parse::<jiff::Timestamp>().ok());
+                let time = field
+                    .as_str()
+                    .filter(|_| name.ends_with("At") || name == "NotAfter")
+                    .and_then(|t| t.parse::<jiff::Timestamp>().ok());
                 match time {
                     Some(time) => *field = json!(time.as_millisecond() as f64 / 1000.0),
                     None => epoch(field),

@@ -1,6 +1,7 @@
 //! AWS: the cluster and its add-ons, its VPC, and the IAM roles that the stack uses.
 
 mod ask;
+mod certificates;
 mod eks;
 #[cfg(feature = "aws")]
 pub mod live;
@@ -18,6 +19,7 @@ use crate::snapshot::aws::{
 };
 use crate::snapshot::{Fetched, Platform, Reading, Snapshot, not_collected};
 use ask::{call, field};
+pub(super) use certificates::certificates;
 pub(super) use eks::roles_of_associations;
 use eks::{eks_facts, more_facts, updates};
 pub(super) use roles::roles;

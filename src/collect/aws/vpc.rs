@@ -95,6 +95,9 @@ async fn instances(client: &Client, plan: &Plan, vpc: &str) -> Fetched<Vec<Insta
     Ok(reservations.into_iter().flat_map(|r| r.instances).filter(|i| i.vpc_id.as_deref() == Some(vpc)).collect())
 }
 
+/// Target groups whose targets are asked for at most.
+const MOST_GROUPS: usize = 100;
+
 /// Target groups, each with the health of its targets where that could be read.
 async fn target_groups(client: &Client, vpc: &str) -> Reading<Vec<TargetGroup>> {
     let mut groups: Vec<TargetGroup> = match list(client, AwsCall::DescribeTargetGroups, "TargetGroups").await {
@@ -102,10 +105,17 @@ async fn target_groups(client: &Client, vpc: &str) -> Reading<Vec<TargetGroup>> 
         Err(gap) => return Err(gap).into(),
     };
     groups.retain(|g| g.vpc_id == vpc);
+    let left = groups.len().saturating_sub(MOST_GROUPS);
     let call = |g: &TargetGroup| AwsCall::DescribeTargetHealth { group: g.target_group_arn.clone() };
-    let calls = groups.iter().map(|g| list::<TargetHealth>(client, call(g), "TargetHealthDescriptions"));
+    let calls =
+        groups.iter().take(MOST_GROUPS).map(|g| list::<TargetHealth>(client, call(g), "TargetHealthDescriptions"));
     let answers = join_all(calls).await;
     let mut gaps = Vec::new();
+    if left > 0 {
+        let message =
+            format!("the VPC has {} target groups, and the targets of {left} were not asked for", groups.len());
+        gaps.push(Gap::new("elasticloadbalancing:DescribeTargetHealth", GapCause::Truncated, message));
+    }
     for (group, answer) in groups.iter_mut().zip(answers) {
         match answer {
             Ok(health) => group.health = Some(health),

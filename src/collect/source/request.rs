@@ -78,6 +78,7 @@ pub enum AwsCall {
     DescribeLoadBalancers,
     DescribeTargetGroups,
     DescribeTargetHealth { group: String },
+    DescribeCertificate { arn: String },
 }
 
 impl AwsCall {
@@ -118,6 +119,7 @@ impl AwsCall {
             Self::DescribeLoadBalancers => ("elbv2", "describe-load-balancers"),
             Self::DescribeTargetGroups => ("elbv2", "describe-target-groups"),
             Self::DescribeTargetHealth { .. } => ("elbv2", "describe-target-health"),
+            Self::DescribeCertificate { .. } => ("acm", "describe-certificate"),
         }
     }
 
@@ -156,7 +158,7 @@ impl AwsCall {
             }
             Self::ListAttachedRolePolicies { role } | Self::ListRolePolicies { role } => Some(role.clone()),
             Self::GetRolePolicy { role, policy } => Some(format!("{role}.{policy}")),
-            Self::GetPolicy { arn } => Some(arn.clone()),
+            Self::GetPolicy { arn } | Self::DescribeCertificate { arn } => Some(arn.clone()),
             Self::GetPolicyVersion { arn, version } => Some(format!("{arn}.{version}")),
             _ => None,
         }

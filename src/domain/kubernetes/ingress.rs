@@ -85,6 +85,22 @@ pub(crate) fn backends(ingress: &Ingress) -> Vec<&Backend> {
     all
 }
 
+/// The annotations that name certificates, of an Ingress and of a Service.
+const CERTIFICATES: &[&str] =
+    &["alb.ingress.kubernetes.io/certificate-arn", "service.beta.kubernetes.io/aws-load-balancer-ssl-cert"];
+
+/// The ARNs of the certificates of ACM that an Ingress or a Service names.
+pub(crate) fn certificates_of(meta: &Meta) -> impl Iterator<Item = &str> {
+    let named = CERTIFICATES.iter().filter_map(|name| meta.annotations.get(*name));
+    named.flat_map(|arns| arns.split(',')).map(str::trim).filter(|arn| arn.contains(":acm:"))
+}
+
+/// Those that the stack's load balancers are to show.
+pub(crate) fn certificates(snap: &Snapshot) -> Vec<&str> {
+    let ingresses = of_stack(snap).map(|i| &i.metadata);
+    ingresses.chain(balanced(snap).map(|s| &s.metadata)).flat_map(certificates_of).collect()
+}
+
 /// Someone gave it an address.
 pub(crate) fn has_address(status: &LoadBalancerStatus) -> bool {
     status.ingress.iter().any(|a| a.hostname.is_some() || a.ip.is_some())

@@ -4,6 +4,7 @@
 
 pub mod arn;
 mod balancer;
+mod certificate;
 mod eks;
 mod iam;
 mod instance;
@@ -12,6 +13,7 @@ mod vpc;
 use serde::{Deserialize, Serialize};
 
 pub use balancer::*;
+pub use certificate::*;
 pub use eks::*;
 pub use iam::*;
 pub use instance::*;

@@ -81,6 +81,20 @@ pub(super) enum Fix {
         host: String,
         annotation: String,
     },
+    Unvalidated {
+        #[serde(flatten)]
+        of: Kept,
+        certificate: String,
+        /// It has not been issued yet; else it is to be renewed.
+        pending: bool,
+        /// What ACM looks for in the DNS.
+        records: Vec<Record>,
+    },
+    Imported {
+        #[serde(flatten)]
+        of: Kept,
+        certificate: String,
+    },
     Group {
         #[serde(flatten)]
         of: Common,
@@ -273,5 +287,13 @@ pub(super) struct Routed {
     pub(super) of: Kept,
     /// The annotation, and what it is to be.
     pub(super) option: &'static str,
+    pub(super) value: String,
+}
+
+/// A record of the DNS.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Record {
+    pub(super) name: String,
+    pub(super) kind: String,
     pub(super) value: String,
 }

@@ -1,5 +1,6 @@
 //! An Ingress or a load balancer of the stack does not lead to its pods.
 
+mod certificate;
 mod fix;
 mod groups;
 mod names;
@@ -28,7 +29,7 @@ check! {
         id: "ingress", suite: Network, severity: Error,
         title: "an Ingress or load balancer does not lead to its pods",
         requires: [Ingresses, Services],
-        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, CrashLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts, Webhooks],
+        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, CrashLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts, Webhooks, AcmCertificates],
         fix: Fix,
     }
 }
@@ -46,6 +47,7 @@ impl Check for IngressBroken {
         }
         let mut found = objects::findings(snap);
         found.extend(refused::findings(snap));
+        found.extend(certificate::findings(snap));
         found.extend(sent::findings(snap));
         found.extend(targets::findings(snap));
         found.extend(names::findings(snap));

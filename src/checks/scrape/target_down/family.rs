@@ -24,8 +24,6 @@ pub(super) struct Family<'a> {
     pub(super) group: &'a [&'a Down<'a>],
     /// All targets of the job.
     pub(super) total: usize,
-    /// None of the job's targets is up.
-    pub(super) all_down: bool,
 }
 
 /// The jobs that send a credential, read once somebody asks.

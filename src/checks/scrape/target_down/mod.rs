@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::seen::service_evidence;
+use crate::checks::support::severity::of_targets;
 use crate::checks::support::{probes, scrape};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::authorizer;
@@ -51,20 +52,18 @@ impl Check for TargetDown {
         let mut findings = Vec::new();
         for ((job, kind, words), group) in &families {
             let total = targets::all(snap).iter().filter(|t| t.job() == *job).count();
-            let all_down = down.iter().filter(|d| d.target.job() == *job).count() == total;
-            findings.push(finding(snap, &Family { job, kind: *kind, words, group, total, all_down }));
+            findings.push(finding(snap, &Family { job, kind: *kind, words, group, total }));
         }
         Ok(Diagnosis::Findings(findings))
     }
 }
 
 fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
-    let Family { job, kind, words, group, total, all_down } = family;
+    let Family { job, kind, words, group, total } = family;
     let (first, count) = (group[0], group.len());
-    let severity = match (kind, all_down) {
-        (cause::Cause::ControlPlane, _) => Severity::Info,
-        (_, true) => Severity::Error,
-        (_, false) => Severity::Warning,
+    let severity = match kind {
+        cause::Cause::ControlPlane => Severity::Info,
+        _ => of_targets(snap, &[job], count),
     };
     let plural = if *total == 1 { "target" } else { "targets" };
     let is = if count == 1 { "is" } else { "are" };

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::scrape::target_not_metrics::answer::{Answer, is_health_path};
 use crate::checks::scrape::target_not_metrics::fix::Fix;
 use crate::checks::support::scrape;
+use crate::checks::support::severity::of_targets;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 
 check! {
@@ -65,7 +66,8 @@ impl Answer<'_> {
         let message =
             format!("{name} answers {} at {path}{health}, which job {} scrapes", self.answers(), jobs.join(", "));
         let better = self.better();
-        let mut made = Finding::new(TargetNotMetrics::META.id, self.severity(&jobs), subject.clone(), message)
+        let severity = of_targets(self.snap, &jobs, self.targets.len());
+        let mut made = Finding::new(TargetNotMetrics::META.id, severity, subject.clone(), message)
             .fix(self.fix(jobs[0], better.as_ref()))
             .key(format!("{} {path}", subject.key()));
         for down in self.targets {
@@ -88,13 +90,6 @@ impl Answer<'_> {
             }
         }
         Some(made)
-    }
-
-    /// Error where a job has no target left.
-    fn severity(&self, jobs: &[&str]) -> Severity {
-        let all_down =
-            |job: &&str| targets::all(self.snap).iter().filter(|t| t.job() == *job).all(|t| t.health == "down");
-        if jobs.iter().any(all_down) { Severity::Error } else { Severity::Warning }
     }
 }
 

@@ -13,9 +13,11 @@ macro_rules! list {
     };
 }
 
+mod acm;
 mod config;
 mod ec2;
 mod eks;
+mod elbv2;
 mod errors;
 mod iam;
 mod whole;
@@ -40,8 +42,10 @@ pub(crate) use errors::{LOG_IN, chain_text, find};
 #[derive(Debug)]
 pub struct AwsClient {
     has_region: bool,
+    acm: aws_sdk_acm::Client,
     eks: aws_sdk_eks::Client,
     ec2: aws_sdk_ec2::Client,
+    elbv2: aws_sdk_elasticloadbalancingv2::Client,
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
     /// The gap that every call shares, once the first call found that there are no credentials.
@@ -59,8 +63,12 @@ impl AwsClient {
     fn new(config: &SdkConfig) -> Self {
         Self {
             has_region: config.region().is_some(),
+            acm: aws_sdk_acm::Client::new(config),
             eks: aws_sdk_eks::Client::new(config),
             ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(config).interceptor(Whole).build()),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                aws_sdk_elasticloadbalancingv2::config::Builder::from(config).interceptor(Whole).build(),
+            ),
             iam: aws_sdk_iam::Client::from_conf(aws_sdk_iam::config::Builder::from(config).interceptor(Whole).build()),
             sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(config).interceptor(Whole).build()),
             no_credentials: OnceCell::new(),
@@ -98,11 +106,8 @@ impl AwsClient {
             "eks" => eks::send(&self.eks, call).await,
             "ec2" => ec2::send(&self.ec2, call).await,
             "iam" => iam::send(&self.iam, call).await,
-            "elbv2" => {
-                let gap =
-                    Gap::new(call.iam_action(), GapCause::NotCollected, "load balancers are read from bundles only");
-                Err(FetchError::Gap(gap))
-            }
+            "acm" => acm::send(&self.acm, call).await,
+            "elbv2" => elbv2::send(&self.elbv2, call).await,
             _ => self.caller_identity(call).await,
         }
     }
