@@ -121,8 +121,11 @@ fn commands_reach_what_was_asked_for() {
     let output = run(&["monitoring", "--demo", "--context", "prod eu", "--profile", "ops"]);
     let report = text(&output.stdout);
     assert!(report.contains("kubectl --context 'prod eu' get pods -n kube-system"), "{report}");
-    assert!(report.contains("aws --profile ops eks create-addon"), "{report}");
-    assert!(report.contains("eksctl create iamserviceaccount --profile ops --name"), "{report}");
+    assert!(report.contains("aws eks create-addon --profile ops --region ap-northeast-2"), "{report}");
+    assert!(
+        report.contains("eksctl create iamserviceaccount --profile ops --region ap-northeast-2 --name"),
+        "{report}"
+    );
     assert!(!text(&run(&["monitoring", "--demo"]).stdout).contains("--context"), "nobody knows a bundle's context");
 }
 

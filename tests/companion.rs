@@ -236,7 +236,7 @@ fn the_demo_is_a_tour_without_running_anything() {
     let list = talk.choose("Step 1 of 4:", "copy");
     assert!(!list.contains("run it"), "{list}");
     let command =
-        "eksctl utils associate-iam-oidc-provider --cluster flash-tickets-eks --region ap-northeast-2 --approve";
+        "eksctl utils associate-iam-oidc-provider --region ap-northeast-2 --cluster flash-tickets-eks --approve";
     talk.see(&format!("\u{1b}]52;c;{}\u{7}", STANDARD.encode(command)));
     talk.choose("Step 1 of 4:", "skip");
     talk.choose("Step 2 of 4:", "mark");

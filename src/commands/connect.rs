@@ -23,7 +23,7 @@ use crate::term::{Printer, Progress, sanitize, sanitize_lines};
 
 /// A session on a node that leads to a pod: it needs the SSM agent and AmazonSSMManagedInstanceCore on the node, and the
 /// Session Manager plugin here.
-const SESSION: &str = "aws ssm start-session{% if region %} --region {{ region }}{% endif %} --target {{ instance }} \
+const SESSION: &str = "aws ssm start-session --target {{ instance }} \
     --document-name AWS-StartPortForwardingSessionToRemoteHost --parameters {{ forward }}";
 
 /// Runs the command until it is interrupted.
@@ -59,7 +59,7 @@ async fn connect(args: &Connect, printer: &Printer) -> anyhow::Result<u8> {
     let gathered = run::gather(opened, plan, progress.clone()).await;
     progress.finish();
     let snap = gathered?.snapshot;
-    let invocation = run::invocation(&args.source, Some(&known), &snap.target);
+    let invocation = run::invocation(&args.source, Some(&known), &snap);
 
     let mut doors = Vec::new();
     for (app, at) in wanted(args, &snap)? {
@@ -211,7 +211,6 @@ impl Words {
             json!({"host": [host], "portNumber": [cut.port.to_string()], "localPortNumber": [local.to_string()]});
         let mut params = Params::default();
         params.set("instance", instance);
-        params.set("region", self.invocation.region.as_deref().unwrap_or_default());
         params.set("forward", forward.to_string());
         let Ok(command) = pages::command(SESSION, &params) else { return String::new() };
         let command = pages::in_context(&command, &self.invocation);

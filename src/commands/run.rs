@@ -20,7 +20,8 @@ use crate::collect::source::{Known, Source};
 use crate::collect::until::Until;
 use crate::collect::{self, Plan};
 use crate::diagnose;
-use crate::model::{Fact, Gap, GapCause, Observer, Report, Target};
+use crate::domain::aws::identity::Identity;
+use crate::model::{Fact, Gap, GapCause, Observer, Report};
 use crate::pages::{self, Invocation};
 use crate::snapshot::Snapshot;
 use crate::term::{Asking, Printer, Progress, sanitize, suggest};
@@ -224,7 +225,7 @@ pub(super) async fn observed(
         Aim::Files { cluster_too } => args.settings.grades.run_files(&mut snap, checks, cluster_too),
     };
     diagnose::mute(&mut report, &args.settings.mutes);
-    let invocation = invocation(args, live.then_some(&known), &report.target);
+    let invocation = invocation(args, live.then_some(&known), &snap);
     pages::apply(&mut report, &invocation);
     report.stats.calls = calls;
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -232,13 +233,12 @@ pub(super) async fn observed(
 }
 
 /// What the printed commands need to reach the same cluster: what the user gave, and of a live cluster what was found out
-/// and is not what the user's shell says anyway. Of a bundle nobody knows how its reader reaches the cluster.
-pub(super) fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Target) -> Invocation {
-    let differs = |value: &String, names: [&str; 2]| {
-        names.into_iter().find_map(|name| std::env::var(name).ok()).is_none_or(|own| own != *value)
-    };
-    let profile = live.and_then(|k| k.profile.clone()).filter(|p| differs(p, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
-    let region = live.and(target.region.clone()).filter(|r| differs(r, ["AWS_REGION", "AWS_DEFAULT_REGION"]));
+/// and is not what the user's shell says anyway. Of a bundle nobody knows how its reader reaches the cluster. The region is the
+/// cluster's own, whoever reads of it and wherever.
+pub(super) fn invocation(args: &SourceArgs, live: Option<&Known>, snap: &Snapshot) -> Invocation {
+    let own = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().find_map(|name| std::env::var(name).ok());
+    let profile = live.and_then(|k| k.profile.clone()).filter(|p| own.as_ref() != Some(p));
+    let region = Identity::of(snap).region.map(str::to_owned);
     Invocation {
         context: args.context.clone(),
         kubeconfig: args.kubeconfig.as_ref().map(|path| path.to_string_lossy().into_owned()),

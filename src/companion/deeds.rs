@@ -140,7 +140,7 @@ fn without_place(command: &str) -> String {
     let mut rest = command.split(' ');
     while let Some(word) = rest.next() {
         match word {
-            "--context" | "--kubeconfig" | "--kube-context" | "--profile" => _ = rest.next(),
+            "--context" | "--kubeconfig" | "--kube-context" | "--profile" | "--region" => _ = rest.next(),
             word => words.push(word),
         }
     }

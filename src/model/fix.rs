@@ -47,7 +47,7 @@ fn change_texts(value: &mut Value, by: &impl Fn(&str) -> String) {
 /// #[derive(Serialize, JsonSchema)]
 /// #[serde(tag = "variant", rename_all = "kebab-case")]
 /// enum Fix {
-///     Create { cluster: String, region: String },
+///     Create { cluster: String },
 /// }
 /// ```
 pub trait FixValues: Serialize {

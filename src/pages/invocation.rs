@@ -2,7 +2,7 @@
 
 use super::shell::{self, Simple};
 use super::template::quote_shell;
-use crate::model::Report;
+use crate::model::{Report, StepKind};
 
 /// What the user gave, or what was found where it is not the user's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,9 +46,13 @@ const PROGRAMS: &[(&str, Place, &[Flag])] = &[
     ("kubectl", Place::First, &[("--context", CONTEXT), ("--kubeconfig", KUBECONFIG)]),
     ("helm", Place::First, &[("--kube-context", CONTEXT), ("--kubeconfig", KUBECONFIG)]),
     ("flux", Place::First, &[("--context", CONTEXT), ("--kubeconfig", KUBECONFIG)]),
-    ("aws", Place::First, &[("--profile", PROFILE), ("--region", REGION)]),
+    ("aws", Place::BeforeFlags, &[("--profile", PROFILE), ("--region", REGION)]),
     ("eksctl", Place::BeforeFlags, &[("--profile", PROFILE), ("--region", REGION)]),
 ];
+/// Services of AWS with one endpoint for all regions of a partition: there a region says nothing.
+const GLOBAL: &[&str] = &["cloudfront", "iam", "organizations", "route53"];
+/// What the AWS CLI does on this machine, whatever the region.
+const LOCAL: &[&str] = &["configure", "sso"];
 /// Words before a command that are no command of their own.
 const KEYWORDS: &[&str] = &["if", "then", "elif", "else", "while", "until", "do", "!", "{", "time"];
 /// Programs that run another one, which follows after their own flags.
@@ -60,8 +64,12 @@ pub fn apply(report: &mut Report, invocation: &Invocation) {
         return;
     }
     for finding in &mut report.findings {
-        for step in finding.remediation.all_steps_mut().filter(|s| s.kind.is_shell()) {
-            step.command = in_context(&step.command, invocation);
+        for step in finding.remediation.all_steps_mut() {
+            match step.kind {
+                StepKind::Note => step.text = said_in_context(&step.text, invocation),
+                kind if kind.is_shell() => step.command = in_context(&step.command, invocation),
+                _ => continue,
+            }
             for placeholder in &mut step.placeholders {
                 placeholder.how = in_context(&placeholder.how, invocation);
             }
@@ -71,6 +79,20 @@ pub fn apply(report: &mut Report, invocation: &Invocation) {
             evidence.reproduce = in_context(&evidence.reproduce, invocation);
         }
     }
+    for signal in &mut report.signals {
+        signal.evidence.reproduce = in_context(&signal.evidence.reproduce, invocation);
+    }
+}
+
+/// A sentence whose commands are given the flags: what stands in backticks and is a whole command, with flags of its own. A name of a
+/// command alone is only spoken of.
+fn said_in_context(text: &str, invocation: &Invocation) -> String {
+    let mut parts: Vec<String> = text.split('`').map(str::to_owned).collect();
+    let closed = parts.len() / 2 * 2;
+    for part in parts.iter_mut().take(closed).skip(1).step_by(2).filter(|part| part.contains(" -")) {
+        *part = in_context(part, invocation);
+    }
+    parts.join("`")
 }
 
 /// The same command with the flags of the invocation, where it does not set them itself.
@@ -95,8 +117,7 @@ fn insert(text: &str, simple: &Simple, invocation: &Invocation) -> Option<(usize
     let is_set = |flag: &str| {
         words[at..own].iter().any(|w| w.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
     };
-    // IAM has one endpoint for all regions of a partition.
-    let anywhere = words[at] == "aws" && words[at..own].contains(&"iam") && invocation.is_standard_partition();
+    let anywhere = is_anywhere(&words[at..own], invocation);
     let missing = flags.iter().filter(|(flag, _)| !(is_set(flag) || anywhere && *flag == "--region"));
     let added: String = missing
         .filter_map(|(flag, value)| {
@@ -111,6 +132,12 @@ fn insert(text: &str, simple: &Simple, invocation: &Invocation) -> Option<(usize
         Place::BeforeFlags => (at..own).take_while(|i| !words[*i].starts_with('-')).last().unwrap_or(at),
     };
     (!added.is_empty()).then(|| (simple.words[behind].end, added))
+}
+
+/// The command of AWS does the same in all regions. Elsewhere than in the standard partition the region leads to the partition.
+fn is_anywhere(words: &[&str], invocation: &Invocation) -> bool {
+    let ["aws", service, ..] = words else { return false };
+    LOCAL.contains(service) || GLOBAL.contains(service) && invocation.is_standard_partition()
 }
 
 /// The first word that is no keyword and no assignment.
@@ -156,9 +183,18 @@ mod tests {
         assert_eq!(shown("helm list -A"), "helm --kube-context 'prod eu' --kubeconfig /k list -A");
         assert_eq!(
             shown("aws sts get-caller-identity"),
-            "aws --profile ops --region eu-west-1 sts get-caller-identity"
+            "aws sts get-caller-identity --profile ops --region eu-west-1"
         );
-        assert_eq!(shown("aws iam list-roles"), "aws --profile ops iam list-roles");
+        assert_eq!(
+            shown("aws eks wait addon-active --cluster-name x"),
+            "aws eks wait addon-active --profile ops --region eu-west-1 --cluster-name x"
+        );
+        assert_eq!(shown("aws iam list-roles"), "aws iam list-roles --profile ops");
+        assert_eq!(shown("aws sso login"), "aws sso login --profile ops");
+        assert_eq!(
+            shown("aws s3api get-bucket-acl --bucket b --region us-east-1"),
+            "aws s3api get-bucket-acl --profile ops --bucket b --region us-east-1"
+        );
         assert_eq!(
             shown("eksctl utils associate-iam-oidc-provider --cluster x --region us-east-1"),
             "eksctl utils associate-iam-oidc-provider --profile ops --cluster x --region us-east-1"
@@ -191,6 +227,37 @@ mod tests {
         ] {
             assert_eq!(in_context(command, &only_context()), expected);
         }
+    }
+
+    #[test]
+    fn every_command_of_aws_gets_the_region_once() {
+        let region = Invocation { region: Some("r".into()), ..Invocation::default() };
+        for (command, expected) in [
+            ("V=$(aws ec2 a --x y); echo \"$V\"", "V=$(aws ec2 a --region r --x y); echo \"$V\""),
+            ("x --v \"$(aws eks a --q)\" --w", "x --v \"$(aws eks a --region r --q)\" --w"),
+            ("for g in a b; do aws ec2 a --id \"$g\"; done", "for g in a b; do aws ec2 a --region r --id \"$g\"; done"),
+            ("aws eks a --n c && aws eks b", "aws eks a --region r --n c && aws eks b --region r"),
+            ("aws eks a \\\n  --n c | jq .", "aws eks a --region r \\\n  --n c | jq ."),
+            ("test -s f && aws ec2 a --f file://f", "test -s f && aws ec2 a --region r --f file://f"),
+            ("aws ec2 a --region=s", "aws ec2 a --region=s"),
+            ("aws iam a --x y; aws route53 b", "aws iam a --x y; aws route53 b"),
+        ] {
+            let once = in_context(command, &region);
+            assert_eq!(once, expected);
+            assert_eq!(in_context(&once, &region), expected);
+        }
+        let china = Invocation { region: Some("cn-north-1".into()), ..Invocation::default() };
+        assert_eq!(in_context("aws iam list-roles", &china), "aws iam list-roles --region cn-north-1");
+    }
+
+    #[test]
+    fn notes_have_whole_commands_in_backticks() {
+        let shown = |text| said_in_context(text, &all());
+        assert_eq!(
+            shown("set it by `aws eks update-addon --addon-name coredns`, or with `aws eks`."),
+            "set it by `aws eks update-addon --profile ops --region eu-west-1 --addon-name coredns`, or with `aws eks`."
+        );
+        assert_eq!(shown("a lone ` and kubectl -n x"), "a lone ` and kubectl -n x");
     }
 
     #[test]

@@ -204,18 +204,15 @@ fn of_aws(snap: &Snapshot, change: &changes::Change, aws: &AwsResource) -> Evide
     let place = Identity::of(snap);
     let command = match &change.what {
         What::Update { .. } => {
-            "aws eks describe-update --name {{ cluster }} {{ option }} {{ name }} --update-id {{ id }}{% if region %} --region {{ region }}{% endif %}"
+            "aws eks describe-update --name {{ cluster }} {{ option }} {{ name }} --update-id {{ id }}"
         }
-        _ if aws.kind == "addon" => {
-            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}{% if region %} --region {{ region }}{% endif %}"
-        }
+        _ if aws.kind == "addon" => "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}",
         _ => "",
     };
     let id = if let What::Update { id, .. } = &change.what { id.as_str() } else { "" };
     let option = if aws.kind == "addon" { "--addon-name" } else { "--nodegroup-name" };
     Evidence::new(change.resource.to_string(), change.at.to_string(), command)
         .with("cluster", place.cluster.unwrap_or("<cluster-name>"))
-        .with("region", place.region)
         .with("name", &aws.id)
         .with("option", option)
         .with("id", id)

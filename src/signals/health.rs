@@ -18,12 +18,16 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let evidence = Evidence::new(
             format!("EKS add-on {}: health", addon.addon_name),
             said.clone(),
-            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}{% if region %} --region {{ region }}{% endif %}",
+            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}",
         );
         let subject = ResourceRef::aws("eks", "addon", &addon.addon_name);
         let title = format!("EKS add-on {} {}", addon.addon_name, addon.status);
         // EKS counts late, and pods of nodes that are off: what is seen of the pods themselves says more.
-        let weight = if addon::only_counts(addon) && addon_part::has_its_pods(snap, addon) { Weight::Note } else { Weight::Weighs };
+        let weight = if addon::only_counts(addon) && addon_part::has_its_pods(snap, addon) {
+            Weight::Note
+        } else {
+            Weight::Weighs
+        };
         Some((subject, title, evidence, said, addon.addon_name.clone(), weight))
     });
     let groups = snap.eks_nodegroups().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|group| {
@@ -31,17 +35,16 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let evidence = Evidence::new(
             format!("EKS node group {}: health", group.nodegroup_name),
             said.clone(),
-            "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ name }}{% if region %} --region {{ region }}{% endif %}",
+            "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ name }}",
         );
         let subject = ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name);
         let title = format!("EKS node group {} {}", group.nodegroup_name, group.status);
         Some((subject, title, evidence, said, group.nodegroup_name.clone(), Weight::Weighs))
     });
-    let region = snap.target.region.as_deref().unwrap_or_default();
     addons
         .chain(groups)
         .map(|(subject, title, evidence, said, name, weight)| {
-            let evidence = evidence.with("cluster", &cluster).with("name", name).with("region", region);
+            let evidence = evidence.with("cluster", &cluster).with("name", name);
             let judges = judges(&subject.name());
             Signal::new(SignalKind::Health, subject, title, evidence)
                 .text(said)

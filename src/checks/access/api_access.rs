@@ -198,9 +198,9 @@ fn entries_evidence(snap: &Snapshot, place: &Place) -> Option<Evidence> {
     let evidence = Evidence::new(
         "eks:ListAccessEntries",
         format!("{mode}{}", entries.join("\n")),
-        "aws eks list-access-entries --cluster-name {{ cluster }} --region {{ region }}",
+        "aws eks list-access-entries --cluster-name {{ cluster }}",
     );
-    Some(evidence.with("cluster", &place.cluster).with("region", &place.region))
+    Some(evidence.with("cluster", &place.cluster))
 }
 
 /// How the endpoint is open, where that is the matter.
@@ -221,9 +221,9 @@ fn endpoint_evidence(snap: &Snapshot, place: &Place, why: &Refusal) -> Option<Ev
     let evidence = Evidence::new(
         "eks:DescribeCluster, endpoint",
         value,
-        "aws eks describe-cluster --name {{ cluster }} --region {{ region }} --query 'cluster.[endpoint,resourcesVpcConfig]'",
+        "aws eks describe-cluster --name {{ cluster }} --query 'cluster.[endpoint,resourcesVpcConfig]'",
     );
-    Some(evidence.with("cluster", &place.cluster).with("region", &place.region))
+    Some(evidence.with("cluster", &place.cluster))
 }
 
 #[cfg(test)]
@@ -254,7 +254,10 @@ mod tests {
         let found = findings(&ApiAccess, &refused(GapCause::Unauthorized));
         assert_eq!((found.len(), found[0].variant), (1, "not-mapped"));
         let text = steps(&found[0]);
-        assert!(text.contains("aws eks update-kubeconfig --name shop --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/platform"), "{text}");
+        assert!(
+            text.contains("aws eks update-kubeconfig --name shop --role-arn arn:aws:iam::111122223333:role/platform"),
+            "{text}"
+        );
         assert!(text.contains("aws iam get-role --role-name AWSReservedSSO_dev_1 --query Role.Arn"), "{text}");
         assert!(text.contains("aws eks create-access-entry --cluster-name shop"), "{text}");
     }

@@ -88,7 +88,6 @@ enum Way {
     Instance {
         instance: String,
         cluster: String,
-        region: String,
         /// The metadata of the instance is not read.
         unread: bool,
     },
@@ -378,7 +377,6 @@ impl<'a> Case<'a> {
         Way::Instance {
             instance: node.and_then(Node::instance_id).unwrap_or("<instance-id>").to_owned(),
             cluster: place.cluster,
-            region: place.region,
             unread: !self.last.error.is_empty(),
         }
     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::support::traffic::evidence;
 use crate::checks::{Check, check};
@@ -49,7 +48,7 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Bgp { eks: bool, region: String },
+    Bgp { eks: bool },
     Other,
 }
 
@@ -138,7 +137,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod], failing: &[Flow<
         pod: first.metadata.name.clone(),
         owner: owner.kubectl_name(),
         way: match peers {
-            Some(_) => Way::Bgp { eks: snap.platform == Platform::Eks, region: Place::of(snap).region },
+            Some(_) => Way::Bgp { eks: snap.platform == Platform::Eks },
             None => Way::Other,
         },
     })

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::instance::Instance;
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, pod_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
@@ -25,7 +24,7 @@ check! {
         id: "pod-without-network", suite: Network, severity: Error,
         title: "pods get no sandbox on a node",
         requires: [Pods, Events],
-        uses: [Nodes, Workloads, PersistentVolumeClaims, PersistentVolumes, Subnets, Instances, EksCluster],
+        uses: [Nodes, Workloads, PersistentVolumeClaims, PersistentVolumes, Subnets, Instances],
         fix: Fix,
     }
 }
@@ -73,7 +72,6 @@ enum Fix {
     },
     Image {
         node: String,
-        region: String,
     },
     ImageGone {
         node: String,
@@ -242,7 +240,7 @@ fn fix(
             field: format!("spec.nodeName={node}"),
             namespace: first.metadata.namespace.clone(),
             pod: first.metadata.name.clone(),
-            instance: Instance::of(snap, own),
+            instance: Instance::of(own),
             node: node.to_owned(),
         };
     }
@@ -283,10 +281,8 @@ fn fix(
             node,
         },
         Cause::Image => match snap.nodes.named(&node).ok().flatten() {
-            Some(own) if is_gone(snap, &node, &event.message) => {
-                Fix::ImageGone { instance: Instance::of(snap, own), node }
-            }
-            _ => Fix::Image { node, region: Place::of(snap).region },
+            Some(own) if is_gone(snap, &node, &event.message) => Fix::ImageGone { instance: Instance::of(own), node },
+            _ => Fix::Image { node },
         },
         Cause::Runtime(_) | Cause::Other => {
             let (namespace, pod) = (first.metadata.namespace.clone(), first.metadata.name.clone());
@@ -294,7 +290,7 @@ fn fix(
                 (Cause::Runtime(known), Some(own)) => Fix::Runtime {
                     elsewhere: nodes::can_move(snap, first),
                     filters: known == Known::Filters,
-                    instance: Instance::of(snap, own),
+                    instance: Instance::of(own),
                     namespace,
                     pod,
                     node,

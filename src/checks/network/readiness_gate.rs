@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
@@ -22,7 +21,7 @@ check! {
         id: "readiness-gate", suite: Network, severity: Error,
         title: "a readiness gate keeps a pod out of its Services",
         requires: [Pods],
-        uses: [Workloads, EksCluster, CrashLogs, PartLogs],
+        uses: [Workloads, CrashLogs, PartLogs],
         fix: Fix,
     }
 }
@@ -37,7 +36,6 @@ enum Fix {
     Target {
         namespace: String,
         group: String,
-        region: String,
         /// What answers to a health check that asks another path or port than the pod serves.
         answers: bool,
         /// No listener leads to the target group.
@@ -174,7 +172,6 @@ fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, shut: Shut<'_>) -> Fix {
         (Some(group), Some(condition)) => Fix::Target {
             namespace,
             group: group.to_owned(),
-            region: Place::of(snap).region,
             answers: matches!(
                 condition.reason.as_deref(),
                 Some("Target.ResponseCodeMismatch" | "Target.FailedHealthChecks")

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::node_clock::{self, Off};
@@ -30,7 +29,6 @@ enum Fix {
         node: String,
         /// Its EC2 instance; empty where it has none that commands reach.
         instance: String,
-        region: String,
         /// Pods there that sign requests.
         namespace: String,
         pods: Vec<String>,
@@ -43,7 +41,6 @@ enum Fix {
         /// Karpenter or EKS Auto Mode made it.
         karpenter: bool,
         instance: String,
-        region: String,
         namespace: String,
         pods: Vec<String>,
         stays: bool,
@@ -121,7 +118,7 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
             .breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name))
             .evidence(line_evidence(log, line.trim()));
     }
-    made.fix(fix(snap, off))
+    made.fix(fix(off))
 }
 
 /// A condition as its agent says it.
@@ -130,19 +127,18 @@ fn said(condition: &Condition) -> String {
     parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
-fn fix(snap: &Snapshot, off: &Off<'_>) -> Fix {
+fn fix(off: &Off<'_>) -> Fix {
     let affected = || off.refused.iter().chain(&off.early);
     let first = affected().next().map(|(pod, ..)| *pod);
     let namespace = first.map(|p| p.metadata.namespace.clone()).unwrap_or_default();
     let same = affected().filter(|(p, ..)| p.metadata.namespace == namespace);
     let pods = same.map(|(p, ..)| p.metadata.name.clone()).collect();
     let (node, instance) = (off.node.metadata.name.clone(), off.node.instance_id().unwrap_or_default().to_owned());
-    let region = Place::of(snap).region;
     if !off.node.is_sealed() {
-        return Fix::Synchronize { node, instance, region, namespace, pods, stays: true };
+        return Fix::Synchronize { node, instance, namespace, pods, stays: true };
     }
     let (fargate, karpenter) = (off.node.is_fargate(), off.node.is_karpenter());
-    Fix::Replace { node, fargate, karpenter, instance, region, namespace, pods, stays: false }
+    Fix::Replace { node, fargate, karpenter, instance, namespace, pods, stays: false }
 }
 
 fn duration(seconds: i64) -> String {

@@ -31,13 +31,11 @@ check! {
 enum Fix {
     Key {
         cluster: String,
-        region: String,
         key: String,
         deletion: bool,
     },
     KeyLost {
         cluster: String,
-        region: String,
         key: String,
     },
     Role {
@@ -52,18 +50,15 @@ enum Fix {
     },
     Subnets {
         cluster: String,
-        region: String,
         vpc: String,
         config: String,
     },
     Groups {
         cluster: String,
-        region: String,
         config: String,
     },
     Other {
         cluster: String,
-        region: String,
     },
 }
 
@@ -116,10 +111,9 @@ fn finding(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue) -> Finding {
             Evidence::new(
                 format!("EKS cluster {}: health", place.cluster),
                 format!("{}: {said}", issue.code),
-                "aws eks describe-cluster --name {{ cluster }} --region {{ region }} --query cluster.health",
+                "aws eks describe-cluster --name {{ cluster }} --query cluster.health",
             )
-            .with("cluster", &place.cluster)
-            .with("region", &place.region),
+            .with("cluster", &place.cluster),
         );
     let owners: BTreeSet<ResourceRef> = victims.iter().map(|p| snap.owner_ref(p)).collect();
     for pod in victims {
@@ -153,8 +147,8 @@ fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Cause, ke
     let place = Place::of(snap);
     let vpc = cluster.resources_vpc_config.vpc_id.clone();
     match fault {
-        Cause::KeyOff { deletion } => Fix::Key { cluster: place.cluster, region: place.region, key, deletion },
-        Cause::KeyLost => Fix::KeyLost { cluster: place.cluster, region: place.region, key },
+        Cause::KeyOff { deletion } => Fix::Key { cluster: place.cluster, key, deletion },
+        Cause::KeyLost => Fix::KeyLost { cluster: place.cluster, key },
         Cause::Role => {
             let path = role_of(&cluster.role_arn).map(|(_, path)| path).unwrap_or_default();
             Fix::Role { role: role(place, cluster), path }
@@ -164,14 +158,14 @@ fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Cause, ke
             let all = snap.subnets().map(Vec::as_slice).unwrap_or_default();
             let usable = usable_subnets(cluster, all, issue);
             let ids = usable.map_or_else(|| "<subnet-1>,<subnet-2>".to_owned(), |ids| ids.join(","));
-            Fix::Subnets { cluster: place.cluster, region: place.region, vpc, config: format!("subnetIds={ids}") }
+            Fix::Subnets { cluster: place.cluster, vpc, config: format!("subnetIds={ids}") }
         }
         Cause::SecurityGroups => {
             let usable = usable_groups(cluster, issue);
             let ids = usable.map_or_else(|| "<security-group>".to_owned(), |ids| ids.join(","));
-            Fix::Groups { cluster: place.cluster, region: place.region, config: format!("securityGroupIds={ids}") }
+            Fix::Groups { cluster: place.cluster, config: format!("securityGroupIds={ids}") }
         }
-        Cause::Other => Fix::Other { cluster: place.cluster, region: place.region },
+        Cause::Other => Fix::Other { cluster: place.cluster },
     }
 }
 
@@ -213,11 +207,7 @@ mod tests {
     fn a_key_that_is_off_is_switched_on() {
         let said = format!("The KMS key {KEY} is disabled.");
         let found = findings(&ClusterImpaired, &with(json!([{"code": "KmsKeyDisabled", "message": said}])));
-        assert!(
-            steps(&found[0]).contains(&format!("aws kms enable-key --region ap-northeast-2 --key-id {KEY}")),
-            "{}",
-            steps(&found[0])
-        );
+        assert!(steps(&found[0]).contains(&format!("aws kms enable-key --key-id {KEY}")), "{}", steps(&found[0]));
         assert!(!steps(&found[0]).contains("cancel-key-deletion"));
     }
 

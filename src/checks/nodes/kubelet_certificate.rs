@@ -44,7 +44,6 @@ enum Fix {
         /// The EC2 instance whose shell commands reach.
         instance: Option<String>,
         cluster: String,
-        region: String,
         role: String,
     },
 }
@@ -189,7 +188,6 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
         expired: seen.is_expired(),
         instance: snap.nodes.named(node).ok().flatten().and_then(Node::shell_instance).map(str::to_owned),
         cluster: place.cluster,
-        region: place.region,
         role,
     })
 }

@@ -33,14 +33,12 @@ enum Fix {
     Group {
         group: String,
         cluster: String,
-        region: String,
         version: String,
     },
     /// The same of nodes with Amazon Linux 2, which the new version does not have.
     GroupOfAl2 {
         group: String,
         cluster: String,
-        region: String,
         version: String,
         node: String,
     },
@@ -61,7 +59,6 @@ enum Fix {
     Newer {
         on_eks: bool,
         cluster: String,
-        region: String,
     },
 }
 
@@ -123,16 +120,16 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
         snap.kubernetes_version().cloned().unwrap_or_default(),
         "kubectl version",
     ));
-    let Place { cluster, region, .. } = Place::of(snap);
+    let Place { cluster, .. } = Place::of(snap);
     let (node, version) = (names[0].to_owned(), format!("1.{server}"));
     let nodes: Vec<String> = names.into_iter().map(str::to_owned).collect();
     made.fix(match &apart.maker {
-        _ if apart.minor > server => Fix::Newer { on_eks: snap.platform == Platform::Eks, cluster, region },
+        _ if apart.minor > server => Fix::Newer { on_eks: snap.platform == Platform::Eks, cluster },
         Maker::Fargate => Fix::Fargate { restarts: restarts(snap, &nodes), nodes },
         Maker::Group(group) if node_versions::needs_other_image(&apart.nodes, server) => {
-            Fix::GroupOfAl2 { group: group.clone(), cluster, region, version, node }
+            Fix::GroupOfAl2 { group: group.clone(), cluster, version, node }
         }
-        Maker::Group(group) => Fix::Group { group: group.clone(), cluster, region, version },
+        Maker::Group(group) => Fix::Group { group: group.clone(), cluster, version },
         Maker::Pool(pool) => Fix::Pool { pool: pool.clone(), node, nodes },
         Maker::Other => Fix::Other { node, nodes, version },
     })

@@ -21,7 +21,7 @@ check! {
         id: "node-condition", suite: Nodes, severity: Error,
         title: "an agent says that a part of a node is broken",
         requires: [Nodes, Pods],
-        uses: [Events, EksCluster],
+        uses: [Events],
         fix: Fix,
     }
 }
@@ -131,7 +131,7 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     let storage = matches!(condition.kind.as_str(), "ReadonlyFilesystem" | "FilesystemCorruptionProblem");
     // The disk of a claim goes with its pod, and what starts again and again has a cause that a new node has, too.
     let of_claim = storage && !OWN_DISKS.iter().any(|disk| said.contains(disk));
-    let instance = Instance::of(snap, problem.node);
+    let instance = Instance::of(problem.node);
     let instance = if of_claim || condition.kind.starts_with("Frequent") { instance.kept() } else { instance };
     Some(made.fix(Fix::Replace {
         node: name.clone(),

@@ -46,7 +46,6 @@ enum Way {
         group: Placeholder,
         scaling: String,
         cluster: String,
-        region: String,
     },
     Backoff {
         autoscaler: String,
@@ -184,11 +183,10 @@ fn group_evidence(snap: &Snapshot, group: &Nodegroup) -> Evidence {
     Evidence::new(
         "eks:DescribeNodegroup, scalingConfig",
         size_of(group),
-        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --region {{ region }} --query nodegroup.scalingConfig",
+        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.scalingConfig",
     )
     .with("group", &group.nodegroup_name)
     .with("cluster", place.cluster)
-    .with("region", place.region)
 }
 
 fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
@@ -201,7 +199,6 @@ fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
                 group: Placeholder::new("node-group").candidates(groups.iter().map(|g| g.nodegroup_name.clone())),
                 scaling: larger.map_or_else(|| "maxSize=<one-more>".to_owned(), |n| format!("maxSize={n}")),
                 cluster: place.cluster,
-                region: place.region,
             }
         }
         Cause::Backoff => {

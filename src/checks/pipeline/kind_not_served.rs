@@ -44,7 +44,6 @@ enum Fix {
         /// What was given to the add-on, as options of an update.
         kept: Vec<String>,
         cluster: String,
-        region: String,
         kubernetes: String,
     },
     Newer {
@@ -63,7 +62,6 @@ enum Fix {
         /// The kinds of snapshots, which an add-on of EKS brings.
         snapshots: bool,
         cluster: String,
-        region: String,
     },
 }
 
@@ -200,10 +198,10 @@ impl Case<'_> {
 
     fn newer(&self, kubernetes: String) -> Fix {
         if self.is_kube_proxy() && self.snap.platform == Platform::Eks {
-            let Place { cluster, region, .. } = Place::of(self.snap);
+            let Place { cluster, .. } = Place::of(self.snap);
             let addon = addon::named(self.snap, "kube-proxy");
             let (is_addon, seen, kept) = (addon.is_some(), self.snap.eks_addons().is_ok(), addon::kept(addon));
-            return Fix::KubeProxy { is_addon, seen, kept, cluster, region, kubernetes };
+            return Fix::KubeProxy { is_addon, seen, kept, cluster, kubernetes };
         }
         let program = self.program();
         let chart_name = program.chart.rsplit('/').next().unwrap_or_default().to_owned();
@@ -219,10 +217,10 @@ impl Case<'_> {
         if all.iter().any(|c| is_there(&c.metadata.name)) {
             return None;
         }
-        let Place { cluster, region, .. } = Place::of(self.snap);
+        let Place { cluster, .. } = Place::of(self.snap);
         let word = asked.resource.clone().unwrap_or_else(|| asked.group.clone());
         let snapshots = asked.group == SNAPSHOTS && self.snap.platform == Platform::Eks;
-        Some(Fix::Crd { program: self.program(), kind: asked.kind.clone(), word, snapshots, cluster, region })
+        Some(Fix::Crd { program: self.program(), kind: asked.kind.clone(), word, snapshots, cluster })
     }
 
     fn program(&self) -> Program {

@@ -67,7 +67,6 @@ struct Way {
     part: String,
     path: String,
     cluster: String,
-    region: String,
     pods: Vec<String>,
 }
 
@@ -253,7 +252,6 @@ fn fix(snap: &Snapshot, group: &[&Unreached<'_>], policies: &[ResourceRef]) -> F
                 part,
                 path,
                 cluster: if on_eks { known.cluster } else { String::new() },
-                region: known.region,
                 pods,
             };
             match policies {

@@ -53,7 +53,6 @@ enum Way {
         /// The driver's DaemonSet.
         set: String,
         cluster: String,
-        region: String,
         /// The add-on that keeps the DaemonSet, its configuration that tolerates the taint, and the options that keep its role.
         addon: Option<String>,
         values: Option<String>,
@@ -85,7 +84,6 @@ enum Way {
     AutoMode,
     Fargate {
         cluster: String,
-        region: String,
     },
 }
 
@@ -289,14 +287,14 @@ impl Way {
             Why::NoDaemonSet => Self::NoDaemonSet { driver: driver.to_owned() },
             Why::AutoMode | Why::NotAutoMode => Self::AutoMode,
             Why::Fargate => {
-                let Place { cluster, region, .. } = Place::of(snap);
-                Self::Fargate { cluster, region }
+                let Place { cluster, .. } = Place::of(snap);
+                Self::Fargate { cluster }
             }
         }
     }
 
     fn tolerated(snap: &Snapshot, driver: &str, set: &Workload, taint: &Taint) -> Self {
-        let Place { cluster, region, .. } = Place::of(snap);
+        let Place { cluster, .. } = Place::of(snap);
         let (addon, managed_by) = kept(snap, driver, set);
         let by_hand = addon.is_none() && managed_by.is_empty();
         let value = json!({"key": taint.key, "operator": "Exists", "effect": taint.effect});
@@ -310,7 +308,6 @@ impl Way {
             namespace: set.metadata.namespace.clone(),
             set: set.metadata.name.clone(),
             cluster,
-            region,
             addon: addon.map(|a| a.addon_name.clone()),
             values: addon.and_then(tolerate_all),
             kept_role: addon::kept_role(addon),

@@ -73,7 +73,6 @@ impl Claims {
 #[derive(Serialize, JsonSchema)]
 struct Role {
     cluster: String,
-    region: String,
     role: String,
     role_arn: String,
     policy_arn: String,
@@ -86,7 +85,6 @@ impl Role {
         let role = ebs::role_name(&place.cluster);
         Self {
             cluster: place.cluster.clone(),
-            region: place.region.clone(),
             role_arn: place.role_arn(&role),
             policy_arn: place.policy_arn(ebs::POLICY),
             role,
@@ -200,7 +198,5 @@ fn addon_evidence(snap: &Snapshot, cluster: &str) -> Evidence {
         }
         Err(gap) => format!("not known: {gap}"),
     };
-    Evidence::new("eks:ListAddons", value, "aws eks list-addons --cluster-name {{ cluster }} --region {{ region }}")
-        .with("cluster", cluster)
-        .with("region", Place::of(snap).region)
+    Evidence::new("eks:ListAddons", value, "aws eks list-addons --cluster-name {{ cluster }}").with("cluster", cluster)
 }

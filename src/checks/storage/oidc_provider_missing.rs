@@ -33,13 +33,11 @@ check! {
 enum Fix {
     Create {
         cluster: String,
-        region: String,
         #[serde(flatten)]
         waiting: Waiting,
     },
     OtherUrl {
         cluster: String,
-        region: String,
         #[serde(flatten)]
         waiting: Waiting,
     },
@@ -150,17 +148,17 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Cause, users: &[&ServiceA
             rest.len()
         ),
     };
-    let (name, region) = (cluster.name.clone(), place.region.clone());
+    let name = cluster.name.clone();
     let waiting = Waiting::of(snap);
     let (fix, message) = match fault {
         Cause::Absent => {
             let message = format!("the OIDC issuer of cluster {name} has no IAM OIDC provider: {who}");
-            (Fix::Create { cluster: name, region, waiting }, message)
+            (Fix::Create { cluster: name, waiting }, message)
         }
         Cause::OtherUrl => {
             let message =
                 format!("the IAM OIDC provider is registered under another URL than the issuer {issuer}: {who}");
-            (Fix::OtherUrl { cluster: name, region, waiting }, message)
+            (Fix::OtherUrl { cluster: name, waiting }, message)
         }
         Cause::NoAudience(arn) => {
             let message = format!("the IAM OIDC provider of cluster {name} lacks the audience {AUDIENCE}: {who}");
@@ -174,10 +172,9 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Cause, users: &[&ServiceA
             Evidence::new(
                 "eks:DescribeCluster, identity.oidc.issuer",
                 &cluster.identity.oidc.issuer,
-                "aws eks describe-cluster --name {{ cluster }} --region {{ region }} --query cluster.identity.oidc.issuer --output text",
+                "aws eks describe-cluster --name {{ cluster }} --query cluster.identity.oidc.issuer --output text",
             )
-            .with("cluster", &cluster.name)
-            .with("region", &place.region),
+            .with("cluster", &cluster.name),
         )
         .evidence(Evidence::new(
             "iam:ListOpenIDConnectProviders",

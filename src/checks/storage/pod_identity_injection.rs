@@ -124,11 +124,10 @@ fn finding(snap: &Snapshot, association: &PodIdentityAssociation, with: &[&Pod],
         Evidence::new(
             format!("eks:DescribePodIdentityAssociation {association_id}"),
             association.role_arn.as_deref().unwrap_or("exists"),
-            "aws eks describe-pod-identity-association --cluster-name {{ cluster }} --association-id {{ association }} --region {{ region }}",
+            "aws eks describe-pod-identity-association --cluster-name {{ cluster }} --association-id {{ association }}",
         )
         .with("cluster", &place.cluster)
-        .with("association", association_id)
-        .with("region", &place.region),
+        .with("association", association_id),
     );
     if let Some((_, event)) = iam_errors(snap).first() {
         finding = finding.evidence(event_evidence(event));

@@ -34,7 +34,6 @@ enum Fix {
         #[serde(flatten)]
         of: Of,
         volume_id: String,
-        region: String,
     },
     FileSystem {
         #[serde(flatten)]
@@ -147,7 +146,7 @@ fn explain(
         let id = volume.and_then(|v| v.ebs_id()).unwrap_or("<volume-id>").to_owned();
         let why =
             "EBS takes no further change of its volume yet, so soon after the last; the driver tries again by itself";
-        return (Fix::Cooldown { of, volume_id: id, region: Place::of(snap).region }, why.to_owned());
+        return (Fix::Cooldown { of, volume_id: id }, why.to_owned());
     }
     if let Some(denied) = Denied::read(message) {
         let role = denied.role().unwrap_or_default().to_owned();

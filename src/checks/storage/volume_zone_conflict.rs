@@ -53,7 +53,6 @@ enum Way {
         #[serde(flatten)]
         moved: Moved,
         cluster: String,
-        region: String,
         /// The node group that has a subnet there, empty where none has one, and its size with one more node.
         group: String,
         scaling: String,
@@ -81,7 +80,6 @@ enum Way {
         #[serde(flatten)]
         moved: Moved,
         cluster: String,
-        region: String,
         /// The node group of the nodes that the pod may go to, empty where it is not known, with one more node.
         own_group: String,
         own_scaling: String,
@@ -271,7 +269,7 @@ impl<'a> Case<'a> {
 
     /// A node in the volume's zone: of a group that reaches it, or of a new one.
     fn zone(&self, pod: String, culprit: &Bound<'_>, lost: LostVolume) -> Way {
-        let Place { cluster, region, .. } = Place::of(self.snap);
+        let Place { cluster, .. } = Place::of(self.snap);
         let subnets = self.snap.subnets.as_deref().unwrap_or_default();
         let group = self.group_in(self.place, subnets);
         let model = self.snap.eks_nodegroups.as_deref().unwrap_or_default().first();
@@ -282,7 +280,6 @@ impl<'a> Case<'a> {
             lost,
             moved: self.moved(culprit, "zone", self.live_zones().into_iter().take(1).collect()),
             cluster,
-            region,
             group: group.map(|g| g.nodegroup_name.clone()).unwrap_or_default(),
             scaling: one_more(group),
             can_create: group.is_none() && model.is_some() && subnet.is_some(),
@@ -311,7 +308,6 @@ impl<'a> Case<'a> {
             own_scaling: one_more(own),
             twin,
             cluster: at.cluster,
-            region: at.region,
         }
     }
 

@@ -3,14 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
 
 /// The instance behind a node, and what replaces it.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Instance {
-    region: String,
     /// None where EKS does not let people at it.
     instance: Option<String>,
     /// The same, where an Auto Scaling group replaces it.
@@ -29,11 +26,10 @@ impl Instance {
     }
 
     /// Of a node.
-    pub(crate) fn of(snap: &Snapshot, node: &Node) -> Self {
+    pub(crate) fn of(node: &Node) -> Self {
         let karpenter = node.is_karpenter();
         let id = node.instance_id().map(str::to_owned);
         Self {
-            region: Place::of(snap).region,
             instance: id.clone().filter(|_| !node.is_auto_mode()),
             scaled: id.filter(|_| !karpenter),
             group: node.metadata.label("eks.amazonaws.com/nodegroup").map(str::to_owned),

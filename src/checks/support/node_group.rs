@@ -49,7 +49,6 @@ pub(crate) fn create(group: &Nodegroup, place: &Place, name: &str, subnets: &[St
     };
     add("--cluster-name", vec![place.cluster.clone()]);
     add("--nodegroup-name", vec![name.to_owned()]);
-    add("--region", vec![place.region.clone()]);
     add("--node-role", vec![group.node_role.clone()]);
     add("--subnets", subnets.to_vec());
     let scaling = &group.scaling_config;

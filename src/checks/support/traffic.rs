@@ -8,7 +8,8 @@ use crate::domain::traffic::seen::Seen;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 
-const SHOW_GROUP: &str = "aws eks describe-nodegroup{% if region %} --region {{ region }}{% endif %} --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health";
+const SHOW_GROUP: &str =
+    "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health";
 
 /// What was seen, with the command that shows it again.
 pub(crate) fn evidence(snap: &Snapshot, what: &Seen) -> Evidence {
@@ -44,7 +45,6 @@ pub(crate) fn evidence(snap: &Snapshot, what: &Seen) -> Evidence {
         Seen::NodeGroup { group, code, message } => {
             let known = Identity::of(snap);
             Evidence::new(format!("EKS node group {group} health"), format!("{code}: {message}"), SHOW_GROUP)
-                .with("region", known.region.unwrap_or_default())
                 .with("cluster", known.cluster.unwrap_or_default())
                 .with("group", group)
         }

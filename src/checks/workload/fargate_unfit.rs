@@ -42,7 +42,6 @@ struct Fix {
     patched: Option<String>,
     profile: String,
     cluster: String,
-    region: String,
     /// What is not supported, as Fargate says it.
     wants: String,
     /// Leaves the pods to the nodes of EC2.
@@ -124,7 +123,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
         made = claims.fold(made, Finding::breaks);
     }
     let nodes = snap.nodes.items().unwrap_or_default();
-    let Place { cluster, region, .. } = Place::of(snap);
+    let Place { cluster, .. } = Place::of(snap);
     let target = Target::of(snap, pod);
     let (patched, patch) = patch(&target);
     let own_profile = profile.clone();
@@ -137,7 +136,6 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
         patched,
         profile,
         cluster,
-        region,
         wants,
         patch,
         way: way(snap, why, &own_profile, nodes),

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
@@ -52,7 +51,6 @@ enum Fix {
         node: String,
         /// The node's EC2 instance; empty where it has none.
         instance: String,
-        region: String,
         /// It has a volume that one pod at a time may write.
         writes: bool,
     },
@@ -63,7 +61,6 @@ enum Fix {
         /// Karpenter or EKS Auto Mode made it.
         karpenter: bool,
         instance: String,
-        region: String,
         writes: bool,
     },
     Fargate {
@@ -89,7 +86,6 @@ enum Fix {
         node: String,
         /// An instance of EC2 had that name.
         eks: bool,
-        region: String,
         writes: bool,
         finalizers: String,
     },
@@ -182,7 +178,6 @@ fn by_finalizers(pod: &Pod) -> Fix {
 
 fn by_node(snap: &Snapshot, pod: &Pod, node: String) -> Fix {
     let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
-    let region = Place::of(snap).region;
     let writes = pod.claims().next().is_some();
     let Ok(found) = snap.nodes.named(&node) else {
         return Fix::Unread { namespace, pod: name, node };
@@ -190,7 +185,7 @@ fn by_node(snap: &Snapshot, pod: &Pod, node: String) -> Fix {
     let Some(found) = found else {
         let eks = snap.platform == Platform::Eks && !node.starts_with("fargate-");
         let finalizers = pod.metadata.finalizers.join(", ");
-        return Fix::Gone { namespace, pod: name, node, eks, region, writes, finalizers };
+        return Fix::Gone { namespace, pod: name, node, eks, writes, finalizers };
     };
     if found.is_fargate() {
         return Fix::Fargate { namespace, pod: name, node, writes };
@@ -198,9 +193,9 @@ fn by_node(snap: &Snapshot, pod: &Pod, node: String) -> Fix {
     let instance = found.instance_id().unwrap_or_default().to_owned();
     if found.is_sealed() {
         let karpenter = found.is_karpenter();
-        return Fix::Replace { namespace, pod: name, node, karpenter, instance, region, writes };
+        return Fix::Replace { namespace, pod: name, node, karpenter, instance, writes };
     }
-    Fix::Kubelet { namespace, pod: name, node, instance, region, writes }
+    Fix::Kubelet { namespace, pod: name, node, instance, writes }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ check! {
         id: "pod-refused", suite: Workload, severity: Error,
         title: "a node refuses the pods of a workload",
         requires: [Pods, Workloads],
-        uses: [Nodes, EksCluster],
+        uses: [Nodes],
         fix: Fix,
     }
 }
@@ -188,7 +188,7 @@ fn fix(snap: &Snapshot, owner: &Workload, refusal: Refusal, node: String, pods: 
         Refusal::AppArmor(profile) => Fix::Profile { namespace, owner: target, kept_in, node, profile, pods, managed },
         Refusal::Disk { full } => match snap.nodes.named(&node).ok().flatten() {
             Some(own) => {
-                let instance = Instance::of(snap, own);
+                let instance = Instance::of(own);
                 let instance = if full { instance.kept() } else { instance };
                 Fix::Disk { namespace, node, full, pods, instance }
             }

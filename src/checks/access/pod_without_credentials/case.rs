@@ -162,14 +162,13 @@ impl<'a> Case<'a> {
     /// What gives the pod its role: an association is none of the ServiceAccount's own.
     pub(super) fn account_evidence(&self) -> Evidence {
         if let Source::PodIdentity { role, .. } = credentials::source(self.snap, self.pod()) {
-            let Place { cluster, region, .. } = Place::of(self.snap);
-            const SHOW: &str = "aws eks list-pod-identity-associations --cluster-name {{ cluster }} --namespace {{ namespace }} --service-account {{ name }} --region {{ region }}";
+            let Place { cluster, .. } = Place::of(self.snap);
+            const SHOW: &str = "aws eks list-pod-identity-associations --cluster-name {{ cluster }} --namespace {{ namespace }} --service-account {{ name }}";
             let role = role.map_or_else(|| "a role that was not read".to_owned(), |role| format!("role {role}"));
             return Evidence::new(format!("Pod Identity of {}", self.who()), format!("associated with {role}"), SHOW)
                 .with("cluster", cluster)
                 .with("namespace", &self.pod().metadata.namespace)
-                .with("name", self.account())
-                .with("region", region);
+                .with("name", self.account());
         }
         let value = match credentials::source(self.snap, self.pod()) {
             Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),
@@ -241,7 +240,7 @@ impl<'a> Case<'a> {
 
     pub(super) fn in_cluster(&self) -> InCluster {
         let place = Place::of(self.snap);
-        InCluster { of: self.of(), cluster: place.cluster, region: place.region }
+        InCluster { of: self.of(), cluster: place.cluster }
     }
 
     pub(super) fn own_role(&self, policy: String, instance: &str) -> Fix {

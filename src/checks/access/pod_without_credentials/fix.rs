@@ -159,5 +159,4 @@ pub(super) struct InCluster {
     #[serde(flatten)]
     pub(super) of: Of,
     pub(super) cluster: String,
-    pub(super) region: String,
 }

@@ -92,11 +92,11 @@ impl<'a> Case<'a> {
                     if is_off(instance) { "is turned off" } else { "does not reach pods, with a hop limit of 1" },
                     self.who()
                 ),
-                evidence: Some(metadata_evidence(instance, Place::of(self.snap).region)),
+                evidence: Some(metadata_evidence(instance)),
                 role: None,
             },
             Metadata::InReach(instance) => Verdict {
-                evidence: Some(metadata_evidence(instance, Place::of(self.snap).region)),
+                evidence: Some(metadata_evidence(instance)),
                 ..self.plain(
                     self.own_role(String::new(), &instance.instance_id),
                     format!(
@@ -376,14 +376,13 @@ fn hops(instance: &Instance) -> Option<i64> {
     instance.metadata_options.as_ref().and_then(|o| o.http_put_response_hop_limit).map(i64::from)
 }
 
-fn metadata_evidence(instance: &Instance, region: String) -> Evidence {
+fn metadata_evidence(instance: &Instance) -> Evidence {
     let options = instance.metadata_options.clone().unwrap_or_default();
     let hops = hops(instance).map_or_else(|| "?".to_owned(), |n| n.to_string());
     Evidence::new(
         format!("ec2:DescribeInstances {}, MetadataOptions", instance.instance_id),
         format!("HttpTokens {}, HttpPutResponseHopLimit {hops}", options.http_tokens.unwrap_or_default()),
-        "aws ec2 describe-instances --instance-ids {{ instance }} --region {{ region }} --query 'Reservations[].Instances[].MetadataOptions'",
+        "aws ec2 describe-instances --instance-ids {{ instance }} --query 'Reservations[].Instances[].MetadataOptions'",
     )
     .with("instance", &instance.instance_id)
-    .with("region", region)
 }

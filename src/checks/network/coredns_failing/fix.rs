@@ -93,7 +93,6 @@ pub(super) struct InCluster {
     #[serde(flatten)]
     kept: Kept,
     cluster: String,
-    region: String,
     /// The role that an update of the add-on repeats.
     kept_role: Vec<String>,
 }
@@ -120,7 +119,6 @@ impl Names {
             cluster: InCluster {
                 kept,
                 cluster: known.cluster.unwrap_or("<cluster-name>").to_owned(),
-                region: known.region.unwrap_or_default().to_owned(),
                 kept_role: addon::kept_role(addon),
             },
             spread: spread(addon),

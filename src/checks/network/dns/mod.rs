@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::checks::network::dns::evidence::{Failure, How, failures};
 use crate::checks::support::addon;
-use crate::checks::support::place::region;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use crate::domain::kubernetes::managed::managed_by;
@@ -55,7 +54,6 @@ enum Way {
     SecurityGroup {
         group: String,
         source: String,
-        region: String,
         udp: bool,
         tcp: bool,
     },
@@ -187,7 +185,6 @@ fn down(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Findi
 }
 
 fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[Failure<'_>]) -> Finding {
-    let region = region(snap);
     let protocols = way.protocols.join(" and ").replace("udp", "UDP").replace("tcp", "TCP");
     let message = format!(
         "{}: security group {} of the nodes that run CoreDNS ({}) does not admit {protocols} 53 from security group {} of the pods' nodes ({})",
@@ -197,15 +194,13 @@ fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[
         way.source,
         nodes(failures).join(", "),
     );
-    let show = "aws ec2 describe-security-groups{% if region %} --region {{ region }}{% endif %} --group-ids {{ group }} --query 'SecurityGroups[].IpPermissions'";
+    let show = "aws ec2 describe-security-groups --group-ids {{ group }} --query 'SecurityGroups[].IpPermissions'";
     let rules = Evidence::new(format!("security group {} IpPermissions", way.group), way.rules.clone(), show)
-        .with("region", &region)
         .with("group", way.group);
     let subject = ResourceRef::aws("ec2", "security-group", way.group);
     let way_in = Way::SecurityGroup {
         group: way.group.to_owned(),
         source: way.source.to_owned(),
-        region,
         udp: way.protocols.contains(&"udp"),
         tcp: way.protocols.contains(&"tcp"),
     };

@@ -31,6 +31,8 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Common,
         cluster: String,
+        /// Empty where it is not known.
+        region: String,
         vpc: String,
     },
     Subnets {
@@ -195,6 +197,8 @@ pub(super) enum Fix {
         of: Common,
         #[serde(flatten)]
         by: Installed,
+        /// Empty where it is not known.
+        region: String,
     },
     Firewalls {
         #[serde(flatten)]

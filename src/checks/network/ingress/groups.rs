@@ -63,7 +63,7 @@ impl Told<'_> {
         };
         let groups = self.object.annotation("security-groups");
         let networks = if listed.is_some() { annotation } else { String::new() };
-        let of = self.object.kept(self.object.common(self.snap));
+        let of = self.object.kept(self.object.common());
         (Fix::Rules { of, networks, count, lists, groups }, why, None)
     }
 
@@ -91,7 +91,7 @@ impl Told<'_> {
         let given = self.object.annotated("security-groups").unwrap_or_default().split(',').map(str::trim);
         let others =
             given.filter(|g| !g.is_empty() && !names.iter().any(|n| n == g)).map(|g| format!(",{g}")).collect();
-        let of = self.object.kept(self.object.common(self.snap));
+        let of = self.object.kept(self.object.common());
         (Fix::NoSuchGroups { of, annotation, names: names.to_vec(), vpc: own, group, others }, why, None)
     }
 }

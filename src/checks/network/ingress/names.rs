@@ -33,7 +33,7 @@ fn of(snap: &Snapshot, one: &Ingress) -> Option<Finding> {
     let made = Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message)
         .key(object.key("record"))
         .fix(Fix::Record {
-            of: object.kept(object.common(snap)),
+            of: object.kept(object.common()),
             host: host.to_owned(),
             zone: zone.unwrap_or_default().to_owned(),
             taken: why == Why::Taken,

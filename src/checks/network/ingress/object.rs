@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::ingress;
 use crate::domain::kubernetes::managed::managed_by;
@@ -93,13 +92,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn common(self, snap: &Snapshot) -> Common {
+    pub(super) fn common(self) -> Common {
         let meta = self.meta();
         Common {
             namespace: meta.namespace.clone(),
             kind: if matches!(self, Self::Ingress(_)) { "ingress" } else { "service" },
             name: meta.name.clone(),
-            region: Identity::of(snap).region.unwrap_or_default().to_owned(),
             target_group: String::new(),
             binding: String::new(),
             router: String::new(),
@@ -135,7 +133,6 @@ pub(super) struct Common {
     /// `ingress` or `service`.
     kind: &'static str,
     name: String,
-    region: String,
     /// The target group; empty where it is not known.
     target_group: String,
     /// The TargetGroupBinding that the controller speaks of; empty where it speaks of none.

@@ -51,7 +51,7 @@ fn class(snap: &Snapshot, one: &Ingress) -> Option<Finding> {
     Some(
         Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
             .key(object.key("class"))
-            .fix(Fix::Class { of: object.kept(object.common(snap)), patch })
+            .fix(Fix::Class { of: object.kept(object.common()), patch })
             .evidence(object_evidence(object, "class", shown))
             .evidence(Evidence::new("IngressClasses of the cluster", there, "kubectl get ingressclasses")),
     )
@@ -86,7 +86,7 @@ fn backend(snap: &Snapshot, one: &Ingress, backend: &BackendService) -> Option<F
             format!("{} {message}", object.words()),
         )
         .key(object.key(&format!("backend {}", backend.name)))
-        .fix(Fix::Backend { of: object.kept(object.common(snap)), service: backend.name.clone() })
+        .fix(Fix::Backend { of: object.kept(object.common()), service: backend.name.clone() })
         .evidence(evidence),
     )
 }
@@ -161,7 +161,7 @@ fn down(snap: &Snapshot, controller: &Workload, waiting: &[Object<'_>]) -> Vec<F
             .breaks(object.reference())
             .breaks(own.clone())
             .fix(Fix::Controller {
-                of: object.common(snap),
+                of: object.common(),
                 by: Controller::of(controller),
                 scaled_to_zero: controller.desired() == 0,
             })
@@ -195,8 +195,9 @@ fn absent(snap: &Snapshot, waiting: &[Object<'_>]) -> Vec<Finding> {
             .key(object.key("no-controller"))
             .cause(Cause::keyed("no controller", about))
             .fix(Fix::NoController {
-                of: object.common(snap),
+                of: object.common(),
                 cluster: Identity::of(snap).cluster.unwrap_or("<cluster-name>").to_owned(),
+                region: Identity::of(snap).region.unwrap_or_default().to_owned(),
                 vpc,
             })
             .evidence(object_evidence(*object, "status.loadBalancer", "no address".to_owned()))

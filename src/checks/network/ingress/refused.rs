@@ -67,7 +67,7 @@ fn kind(refusal: &Refusal) -> String {
 impl Told<'_> {
     /// The fix, the end of the sentence, and what several objects may share.
     fn explain(&self, refusal: &Refusal) -> (Fix, String, Option<Cause>) {
-        let of = self.object.common(self.snap).with_binding(self.binding());
+        let of = self.object.common().with_binding(self.binding());
         let said = self.said.message();
         let named = self.wrong_name().filter(|(given, _)| said.contains(&format!("kubernetes.io/cluster/{given} ")));
         if let (Refusal::SecurityGroups(_), Some((given, own))) = (refusal, named) {
@@ -194,7 +194,7 @@ impl Told<'_> {
             Placeholder::new("role-name").how("the role in the controller's ServiceAccount").candidates(role);
         (
             Fix::Denied {
-                of: self.object.common(self.snap),
+                of: self.object.common(),
                 role: placeholder,
                 policy_name: format!("allow-{}", action.replace(':', "-")),
                 policy: json!({"Version": "2012-10-17",

@@ -70,7 +70,7 @@ fn refused(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
         let set = json!({"op": "add", "path": target, "value": right});
         json_patch::text([json_patch::test(&format!("/spec/ports/{place}/port"), service_port.port), set])
     });
-    let of = object.common(snap).with_router(log);
+    let of = object.common().with_router(log);
     let fix = Fix::RouterRefused {
         of,
         service: name.clone(),
@@ -134,7 +134,7 @@ fn of(snap: &Snapshot, failing: &Failing<'_>) -> Option<Finding> {
     };
     let message =
         format!("{}: nginx answers {host} with {answers}, {} times in the last hour", object.words(), said.times);
-    let of = Routed { of: object.kept(object.common(snap).with_router(log)), option, value };
+    let of = Routed { of: object.kept(object.common().with_router(log)), option, value };
     let finding = Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message);
     Some(finding.key(object.key(key)).breaks_nothing().fix(made(of)).evidence(line_evidence(log, line)))
 }

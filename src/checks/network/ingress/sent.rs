@@ -18,7 +18,7 @@ const PROTOCOL: &str = "backend-protocol";
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for one in ingress::of_stack(snap) {
-        found.extend(mismatches(snap, one).iter().map(|m| m.finding(snap)));
+        found.extend(mismatches(snap, one).iter().map(Mismatch::finding));
         found.extend(without_instances(snap, Object::Ingress(one)));
     }
     found.extend(ingress::balanced(snap).filter_map(|s| without_instances(snap, Object::Service(s))));
@@ -107,7 +107,7 @@ fn is_well(snap: &Snapshot, object: Object<'_>, pod: &Pod) -> bool {
 }
 
 impl Mismatch<'_> {
-    fn finding(&self, snap: &Snapshot) -> Finding {
+    fn finding(&self) -> Finding {
         let Self { one, service, pod, port, speaks, on_service } = self;
         let object = Object::Ingress(one);
         let annotation = object.annotation(PROTOCOL);
@@ -127,7 +127,7 @@ impl Mismatch<'_> {
         };
         let holder = if *on_service { Object::Service(service) } else { object };
         let fix = Fix::Protocol {
-            of: holder.kept(object.common(snap)),
+            of: holder.kept(object.common()),
             target_kind,
             target_name,
             annotation,
@@ -203,7 +203,7 @@ fn without_instances(snap: &Snapshot, object: Object<'_>) -> Option<Finding> {
             .key(object.key("instances"))
             .breaks(object.reference())
             .depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name))
-            .fix(Fix::NodePort { of: holder.kept(holder.common(snap)), annotation: name.clone(), fargate: true })
+            .fix(Fix::NodePort { of: holder.kept(holder.common()), annotation: name.clone(), fargate: true })
             .evidence(object_evidence(holder, "annotations", format!("no {name}=ip")))
             .evidence(Evidence::new("nodes of the cluster", "all of Fargate", "kubectl get nodes -o wide")),
     )

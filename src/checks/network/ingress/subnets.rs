@@ -38,12 +38,8 @@ impl Told<'_> {
         };
         let missing = known.fit.iter().filter(|s| !known.tagged.iter().any(|t| t.subnet_id == s.subnet_id));
         let subnets: Vec<String> = missing.map(|s| s.subnet_id.clone()).collect();
-        let fix = Fix::Subnets {
-            of: self.object.common(self.snap),
-            tag,
-            subnets,
-            annotation: self.object.annotation("subnets"),
-        };
+        let fix =
+            Fix::Subnets { of: self.object.common(), tag, subnets, annotation: self.object.annotation("subnets") };
         let about = format!("{why}: the stack's load balancers are not made");
         (fix, why, Some(Cause::keyed(format!("subnets {tag}"), about)))
     }
@@ -101,7 +97,7 @@ impl Told<'_> {
         let about = format!(
             "the AWS Load Balancer Controller runs with --aws-vpc-id {given}, and the cluster lies in {own}: it finds no subnets"
         );
-        let fix = Fix::Vpc { of: self.object.common(self.snap), by: Installed::found(self.snap), vpc: own };
+        let fix = Fix::Vpc { of: self.object.common(), by: Installed::found(self.snap), vpc: own };
         (fix, why, Some(Cause::keyed("vpc", about)))
     }
 }

@@ -7,7 +7,6 @@ use super::sent;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::balancer::TargetFault;
 use crate::domain::aws::firewall::{Firewall, Verdict};
-use crate::domain::aws::identity::Identity;
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::ingress::{self, Served};
@@ -95,7 +94,6 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
         }
     };
     let message = format!("{}: {}: {why}", object.words(), unhealthy_words(bad.len(), all, &group.target_group_name));
-    let region = Identity::of(snap).region.unwrap_or_default();
     let own = ResourceRef::aws("elasticloadbalancing", "targetgroup", &group.target_group_name);
     let told = [state.reason.as_deref(), state.description.as_deref()].into_iter().flatten();
     let mut made = Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
@@ -107,18 +105,16 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
             Evidence::new(
                 format!("health of the targets of {}", group.target_group_name),
                 told.collect::<Vec<_>>().join(": "),
-                "aws elbv2 describe-target-health{% if region %} --region {{ region }}{% endif %} --target-group-arn {{ arn }}",
+                "aws elbv2 describe-target-health --target-group-arn {{ arn }}",
             )
-            .with("region", region)
             .with("arn", &group.target_group_arn),
         )
         .evidence(
             Evidence::new(
                 format!("health check of {}", group.target_group_name),
                 format!("{} {path} on port {port}, healthy on {wanted}", group.health_check_protocol),
-                "aws elbv2 describe-target-groups{% if region %} --region {{ region }}{% endif %} --target-group-arns {{ arn }}",
+                "aws elbv2 describe-target-groups --target-group-arns {{ arn }}",
             )
-            .with("region", region)
             .with("arn", &group.target_group_arn),
         );
     // A pod that is not ready says more of it.
@@ -158,9 +154,9 @@ fn fix(
     (service, pod): (&Service, Option<&Pod>),
     port: &str,
 ) -> Fix {
-    let of = object.common(snap).with_group(&group.target_group_arn);
+    let of = object.common().with_group(&group.target_group_arn);
     match fault {
-        TargetFault::Codes(_) => health_path(snap, object, (service, pod), &group.target_group_arn),
+        TargetFault::Codes(_) => health_path(object, (service, pod), &group.target_group_arn),
         TargetFault::Timeout => {
             let balancers = snap.load_balancers().map(Vec::as_slice).unwrap_or_default().iter();
             let own = balancers.filter(|b| group.load_balancer_arns.contains(&b.load_balancer_arn));
@@ -200,7 +196,7 @@ fn node_groups(snap: &Snapshot, pod: &Pod) -> Vec<String> {
 }
 
 /// The annotation that sets the path: on the Ingress, or on the Service where the Ingress leads to several.
-fn health_path(snap: &Snapshot, object: Object<'_>, (service, pod): (&Service, Option<&Pod>), arn: &str) -> Fix {
+fn health_path(object: Object<'_>, (service, pod): (&Service, Option<&Pod>), arn: &str) -> Fix {
     let path = pod.and_then(|p| answering(p, service));
     let path = Placeholder::new("path").how("a path that answers 200 without a login").candidates(path);
     let several = matches!(object, Object::Ingress(one) if ingress::backends(one).len() > 1);
@@ -209,7 +205,7 @@ fn health_path(snap: &Snapshot, object: Object<'_>, (service, pod): (&Service, O
         _ => ("service", service.metadata.name.clone()),
     };
     Fix::HealthPath {
-        of: object.kept(object.common(snap).with_group(arn)),
+        of: object.kept(object.common().with_group(arn)),
         target_kind: kind,
         target_name: name,
         annotation: object.annotation("healthcheck-path"),
@@ -263,7 +259,7 @@ fn redirected(snap: &Snapshot, object: Object<'_>) -> Option<Finding> {
     Some(
         Finding::new(IngressBroken::META.id, Severity::Warning, object.reference(), message)
             .key(object.key(&format!("target {}", service.metadata.name)))
-            .fix(health_path(snap, object, (service, Some(pod)), ""))
+            .fix(health_path(object, (service, Some(pod)), ""))
             .evidence(object_evidence(object, "annotations", "no healthcheck-path, and no success-codes".to_owned()))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)),
     )

@@ -66,7 +66,7 @@ impl Told<'_> {
         let why = format!("its controller runs with --cluster-name {given}, and the cluster is {own}: {effect}");
         let about =
             format!("the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}");
-        let (of, by) = (self.object.common(self.snap), Installed::found(self.snap));
+        let (of, by) = (self.object.common(), Installed::found(self.snap));
         (Fix::ClusterName { of, by, cluster: own.to_owned() }, why, Some(Cause::keyed("cluster-name", about)))
     }
 

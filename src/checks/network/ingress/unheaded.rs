@@ -60,7 +60,7 @@ fn of(snap: &Snapshot, unheaded: &Unheaded<'_>) -> Option<Finding> {
     let config_map = pod.spec.containers.iter().find_map(|c| flag(c, "configmap"));
     let config_map = config_map.and_then(|name| name.rsplit('/').next()).unwrap_or(CONFIG_MAP);
     let fix = Fix::ProxyProtocol {
-        of: object.common(snap).with_router(log),
+        of: object.common().with_router(log),
         service: service.map(|s| s.metadata.name.clone()).unwrap_or_default(),
         unable,
         config_map: config_map.to_owned(),

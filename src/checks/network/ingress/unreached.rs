@@ -19,7 +19,7 @@ const WANTED: &[&str] = &["wafv2-acl", "waf-acl", "web-acl", "shield-advanced"];
 
 /// The fix, the end of the sentence, and what several objects share.
 pub(super) fn explain(snap: &Snapshot, object: Object<'_>, api: &ApiHost, lost: &Lost) -> (Fix, String, Option<Cause>) {
-    let of = object.common(snap);
+    let of = object.common();
     let given = api.region.as_deref().unwrap_or_default();
     let own = Identity::of(snap).region.unwrap_or_default();
     let unnamed = matches!(lost, Lost::NoName | Lost::Dns);
@@ -31,7 +31,8 @@ pub(super) fn explain(snap: &Snapshot, object: Object<'_>, api: &ApiHost, lost: 
         let why = format!("its controller asks {} of {given}, which is {what}{cluster}", api.title());
         let about =
             format!("the AWS Load Balancer Controller asks {} of {given}, which is {what}{cluster}", api.title());
-        return (Fix::Region { of, by: Installed::found(snap) }, why, Some(Cause::keyed("region", about)));
+        let fix = Fix::Region { of, by: Installed::found(snap), region: own.to_owned() };
+        return (fix, why, Some(Cause::keyed("region", about)));
     }
     let why = format!("its controller does not reach {} ({}): it {}", api.title(), api.host, lost.words());
     let about =

@@ -124,7 +124,6 @@ pub(super) struct Of {
 pub(super) struct InVpc {
     #[serde(flatten)]
     of: Of,
-    region: String,
     vpc: String,
 }
 
@@ -142,7 +141,6 @@ pub(super) fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[
     let has_rollout = has_rollout(snap, &owner);
     let of = InVpc {
         of: Of { namespace: first.metadata.namespace.clone(), owner: owner.kubectl_name(), has_rollout },
-        region: Place::of(snap).region,
         vpc: subnet.or(subnets.first()).map_or("<vpc-id>", |s| s.vpc_id.as_str()).to_owned(),
     };
     let (waiting, pods) = (pods, replaced(snap, pods));

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::network::ip_exhaustion::cause::{Waiting, Why, words};
 use crate::checks::network::ip_exhaustion::fix::{Fix, fix};
 use crate::checks::network::ip_exhaustion::zone::eni_config;
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_quote;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
@@ -124,7 +123,6 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
         Some(id) => ResourceRef::aws("ec2", "subnet", id),
         None => ResourceRef::node(nodes.first().copied().unwrap_or_default()),
     };
-    let region = Place::of(snap).region;
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {words}"))
         .breaks(subject)
         .fix(fix(snap, &why, known, &nodes, pods));
@@ -140,13 +138,13 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
         finding = finding.depends_on(cni);
     }
     if !subnets.is_empty() {
-        finding = finding.evidence(subnet_evidence(subnets, known, &region));
+        finding = finding.evidence(subnet_evidence(subnets, known));
     }
     finding
 }
 
 /// The subnets next to each other: an average hides one that is used up.
-fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>, region: &str) -> Evidence {
+fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>) -> Evidence {
     let line = |s: &Subnet| {
         let left = s.available_ip_address_count.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let mark = if own.is_some_and(|o| o.subnet_id == s.subnet_id) { ", the pods' nodes" } else { "" };
@@ -155,8 +153,7 @@ fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>, region: &str) -> Ev
     Evidence::new(
         "ec2:DescribeSubnets, AvailableIpAddressCount",
         subnets.iter().map(line).collect::<Vec<_>>().join("\n"),
-        "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,CidrBlock,AvailableIpAddressCount]' --region {{ region }} --output table",
+        "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,CidrBlock,AvailableIpAddressCount]' --output table",
     )
-    .with("region", region)
     .with("vpc", subnets.first().map_or("", |s| s.vpc_id.as_str()))
 }

@@ -18,8 +18,6 @@ use crate::snapshot::aws::NatGateway;
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Fix {
     cluster: String,
-    /// Empty where it is not known.
-    region: String,
     vpc: String,
     /// The routes are what was wrong.
     routed: bool,
@@ -147,7 +145,6 @@ impl<'a> Writer<'a> {
         Fix {
             through_proxy: matches!(way, Way::ClosedVpc { .. }),
             cluster: self.cluster.name.clone(),
-            region: self.region().to_owned(),
             vpc: self.survey.net.vpc.to_owned(),
             routed: matches!(trouble, survey::Cause::Routing { .. }),
             failed_groups: again(self.survey.snap, self.cut_off_groups(affected)),

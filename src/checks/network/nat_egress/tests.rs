@@ -124,7 +124,8 @@ fn names_the_table_and_the_nat_gateway_that_is_there() {
     let arn = "arn:aws-cn:ec2:cn-north-1:111122223333:route-table/rtb-a";
     assert_eq!(*finding.subject(), ResourceRef::aws_arn("ec2", "route-table", "rtb-a", arn));
     assert_eq!(finding.broken(), [ResourceRef::aws("ec2", "subnet", "subnet-a")]);
-    let create = "aws ec2 create-route --region cn-north-1 --route-table-id rtb-a --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-1";
+    let create =
+        "aws ec2 create-route --route-table-id rtb-a --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-1";
     assert!(commands.contains(create), "{commands}");
     assert!(
         commands.contains("Name=vpc-id,Values=vpc-1") && commands.contains("https://hooks.slack.com/"),
@@ -191,8 +192,8 @@ fn makes_a_nat_gateway_only_where_there_is_none() {
     snap.route_tables.as_mut().expect("tables").remove(1);
     let (finding, commands) = only(&snap);
     assert_eq!(finding.variant, "create-nat");
-    assert!(commands.contains("create-nat-gateway --region cn-north-1 --subnet-id subnet-public"), "{commands}");
-    assert!(commands.contains("create-route --region cn-north-1 --route-table-id rtb-a"), "{commands}");
+    assert!(commands.contains("create-nat-gateway --subnet-id subnet-public"), "{commands}");
+    assert!(commands.contains("create-route --route-table-id rtb-a"), "{commands}");
     snap.route_tables.as_mut().expect("tables").remove(1);
     assert!(only(&snap).1.contains("'<public-subnet-id>'"));
 }
@@ -207,7 +208,11 @@ fn a_failed_nat_gateway_is_replaced_by_one_that_works() {
     let (finding, commands) = only(&snap);
     assert_eq!(finding.severity, Severity::Warning);
     assert!(finding.message.contains("nat-2, which is failed (Gateway.NotAttached: Network"), "{}", finding.message);
-    assert!(commands.contains("replace-route --region cn-north-1 --route-table-id rtb-a --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-1"), "{commands}");
+    assert!(
+        commands
+            .contains("replace-route --route-table-id rtb-a --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-1"),
+        "{commands}"
+    );
 }
 
 #[test]
@@ -230,7 +235,11 @@ fn each_routing_fault_has_its_fix() {
     stranded.route_tables.as_mut().expect("tables").push(from(lost));
     let (finding, commands) = only(&stranded);
     assert_eq!((finding.variant, finding.subject().name().as_str()), ("nat-in-private", "nat-1"));
-    assert!(commands.contains("create-route --region cn-north-1 --route-table-id rtb-lost --destination-cidr-block 0.0.0.0/0 --gateway-id igw-1"), "{commands}");
+    assert!(
+        commands
+            .contains("create-route --route-table-id rtb-lost --destination-cidr-block 0.0.0.0/0 --gateway-id igw-1"),
+        "{commands}"
+    );
 
     let mut gone = nat_state("available");
     routes(&mut gone, 0)[1] =
@@ -241,10 +250,7 @@ fn each_routing_fault_has_its_fix() {
     *detached.internet_gateways = Ok(Vec::new());
     let (finding, commands) = only(&detached);
     assert_eq!((finding.variant, finding.subject().name().as_str()), ("attach-gateway", "rtb-public"));
-    assert!(
-        commands.contains("attach-internet-gateway --region cn-north-1 --internet-gateway-id igw-1 --vpc-id vpc-1"),
-        "{commands}"
-    );
+    assert!(commands.contains("attach-internet-gateway --internet-gateway-id igw-1 --vpc-id vpc-1"), "{commands}");
 }
 
 #[test]
@@ -270,7 +276,7 @@ fn an_acl_or_security_group_counts_only_where_something_wants_out() {
         finding.broken(),
         [ResourceRef::aws("ec2", "subnet", "subnet-a"), ResourceRef::aws("ec2", "subnet", "subnet-b")]
     );
-    assert!(commands.contains("authorize-security-group-egress --region cn-north-1 --group-id sg-1"), "{commands}");
+    assert!(commands.contains("authorize-security-group-egress --group-id sg-1"), "{commands}");
 
     let mut snap = with_timeouts(healthy());
     let allow = |number: u32, egress: bool| json!({"RuleNumber": number, "Egress": egress, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"});
@@ -279,7 +285,7 @@ fn an_acl_or_security_group_counts_only_where_something_wants_out() {
         "Entries": [allow(100, true), allow(100, false), deny]}])));
     let (finding, commands) = only(&snap);
     assert_eq!((finding.variant, finding.severity), ("nacl", Severity::Error));
-    let entry = "create-network-acl-entry --region cn-north-1 --network-acl-id acl-1 --egress --rule-number 49 --protocol tcp --port-range From=443,To=443 --cidr-block 0.0.0.0/0 --rule-action allow";
+    let entry = "create-network-acl-entry --network-acl-id acl-1 --egress --rule-number 49 --protocol tcp --port-range From=443,To=443 --cidr-block 0.0.0.0/0 --rule-action allow";
     assert!(commands.contains(entry) && !commands.contains("--ingress"), "{commands}");
 }
 
@@ -346,7 +352,7 @@ fn instances_that_do_not_join_count_where_endpoints_are_lacking() {
     let (finding, commands) = only(&snap);
     assert_eq!((finding.severity, finding.variant), (Severity::Error, "create-route"));
     assert!(finding.broken().contains(&ResourceRef::aws("eks", "nodegroup", "ng-2")), "{:?}", finding.broken());
-    assert!(commands.contains("create-route --region cn-north-1 --route-table-id rtb-a"), "{commands}");
+    assert!(commands.contains("create-route --route-table-id rtb-a"), "{commands}");
     // A private cluster has endpoints for all that nodes need; that they do not join has another reason.
     let endpoint = |name: &str| json!({"VpcEndpointId": name, "ServiceName": format!("com.amazonaws.cn-north-1.{name}"), "State": "available"});
     *snap.vpc_endpoints = Ok(from(json!([endpoint("ec2"), endpoint("ecr.api"), endpoint("ecr.dkr"), endpoint("s3")])));

@@ -54,7 +54,7 @@ impl<'a> Writer<'a> {
         groups.filter(|g| g.join_failure().is_some()).filter(here)
     }
 
-    pub(super) fn region(&self) -> &str {
+    fn region(&self) -> &str {
         self.cluster.region().or(self.survey.snap.target.region.as_deref()).unwrap_or_default()
     }
 
@@ -186,10 +186,9 @@ impl<'a> Writer<'a> {
         | survey::Cause::ExternalSnat { table, .. } = trouble
         {
             let routes = self.survey.table(table).map(routes).unwrap_or_default();
-            let template = "aws ec2 describe-route-tables{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} Name=route-table-id,Values={{ rtb }} --query 'RouteTables[].Routes[]'";
+            let template = "aws ec2 describe-route-tables --filters Name=vpc-id,Values={{ vpc }} Name=route-table-id,Values={{ rtb }} --query 'RouteTables[].Routes[]'";
             let seen = Evidence::new(format!("routes of {table}"), routes, template);
-            finding = finding
-                .evidence(seen.with("region", self.region()).with("vpc", self.survey.net.vpc).with("rtb", table));
+            finding = finding.evidence(seen.with("vpc", self.survey.net.vpc).with("rtb", table));
         }
         if let survey::Cause::ExternalSnat { .. } = trouble {
             let template =
@@ -203,18 +202,18 @@ impl<'a> Writer<'a> {
         if let survey::Cause::Acl { acl, dropped, .. } = trouble {
             let rules: Vec<String> =
                 dropped.iter().map(|d| format!("rule {} drops {}", d.rule, d.packet.words())).collect();
-            let template = "aws ec2 describe-network-acls{% if region %} --region {{ region }}{% endif %} --network-acl-ids {{ acl }}";
+            let template = "aws ec2 describe-network-acls --network-acl-ids {{ acl }}";
             let seen = Evidence::new(format!("network ACL {acl}"), rules.join("; "), template);
-            finding = finding.evidence(seen.with("region", self.region()).with("acl", acl));
+            finding = finding.evidence(seen.with("acl", acl));
         }
         if let survey::Cause::SecurityGroup { groups } = trouble {
-            let template = "aws ec2 describe-security-groups{% if region %} --region {{ region }}{% endif %} --group-ids {{ groups }} --query 'SecurityGroups[].IpPermissionsEgress'";
+            let template = "aws ec2 describe-security-groups --group-ids {{ groups }} --query 'SecurityGroups[].IpPermissionsEgress'";
             let seen = Evidence::new(
                 "outbound rules of the nodes' security groups",
                 "none reaches the internet on TCP 443",
                 template,
             );
-            finding = finding.evidence(seen.with("region", self.region()).with("groups", groups));
+            finding = finding.evidence(seen.with("groups", groups));
         }
         let demands: Vec<_> = affected.subnets.iter().filter_map(|s| self.survey.demands.of(&s.subnet_id)).collect();
         let symptoms = demands.iter().flat_map(|d| &d.symptoms).take(MAX_SYMPTOMS);
@@ -270,10 +269,10 @@ impl<'a> Writer<'a> {
             .collect();
         names.sort_unstable();
         names.dedup();
-        let template = "aws ec2 describe-vpc-endpoints{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} --query 'VpcEndpoints[].ServiceName'";
+        let template = "aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values={{ vpc }} --query 'VpcEndpoints[].ServiceName'";
         let value = format!("{}: these AWS APIs work without a route to the internet", names.join(", "));
         let seen = Evidence::new("VPC interface endpoints", value, template);
-        (!names.is_empty()).then(|| seen.with("region", self.region()).with("vpc", self.survey.net.vpc))
+        (!names.is_empty()).then(|| seen.with("vpc", self.survey.net.vpc))
     }
 }
 

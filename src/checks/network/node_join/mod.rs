@@ -34,13 +34,11 @@ check! {
 enum Fix {
     EndpointAccess {
         cluster: String,
-        region: String,
         /// `publicAccessCidrs=…` with the addresses of the nodes.
         with_nat: String,
     },
     Role {
         cluster: String,
-        region: String,
         role: String,
         /// The kind of access entry for it; empty where the cluster knows the map aws-auth alone.
         entry: &'static str,
@@ -137,13 +135,11 @@ fn finding(cluster: &Cluster, lost: &Lost<'_>, shut: &BTreeSet<IpAddr>) -> Findi
     );
     let mut cidrs = cluster.resources_vpc_config.public_access_cidrs.clone();
     cidrs.extend(shut.iter().map(|ip| IpNet::from(*ip).to_string()));
-    let region = cluster.region().unwrap_or_default();
     let seen = Evidence::new(
         format!("EKS cluster {} resourcesVpcConfig", cluster.name),
         format!("endpointPublicAccess true, endpointPrivateAccess false, publicAccessCidrs {admitted}"),
-        "aws eks describe-cluster{% if region %} --region {{ region }}{% endif %} --name {{ cluster }} --query cluster.resourcesVpcConfig",
+        "aws eks describe-cluster --name {{ cluster }} --query cluster.resourcesVpcConfig",
     )
-    .with("region", region)
     .with("cluster", &cluster.name);
     let mut made = Finding::new(
         NodeJoin::META.id,
@@ -155,15 +151,16 @@ fn finding(cluster: &Cluster, lost: &Lost<'_>, shut: &BTreeSet<IpAddr>) -> Findi
     .key("public-access-cidrs")
     .fix(Fix::EndpointAccess {
         cluster: cluster.name.clone(),
-        region: region.to_owned(),
         with_nat: format!("publicAccessCidrs={}", cidrs.join(",")),
     });
     for (group, issue) in &lost.groups {
-        let template = "aws eks describe-nodegroup{% if region %} --region {{ region }}{% endif %} --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health";
+        let template = "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health";
         let health = Evidence::new(format!("EKS node group {group} health"), issue.clone(), template);
-        made = made
-            .evidence(health.with("region", region).with("cluster", &cluster.name).with("group", group))
-            .breaks(ResourceRef::aws("eks", "nodegroup", *group));
+        made = made.evidence(health.with("cluster", &cluster.name).with("group", group)).breaks(ResourceRef::aws(
+            "eks",
+            "nodegroup",
+            *group,
+        ));
     }
     for node in &lost.nodes {
         made = made.breaks(ResourceRef::kubernetes("", "Node", "", &node.metadata.name));
@@ -219,7 +216,10 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert!(all[0].message.contains("admits 203.0.113.0/24, but not 3.3.3.3"), "{}", all[0].message);
         let fix = steps(&all[0]);
-        assert!(fix.contains("aws eks update-cluster-config --region eu-west-1 --name c --resources-vpc-config endpointPrivateAccess=true"), "{fix}");
+        assert!(
+            fix.contains("aws eks update-cluster-config --name c --resources-vpc-config endpointPrivateAccess=true"),
+            "{fix}"
+        );
         assert!(fix.contains("publicAccessCidrs=203.0.113.0/24,3.3.3.3/32"), "{fix}");
     }
 

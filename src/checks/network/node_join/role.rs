@@ -50,7 +50,7 @@ struct Lost<'a> {
 }
 
 fn finding(snap: &Snapshot, cluster: &Cluster, role: &str, lost: &Lost<'_>) -> Finding {
-    let Place { cluster: name, region, .. } = Place::of(snap);
+    let Place { cluster: name, .. } = Place::of(snap);
     let by_entries = access::has_entries(cluster);
     let groups: Vec<&str> = lost.groups.iter().map(|g| g.nodegroup_name.as_str()).collect();
     let who = match lost.nodes.as_slice() {
@@ -76,10 +76,9 @@ fn finding(snap: &Snapshot, cluster: &Cluster, role: &str, lost: &Lost<'_>) -> F
             Evidence::new(
                 format!("EKS cluster {name}, access entries"),
                 if shown.is_empty() { "none".to_owned() } else { shown.join(", ") },
-                "aws eks list-access-entries --cluster-name {{ cluster }} --region {{ region }}",
+                "aws eks list-access-entries --cluster-name {{ cluster }}",
             )
-            .with("cluster", &name)
-            .with("region", &region),
+            .with("cluster", &name),
         );
     }
     if access::has_map(cluster) {
@@ -109,7 +108,7 @@ fn finding(snap: &Snapshot, cluster: &Cluster, role: &str, lost: &Lost<'_>) -> F
         (true, true) => "EC2_WINDOWS",
         (true, false) => "EC2_LINUX",
     };
-    made.fix(Fix::Role { cluster: name, region, role: role.to_owned(), entry, user: USER })
+    made.fix(Fix::Role { cluster: name, role: role.to_owned(), entry, user: USER })
 }
 
 #[cfg(test)]

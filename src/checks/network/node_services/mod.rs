@@ -20,7 +20,7 @@ check! {
         id: "node-services", suite: Network, severity: Error,
         title: "addresses of Services lead nowhere on a node",
         requires: [Nodes, Pods, Services],
-        uses: [PartLogs, ComponentLogs, CrashLogs, EksCluster],
+        uses: [PartLogs, ComponentLogs, CrashLogs],
         fix: Fix,
     }
 }
@@ -143,7 +143,7 @@ fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
             .iter()
             .map(|s| Owner { name: snap.owner_ref(s.pod).kubectl_name(), namespace: s.pod.metadata.namespace.clone() })
             .collect(),
-        instance: Instance::of(snap, cut.node),
+        instance: Instance::of(cut.node),
     })
 }
 

@@ -63,6 +63,6 @@ fn finding(snap: &Snapshot, node: &Node, proxy: &Pod, trouble: &Trouble<'_>) -> 
                 name: snap.owner_ref(proxy).kubectl_name(),
                 namespace: proxy.metadata.namespace.clone(),
             }],
-            instance: Instance::of(snap, node),
+            instance: Instance::of(node),
         })
 }

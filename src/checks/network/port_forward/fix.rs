@@ -46,7 +46,6 @@ enum Way {
     },
     Node {
         node: String,
-        region: Option<String>,
         /// Its own instance, where its security groups are in question.
         own_instance: Option<String>,
         /// An instance to go through instead, and the parameters of its session.
@@ -147,7 +146,6 @@ impl Fix {
         let forward = json!({"host": [host], "portNumber": [port], "localPortNumber": [port]});
         let way = Way::Node {
             node: node.metadata.name.clone(),
-            region: snap.target.region.clone(),
             own_instance: node.instance_id().filter(|_| refused).map(str::to_owned),
             instance: other.map(str::to_owned),
             forward: forward.to_string(),

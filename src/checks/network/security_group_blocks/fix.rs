@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::network::security_group_blocks::symptom::Queries;
-use crate::checks::support::place::region;
 use crate::checks::support::scrape;
 use crate::checks::support::traffic::evidence;
 use crate::domain::aws::firewall::words;
@@ -24,17 +23,14 @@ use crate::snapshot::aws::SecurityGroup;
 /// Symptoms and observations that are shown at most.
 const SHOWN: usize = 3;
 
-const SHOW_GROUP: &str =
-    "aws ec2 describe-security-groups{% if region %} --region {{ region }}{% endif %} --group-ids {{ group }}";
-const SHOW_ACL: &str =
-    "aws ec2 describe-network-acls{% if region %} --region {{ region }}{% endif %} --network-acl-ids {{ acl }}";
+const SHOW_GROUP: &str = "aws ec2 describe-security-groups --group-ids {{ group }}";
+const SHOW_ACL: &str = "aws ec2 describe-network-acls --network-acl-ids {{ acl }}";
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 pub(super) enum Fix {
     Inbound {
-        region: String,
         group: String,
         rules: Vec<Rule>,
         /// What only the API server's proxy needs.
@@ -43,30 +39,25 @@ pub(super) enum Fix {
         queries: Queries,
     },
     Outbound {
-        region: String,
         group: String,
         rules: Vec<Rule>,
         queries: Queries,
     },
     Acl {
-        region: String,
         acl: String,
         acl_rules: Vec<AclRule>,
         queries: Queries,
     },
     Look {
-        region: String,
         instances: Vec<String>,
         port: u16,
         queries: Queries,
     },
     Host {
-        region: String,
         instance: String,
         queries: Queries,
     },
     Outside {
-        region: String,
         cluster: String,
         vpc: String,
         node: String,
@@ -132,9 +123,7 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
         Some(g) => (words(&g.ip_permissions_egress, "to"), "outbound rules"),
         None => (String::new(), "rules"),
     };
-    let seen = Evidence::new(format!("{label} of {group}"), rules, SHOW_GROUP)
-        .with("region", region(snap))
-        .with("group", group);
+    let seen = Evidence::new(format!("{label} of {group}"), rules, SHOW_GROUP).with("group", group);
     let missing = with_long_answers(&shut.missing);
     let (mut proxied, mut needed): (Vec<&Missing<'_>>, Vec<&Missing<'_>>) =
         missing.iter().partition(|m| inbound && is_for_proxy(m, &shut.attempts));
@@ -148,10 +137,10 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
     let rules: Vec<Rule> = needed.into_iter().map(rule).collect();
     let proxy_rules: Vec<Rule> = proxied.into_iter().map(rule).collect();
     let all_between = shut.missing.iter().any(|m| m.peer == group && !m.from_control_plane);
-    let (region, group) = (region(snap), group.to_owned());
+    let group = group.to_owned();
     let fix = match inbound {
-        true => Fix::Inbound { region, group, rules, proxy_rules, all_between, queries },
-        false => Fix::Outbound { region, group, rules, queries },
+        true => Fix::Inbound { group, rules, proxy_rules, all_between, queries },
+        false => Fix::Outbound { group, rules, queries },
     };
     Finding::new(id, Severity::Error, subject.clone(), message)
         .key(if inbound { "inbound" } else { "outbound" })
@@ -265,11 +254,8 @@ fn of_acl(id: CheckId, snap: &Snapshot, acl: &str, shut: &Shut<'_>) -> Finding {
     }
     let subject = ResourceRef::aws("ec2", "network-acl", acl);
     let message = format!("network ACL {acl} drops {}: {}", dropped.join(" and "), symptoms(&shut.attempts));
-    let seen = Evidence::new(format!("network ACL {acl}"), dropped.join("; "), SHOW_ACL)
-        .with("region", region(snap))
-        .with("acl", acl);
+    let seen = Evidence::new(format!("network ACL {acl}"), dropped.join("; "), SHOW_ACL).with("acl", acl);
     Finding::new(id, Severity::Error, subject.clone(), message).breaks(subject).evidence(seen).fix(Fix::Acl {
-        region: region(snap),
         acl: acl.to_owned(),
         acl_rules: rules,
         queries: Queries::of(snap, &shut.attempts),
@@ -314,14 +300,12 @@ pub(super) fn between_nodes(
         .filter_map(|n| n.instance_id().map(str::to_owned))
         .collect();
     let far = snap.nodes.items().unwrap_or_default().iter().find(|n| pattern.nodes.contains(n.metadata.name.as_str()));
-    let (region, queries) = (region(snap), Queries::of_targets(snap));
+    let queries = Queries::of_targets(snap);
     let fix = match admitted {
-        true => Fix::Host {
-            region,
-            instance: far.and_then(|n| n.instance_id()).unwrap_or("<instance-id>").to_owned(),
-            queries,
-        },
-        false => Fix::Look { region, instances, port: pattern.port, queries },
+        true => {
+            Fix::Host { instance: far.and_then(|n| n.instance_id()).unwrap_or("<instance-id>").to_owned(), queries }
+        }
+        false => Fix::Look { instances, port: pattern.port, queries },
     };
     let mut made = Finding::new(id, Severity::Error, subject, message)
         .key(format!("other-nodes/{}", pattern.port))

@@ -2,7 +2,6 @@
 
 use super::fix::Fix;
 use super::symptom::Queries;
-use crate::checks::support::place::region;
 use crate::checks::support::scrape;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::traffic::attempts::Attempt;
@@ -57,11 +56,10 @@ fn finding(id: CheckId, snap: &Snapshot, silent: &SilentNode<'_>) -> Finding {
     let job = silent.down.first().map_or("", |d| d.target.job());
     let queries = Queries::of_targets(snap);
     let fix = match (silent.is_outside(), silent.node.instance_id()) {
-        (false, Some(instance)) => Fix::Host { region: region(snap), instance: instance.to_owned(), queries },
+        (false, Some(instance)) => Fix::Host { instance: instance.to_owned(), queries },
         _ => {
             let config = snap.eks_cluster.as_ref().ok();
             Fix::Outside {
-                region: region(snap),
                 cluster: config.map_or_else(|| "<cluster-name>".to_owned(), |c| c.name.clone()),
                 vpc: config.map_or_else(|| "<vpc-id>".to_owned(), |c| c.resources_vpc_config.vpc_id.clone()),
                 node: name.clone(),

@@ -69,7 +69,8 @@ fn names_the_group_the_port_and_the_source() {
     );
     assert!(all[0].broken().contains(&ResourceRef::ScrapeUrl { url: "http://10.0.2.6:9100/metrics".into() }));
     let fix = steps(&all[0]);
-    let command = "aws ec2 authorize-security-group-ingress --region eu-west-1 --group-id sg-n --protocol tcp --port 9100 --source-group sg-n";
+    let command =
+        "aws ec2 authorize-security-group-ingress --group-id sg-n --protocol tcp --port 9100 --source-group sg-n";
     assert!(fix.contains(command), "{fix}");
     assert!(fix.contains("scrapePool=node"), "{fix}");
 }

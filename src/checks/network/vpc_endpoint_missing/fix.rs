@@ -60,7 +60,6 @@ pub(super) enum Fix {
 /// What all fixes name.
 #[derive(Clone, Serialize, JsonSchema)]
 pub(super) struct Common {
-    region: String,
     vpc: String,
     cluster: String,
     /// Node groups that failed to be created.
@@ -72,7 +71,7 @@ pub(super) struct Writer<'a> {
     closed: &'a ClosedVpc<'a>,
 }
 
-const SHOW: &str = "aws ec2 describe-vpc-endpoints{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} --query 'VpcEndpoints[].[ServiceName,VpcEndpointType,State,PrivateDnsEnabled]' --output table";
+const SHOW: &str = "aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values={{ vpc }} --query 'VpcEndpoints[].[ServiceName,VpcEndpointType,State,PrivateDnsEnabled]' --output table";
 
 impl<'a> Writer<'a> {
     pub(super) fn new(snap: &'a Snapshot, closed: &'a ClosedVpc<'a>) -> Self {
@@ -176,7 +175,7 @@ impl<'a> Writer<'a> {
             if have.is_empty() { "none".to_owned() } else { have.join(", ") },
             SHOW,
         );
-        made = made.evidence(seen.with("region", region(self.snap)).with("vpc", self.closed.vpc));
+        made = made.evidence(seen.with("vpc", self.closed.vpc));
         for lack in lacks {
             for (at, (seen, breaks)) in lack.seen.iter().enumerate() {
                 if at < 2 {
@@ -206,7 +205,6 @@ impl<'a> Writer<'a> {
 
     fn common(&self) -> Common {
         Common {
-            region: region(self.snap),
             vpc: self.closed.vpc.to_owned(),
             cluster: self.snap.eks_cluster.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
             failed_groups: again(self.snap, self.lost_groups()),

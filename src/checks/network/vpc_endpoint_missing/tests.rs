@@ -91,8 +91,8 @@ fn is_quiet_where_all_is_there_or_nothing_fails() {
 fn names_the_one_that_is_missing_and_makes_the_node_group_again() {
     let (finding, fix) = only(&closed(&[("ecr.api", None)], ""));
     assert!(finding.message.contains("com.amazonaws.eu-west-1.ecr.api is missing"), "{}", finding.message);
-    assert!(fix.contains("aws ec2 create-vpc-endpoint --region eu-west-1 --vpc-id vpc-1 --vpc-endpoint-type Interface --service-name com.amazonaws.eu-west-1.ecr.api --subnet-ids s-a --security-group-ids sg-e --private-dns-enabled"), "{fix}");
-    assert!(fix.contains("aws eks create-nodegroup --cluster-name c --nodegroup-name ng --region eu-west-1 --node-role arn:aws:iam::111122223333:role/n --subnets s-a"), "{fix}");
+    assert!(fix.contains("aws ec2 create-vpc-endpoint --vpc-id vpc-1 --vpc-endpoint-type Interface --service-name com.amazonaws.eu-west-1.ecr.api --subnet-ids s-a --security-group-ids sg-e --private-dns-enabled"), "{fix}");
+    assert!(fix.contains("aws eks create-nodegroup --cluster-name c --nodegroup-name ng --node-role arn:aws:iam::111122223333:role/n --subnets s-a"), "{fix}");
     assert!(!fix.contains("nat-gateway"), "no internet gateway, no NAT: {fix}");
     for broken in [ResourceRef::node("a"), ResourceRef::aws("eks", "nodegroup", "ng")] {
         assert!(finding.broken().contains(&broken), "{broken}");

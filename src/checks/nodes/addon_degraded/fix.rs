@@ -24,7 +24,6 @@ const LONGEST_ROLE: usize = 64;
 pub(super) struct Fix {
     addon: String,
     cluster: String,
-    region: String,
     /// EKS keeps it: a driver that was installed otherwise is somebody's own.
     is_addon: bool,
     namespace: &'static str,
@@ -164,7 +163,6 @@ impl Fix {
         Self {
             addon: subject.name.to_owned(),
             cluster: place.cluster.clone(),
-            region: place.region.clone(),
             is_addon: subject.addon.is_some(),
             namespace: addon::namespace(subject.name),
             deleted: cause == Cause::Delete,

@@ -392,9 +392,8 @@ fn addon_evidence(addon: &Addon, place: &Place) -> Evidence {
     Evidence::new(
         format!("eks:DescribeAddon {}, status and health", addon.addon_name),
         value,
-        "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ addon }} --region {{ region }} --query 'addon.[status,health]'",
+        "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ addon }} --query 'addon.[status,health]'",
     )
     .with("cluster", &place.cluster)
     .with("addon", &addon.addon_name)
-    .with("region", &place.region)
 }

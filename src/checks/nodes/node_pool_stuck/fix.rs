@@ -25,16 +25,13 @@ pub(super) enum Fix {
         /// Tags as `aws ec2 create-tags` takes them; empty where the selector asks for none.
         tags: Vec<String>,
         subnets: Vec<String>,
-        region: String,
     },
     SecurityGroups {
         class: Class,
         tags: Vec<String>,
-        region: String,
     },
     Images {
         class: Class,
-        region: String,
     },
     Profile {
         class: Class,
@@ -45,7 +42,6 @@ pub(super) enum Fix {
         /// EKS Auto Mode: no controller runs in the cluster.
         auto: bool,
         cluster: String,
-        region: String,
         controller: String,
         namespace: String,
         account: String,
@@ -65,7 +61,6 @@ pub(super) enum Fix {
     },
     Quota {
         pool: String,
-        region: String,
     },
     Capacity {
         #[serde(flatten)]
@@ -81,7 +76,6 @@ pub(super) enum Fix {
         key: Placeholder,
         /// EKS Auto Mode: the cluster's own role makes the nodes.
         auto: bool,
-        region: String,
     },
     Launch {
         /// None where the claim is gone already.
@@ -98,7 +92,6 @@ pub(super) enum Fix {
     },
     Joins {
         cluster: String,
-        region: String,
         role: String,
         /// The role has no access entry, as the list of them says.
         unmapped: bool,
@@ -137,7 +130,7 @@ pub(super) fn controller(snap: &Snapshot) -> (String, String) {
 }
 
 pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
-    let Place { cluster, region, partition, .. } = Place::of(snap);
+    let Place { cluster, partition, .. } = Place::of(snap);
     let pool = stuck.pools.first().map_or_else(|| "<nodepool>".to_owned(), |p| (*p).to_owned());
     let (namespace, controller) = controller(snap);
     let class = || Class::of(stuck.object);
@@ -148,18 +141,17 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             patch: near_tag(snap, stuck).map(|(patch, _)| patch).unwrap_or_default(),
             tags: tags(&stuck.object.spec.subnet_selector_terms),
             subnets: snap.eks_cluster.iter().flat_map(|c| c.resources_vpc_config.subnet_ids.clone()).collect(),
-            region,
         },
         Cause::Class { what: Unfound::SecurityGroups } => {
-            Fix::SecurityGroups { class: class(), tags: tags(&stuck.object.spec.security_group_selector_terms), region }
+            Fix::SecurityGroups { class: class(), tags: tags(&stuck.object.spec.security_group_selector_terms) }
         }
-        Cause::Class { what: Unfound::Images } => Fix::Images { class: class(), region },
+        Cause::Class { what: Unfound::Images } => Fix::Images { class: class() },
         Cause::Class { what: Unfound::InstanceProfile } => {
             Fix::Profile { class: class(), role: stuck.object.spec.role.clone().unwrap_or_else(|| "<role>".to_owned()) }
         }
         Cause::Unauthorized { action } => {
             let (action, account) = (action.clone(), account(snap));
-            Fix::Allow { action, auto, cluster, region, controller, namespace, account }
+            Fix::Allow { action, auto, cluster, controller, namespace, account }
         }
         Cause::ClassOther => Fix::ClassOther { class: class() },
         Cause::NoClass { name } => no_class(snap, stuck, pool, name),
@@ -168,15 +160,15 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Launch::Denied => {
                 let action = crate::domain::aws::denied::Denied::read(stuck.condition.message.as_deref().unwrap_or(""));
                 let action = action.and_then(|d| d.action).unwrap_or_else(|| "ec2:RunInstances".to_owned());
-                Fix::Allow { action, auto, cluster, region, controller, namespace, account: account(snap) }
+                Fix::Allow { action, auto, cluster, controller, namespace, account: account(snap) }
             }
-            Launch::Quota => Fix::Quota { pool, region },
+            Launch::Quota => Fix::Quota { pool },
             Launch::Capacity => Fix::Capacity { pool: Pool::of(snap, pool) },
             Launch::SpotRole => Fix::SpotRole,
             Launch::Disk => Fix::Disk { class: class_of(snap, stuck) },
             Launch::Key => {
                 let key = Placeholder::new("key-id").candidates(key(snap, stuck));
-                Fix::Key { pool, key, auto: is_of_auto(snap, stuck), region }
+                Fix::Key { pool, key, auto: is_of_auto(snap, stuck) }
             }
             Launch::Other => {
                 let claim = stuck.event.is_none().then(|| stuck.object.metadata.name.clone());
@@ -194,7 +186,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             let node_policy = format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy");
             let claim = stuck.object.metadata.name.clone();
             let class = class_of(snap, stuck);
-            Fix::Joins { cluster, region, role, unmapped, auto, node_policy, instance, claim, class }
+            Fix::Joins { cluster, role, unmapped, auto, node_policy, instance, claim, class }
         }
     }
 }

@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::pipeline::plural;
-use crate::checks::support::place::Place;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::storage_values;
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
@@ -33,7 +32,6 @@ pub(super) struct Fix {
     group: Option<String>,
     /// The instance of the node whose shell Systems Manager reaches, while there may be something to remove there.
     instance: Option<String>,
-    region: String,
     /// What filled the disk runs there no more: the condition ends by itself.
     gone: bool,
     /// The workload that used the disk may run on this node alone: moving others away helps nobody.
@@ -88,7 +86,6 @@ pub(super) fn user(snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) 
     let relief = short.and_then(|s| snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == s));
     Fix {
         instance: relief.and_then(|n| prunable(snap, n)),
-        region: Place::of(snap).region,
         gone: short.is_some() && !runs_there && matches!(told.why, Why::NodeLow(_)),
         alone: relief.is_some_and(|n| only_on(snap, pod, n)),
         namespace: pod.metadata.namespace.clone(),
@@ -247,7 +244,6 @@ pub(super) fn node(snap: &Snapshot, node: &Node, conditions: &[&str]) -> Fix {
         short: Some(name.clone()),
         group: node_group(snap, name),
         instance: prunable(snap, node),
-        region: Place::of(snap).region,
         gone: false,
         alone: false,
         way: match conditions {

@@ -15,7 +15,6 @@ use crate::snapshot::aws::Nodegroup;
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Fix {
     cluster: String,
-    region: String,
     group: String,
     #[serde(flatten)]
     again: Again,
@@ -106,7 +105,6 @@ impl Fix {
     pub(super) fn of(snap: &Snapshot, group: &Nodegroup, fault: Cause, place: &Place) -> Self {
         Self {
             cluster: place.cluster.clone(),
-            region: place.region.clone(),
             group: group.nodegroup_name.clone(),
             again: Again::of(group, fault, place),
             way: Way::of(snap, group, fault, place),

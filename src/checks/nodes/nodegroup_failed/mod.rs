@@ -157,11 +157,10 @@ fn health_evidence(group: &Nodegroup, place: &Place) -> Evidence {
     Evidence::new(
         format!("eks:DescribeNodegroup {}, status and health", group.nodegroup_name),
         format!("status {}\n{}", group.status, issues.join("\n")).trim().to_owned(),
-        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --region {{ region }} --query 'nodegroup.[status,health]'",
+        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query 'nodegroup.[status,health]'",
     )
     .with("cluster", &place.cluster)
     .with("group", &group.nodegroup_name)
-    .with("region", &place.region)
 }
 
 fn nodes_evidence(name: &str, nodes: &[&Node], ready: usize) -> Evidence {

@@ -88,7 +88,6 @@ pub(super) enum Way {
         namespace: String,
         nodes: Vec<String>,
         is_eks: bool,
-        region: String,
         node_group: String,
     },
     InsecureTls {
@@ -145,15 +144,11 @@ pub(super) enum Way {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Cluster {
     cluster: String,
-    region: String,
 }
 
 impl Cluster {
     fn of(snap: &Snapshot) -> Self {
-        Self {
-            cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
-            region: snap.target.region.as_deref().unwrap_or("<region>").to_owned(),
-        }
+        Self { cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned() }
     }
 }
 
@@ -344,7 +339,6 @@ impl Way {
                 namespace,
                 nodes: failed.iter().map(|f| f.node.clone()).collect(),
                 is_eks: is_eks && failed.iter().all(|f| has_security_groups(snap, &f.node)),
-                region: Cluster::of(snap).region,
                 node_group: node_group(snap),
             },
             KubeletFault::Forbidden | KubeletFault::Unauthorized if others => Self::KubeletAuthorization {

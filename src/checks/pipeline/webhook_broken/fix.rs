@@ -110,7 +110,6 @@ enum Way {
         target_port: String,
         is_eks: bool,
         cluster: String,
-        region: String,
         /// Security groups: of the control plane, and of the pods that serve it.
         cluster_group: String,
         node_group: String,
@@ -279,7 +278,6 @@ impl Way {
             target_port: target_port(snap, group).map_or_else(|| "<container-port>".into(), |p| p.to_string()),
             is_eks: snap.platform == Platform::Eks,
             cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
-            region: snap.target.region.as_deref().unwrap_or("<region>").to_owned(),
             cluster_group: of_cluster.unwrap_or_else(|_| "<cluster-security-group>".to_owned()),
             node_group: node_group(snap, group).unwrap_or_else(|| "<node-security-group>".into()),
             stop_gap,

@@ -16,7 +16,6 @@ use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Cause, Hook, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::Map;
 use kubelet_port::KubeletPort;
 
@@ -330,11 +329,10 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
         Told::Addon(addon) => Evidence::new(
             format!("eks:DescribeAddon {}, health", addon.addon_name),
             text,
-            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ addon }} --region {{ region }} --query addon.health",
+            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ addon }} --query addon.health",
         )
         .with("addon", &addon.addon_name)
-        .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>"))
-        .with("region", arn::region(&addon.addon_arn).unwrap_or("<region>")),
+        .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>")),
         Told::Sync(object) => sync_evidence(object, text),
         Told::Namespace(name) => {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")

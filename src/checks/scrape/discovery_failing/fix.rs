@@ -81,7 +81,6 @@ enum Way {
     AwsCredentials {
         error: String,
         cluster: String,
-        region: String,
         has_role: bool,
         policy_name: &'static str,
         policy: String,
@@ -258,7 +257,6 @@ impl Discovery<'_> {
             new_role_arn: place.role_arn(&new_role),
             new_role,
             cluster: place.cluster,
-            region: place.region,
             account_managed_by: self.kept_by(&account),
             account,
         }

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
 use crate::domain::kubernetes::mounts::{Holder, Mounts, mount_of};
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -84,7 +83,6 @@ pub(super) enum Way {
         /// The call that is refused, where it is named.
         operation: String,
         yace: bool,
-        region: String,
     },
     Snmp {
         module: String,
@@ -147,11 +145,7 @@ pub(super) fn way(
                 Some((_, rest)) => rest.split(',').next().unwrap_or_default().to_owned(),
                 None => String::new(),
             };
-            Way::Throttled {
-                operation: quota,
-                yace: container.image.contains("yet-another"),
-                region: Place::of(snap).region,
-            }
+            Way::Throttled { operation: quota, yace: container.image.contains("yet-another") }
         }
         Why::Pushed => {
             let (metric, _) = pushed(&failing.text).unwrap_or_default();

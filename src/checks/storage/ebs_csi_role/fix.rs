@@ -50,12 +50,10 @@ pub(super) enum Way {
     Restart,
     Agent {
         cluster: String,
-        region: String,
     },
     KmsKeyPolicy {
         role_arn: String,
         kms_key: String,
-        region: String,
         #[serde(flatten)]
         claim: RolledBack,
     },
@@ -64,7 +62,6 @@ pub(super) enum Way {
         /// One for each key: a policy of the same name would be replaced.
         kms_policy_name: String,
         kms_key: String,
-        region: String,
         #[serde(flatten)]
         claim: RolledBack,
     },
@@ -123,7 +120,6 @@ impl RolledBack {
 pub(super) struct Account {
     account: String,
     cluster: String,
-    region: String,
     is_addon: bool,
     kept_values: Vec<String>,
 }
@@ -167,14 +163,13 @@ impl Controller<'_> {
     }
 
     pub(super) fn agent(&self) -> Way {
-        Way::Agent { cluster: self.cluster.name.clone(), region: self.place.region.clone() }
+        Way::Agent { cluster: self.cluster.name.clone() }
     }
 
     pub(super) fn kms_key_policy(&self, role_arn: &str, key: Option<String>, event: Option<&Event>) -> Way {
         Way::KmsKeyPolicy {
             role_arn: role_arn.to_owned(),
             kms_key: named(key),
-            region: self.place.region.clone(),
             claim: RolledBack::of(self.snap, event),
         }
     }
@@ -183,7 +178,7 @@ impl Controller<'_> {
         let kms_policy = self.kms_policy(key.as_deref());
         let claim = RolledBack::of(self.snap, event);
         let kms_policy_name = policy_name(key.as_deref());
-        Way::Kms { kms_policy, kms_policy_name, kms_key: named(key), region: self.place.region.clone(), claim }
+        Way::Kms { kms_policy, kms_policy_name, kms_key: named(key), claim }
     }
 
     pub(super) fn no_role(&self, role_arn: &str) -> Way {
@@ -199,7 +194,6 @@ impl Controller<'_> {
         Account {
             account: self.account.clone(),
             cluster: self.cluster.name.clone(),
-            region: self.place.region.clone(),
             is_addon: addon.is_some(),
             kept_values: addon::kept_values(addon),
         }

@@ -218,9 +218,9 @@ impl<'a> Controller<'a> {
         let evidence = Evidence::new(
             "eks:ListAddons",
             snap.eks_addons.iter().flatten().map(|a| a.addon_name.as_str()).collect::<Vec<_>>().join(", "),
-            "aws eks list-addons --cluster-name {{ cluster }} --region {{ region }}",
+            "aws eks list-addons --cluster-name {{ cluster }}",
         );
-        let evidence = evidence.with("cluster", &self.cluster.name).with("region", &self.place.region);
+        let evidence = evidence.with("cluster", &self.cluster.name);
         Some(self.finding(arn, self.agent(), message).evidence(evidence))
     }
 
@@ -363,12 +363,7 @@ mod tests {
 
     #[test]
     fn the_role_of_this_account_keeps_its_path() {
-        let place = Place {
-            cluster: "shop".into(),
-            region: "eu-west-1".into(),
-            account: "111122223333".into(),
-            partition: "aws".into(),
-        };
+        let place = Place { cluster: "shop".into(), account: "111122223333".into(), partition: "aws".into() };
         let own = |wrong: &str| own_role(&place, wrong, "usual");
         assert_eq!(own("arn:aws:iam::999988887777:role/eks/ebs"), "arn:aws:iam::111122223333:role/eks/ebs");
         assert_eq!(own("ebs"), "arn:aws:iam::111122223333:role/usual");

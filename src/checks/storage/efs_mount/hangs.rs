@@ -103,7 +103,7 @@ impl<'a> Hangs<'a> {
                 path: path(pod, container, volume).unwrap_or_default().to_owned(),
                 own_network,
                 owned: pod.metadata.controller().is_some(),
-                instance: Instance::of(snap, node),
+                instance: Instance::of(node),
             })
             .evidence(driven)
             .evidence(event_evidence(event))

@@ -15,7 +15,6 @@ use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::efs::{self, Cause};
-use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::RECENT;
@@ -94,7 +93,6 @@ struct OfSystem {
     #[serde(flatten)]
     of: Of,
     file_system: String,
-    region: String,
 }
 
 impl Check for EfsMount {
@@ -233,11 +231,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
     if waits.fault == Cause::Driver {
         return Fix::Driver { of: pod, node: waits.pod.spec.node_name.clone().unwrap_or_default() };
     }
-    let of = OfSystem {
-        of: pod,
-        file_system: waits.file_system().to_owned(),
-        region: Identity::of(snap).region.unwrap_or_default().to_owned(),
-    };
+    let of = OfSystem { of: pod, file_system: waits.file_system().to_owned() };
     let place = Placement::new(snap);
     let instance = node.and_then(|n| place.instance(n));
     match waits.fault {

@@ -77,12 +77,10 @@ enum Way {
     },
     Throttled {
         pvc: String,
-        region: String,
     },
     Key {
         class: String,
         kms_key: String,
-        region: String,
     },
     Source {
         pvc: String,
@@ -92,7 +90,6 @@ enum Way {
         /// Nothing makes snapshots ready: the add-on that does is to be installed.
         without_controller: bool,
         cluster: String,
-        region: String,
     },
     Zone {
         class: String,
@@ -101,7 +98,6 @@ enum Way {
     Quota {
         is_ebs: bool,
         pvc: String,
-        region: String,
     },
     AccessMode {
         pvc: String,
@@ -118,12 +114,10 @@ enum Way {
     AccessPoints {
         class: String,
         file_system: String,
-        region: String,
     },
     FileSystem {
         class: String,
         pvc: String,
-        region: String,
         missing: bool,
     },
     ProvisionerSilent {
@@ -151,7 +145,7 @@ enum Way {
         size: String,
         /// Only a volume that is reserved for it is bound to a claim that was bound before.
         claim_uid: String,
-        region: String,
+        on_aws: bool,
         pod: Option<String>,
     },
 }
@@ -231,7 +225,7 @@ impl Case<'_> {
                     class,
                     size: first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()),
                     claim_uid: Some(meta.uid.clone()).filter(|u| !u.is_empty()).unwrap_or_else(|| "<uid>".to_owned()),
-                    region: self.snap.target.region.clone().unwrap_or_default(),
+                    on_aws: self.snap.target.region.is_some(),
                     pod: pods.first().map(|p| p.metadata.name.clone()),
                 }
             }
@@ -283,23 +277,17 @@ impl Case<'_> {
             Refusal::FileSystem(Unmade::AccessPoints) => Way::AccessPoints {
                 class,
                 file_system: parameter("fileSystemId").unwrap_or_else(|| "<file-system-id>".to_owned()),
-                region: Place::of(self.snap).region,
             },
-            Refusal::FileSystem(unmade) => Way::FileSystem {
-                class,
-                pvc,
-                region: Place::of(self.snap).region,
-                missing: unmade == Unmade::NoFileSystem,
-            },
+            Refusal::FileSystem(unmade) => Way::FileSystem { class, pvc, missing: unmade == Unmade::NoFileSystem },
             Refusal::AccessMode => self.access_mode(),
             Refusal::Denied => {
                 let plain = object.is_some_and(|c| may_want_encryption(self.denied.as_ref(), c));
                 let encoded = self.denied.and_then(|d| d.encoded).unwrap_or_default();
                 Way::Denied { pvc, encoded, plain, class }
             }
-            Refusal::Throttled => Way::Throttled { pvc, region: Place::of(self.snap).region },
+            Refusal::Throttled => Way::Throttled { pvc },
             Refusal::Iam => self.iam(pvc, controller, is_ebs || object.is_none()),
-            Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },
+            Refusal::Key => Way::Key { class, kms_key: kms_key(object) },
             Refusal::Parameter => Way::Parameter { class, pvc },
             Refusal::Stranger => {
                 let said = self.claims.iter().find_map(|c| claims::provisioning_error(self.snap, c));
@@ -314,7 +302,7 @@ impl Case<'_> {
                 let local_path = other.ends_with("/local-path");
                 Way::Provisioning { driver: Driver::of(controller), pvc, provisioner: other, local_path }
             }
-            Refusal::Quota => Way::Quota { is_ebs, pvc, region: Place::of(self.snap).region },
+            Refusal::Quota => Way::Quota { is_ebs, pvc },
             Refusal::Source => {
                 let said = self.claims.iter().find_map(|c| claims::provisioning_error(self.snap, c));
                 Way::Source {
@@ -323,7 +311,6 @@ impl Case<'_> {
                     provisioner: object.map_or_else(|| "<driver>".to_owned(), |c| c.provisioner.clone()),
                     without_controller: lacks_snapshot_controller(self.snap),
                     cluster: Place::of(self.snap).cluster,
-                    region: Place::of(self.snap).region,
                 }
             }
             Refusal::Topology => Way::Topology { class },

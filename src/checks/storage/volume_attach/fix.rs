@@ -71,7 +71,6 @@ pub(super) enum Way {
         node: String,
         pod: String,
         cluster: String,
-        region: String,
         /// The add-on's configuration that leaves room for volumes of others, and the options that keep its role.
         addon_values: Option<String>,
         kept_role: Vec<String>,
@@ -123,7 +122,6 @@ pub(super) enum Way {
     },
     Throttled {
         pod: String,
-        region: String,
     },
     Bucket {
         pod: String,
@@ -131,7 +129,6 @@ pub(super) enum Way {
         /// Whose role is used: the pod's own ServiceAccount, or the driver's.
         account_namespace: String,
         account: String,
-        region: String,
     },
     MountpointPod {
         pod: String,
@@ -197,9 +194,8 @@ impl Way {
             true => (case.pod.metadata.namespace.clone(), case.pod.spec.account().to_owned()),
             false => (BUCKET_ACCOUNT.0.to_owned(), BUCKET_ACCOUNT.1.to_owned()),
         };
-        let region = Place::of(case.snap).region;
         let bucket = of("bucketName").unwrap_or_else(|| "<bucket>".to_owned());
-        Self::Bucket { pod: case.pod.metadata.name.clone(), bucket, account_namespace, account, region }
+        Self::Bucket { pod: case.pod.metadata.name.clone(), bucket, account_namespace, account }
     }
 }
 
@@ -283,15 +279,11 @@ impl Held {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Ebs {
     volume_id: String,
-    region: String,
 }
 
 impl Ebs {
     pub(super) fn of(case: &Case<'_>) -> Self {
-        Self {
-            volume_id: case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>").to_owned(),
-            region: Place::of(case.snap).region,
-        }
+        Self { volume_id: case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>").to_owned() }
     }
 }
 
@@ -312,14 +304,13 @@ impl Way {
 
     /// The node takes no more volumes.
     pub(super) fn limit(case: &Case<'_>) -> Self {
-        let Place { cluster, region, .. } = Place::of(case.snap);
+        let Place { cluster, .. } = Place::of(case.snap);
         let addon = ebs::addon(case.snap);
         let reserved = serde_json::json!({"node": {"reservedVolumeAttachments": 4}});
         Self::Limit {
             node: case.node.to_owned(),
             pod: case.pod.metadata.name.clone(),
             cluster,
-            region,
             addon_values: addon.and_then(|a| with_values(Some(a), &reserved)),
             kept_role: addon::kept_role(addon),
         }

@@ -3,7 +3,6 @@
 use super::case::Case;
 use super::fault::{self, BucketFault, Cause};
 use super::fix::{Ebs, Held, NoInstance, Way, Workload};
-use crate::checks::support::place::Place;
 use crate::domain::aws::xfs::Newer;
 use crate::domain::text::windows::minute;
 use crate::snapshot::kubernetes::Pod;
@@ -37,7 +36,7 @@ impl Case<'_> {
                 format!("the node has no program that mounts such a file system: {}", self.message),
             ),
             Cause::Throttled => (
-                Way::Throttled { pod, region: Place::of(self.snap).region },
+                Way::Throttled { pod },
                 format!("EC2 takes no more calls from this account for the moment: {}", self.message),
             ),
             Cause::Bucket(BucketFault::NoPod) => (

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::case::Case;
 use super::held::{config_map, env_of, volume_of, wanted_keys};
 use crate::checks::support::helm;
-use crate::checks::support::place::Place;
 use crate::checks::workload::config_error::way::{Made, OnNode, Relieved, Way};
 use crate::domain::grafana::database;
 use crate::domain::kubernetes::image::base_of;
@@ -170,13 +169,13 @@ impl Case<'_> {
             // Containers go on while it starts again.
             Cause::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
             Cause::Volume { name } => {
-                let OnNode { node, instance, commands, region, .. } = self.on_node("systemctl restart kubelet");
+                let OnNode { node, instance, commands, .. } = self.on_node("systemctl restart kubelet");
                 Way::VolumeLost {
                     pod,
                     node,
                     volume: name.clone(),
                     replaced: self.pod.metadata.controller().is_some(),
-                    relieved: Relieved { instance, commands, region },
+                    relieved: Relieved { instance, commands },
                 }
             }
             Cause::Other => Way::Other {
@@ -195,7 +194,6 @@ impl Case<'_> {
             node: self.node(),
             instance: node.and_then(Node::shell_instance).map(str::to_owned),
             commands: json!({"commands": [command]}).to_string(),
-            region: Place::of(self.snap).region,
             elsewhere: nodes::can_move(self.snap, self.pod),
         }
     }

@@ -164,7 +164,6 @@ pub(super) struct OnNode {
     /// The instance of the node, where its shell can be reached, and what is run there.
     pub(super) instance: Option<String>,
     pub(super) commands: String,
-    pub(super) region: String,
     /// Another node could take the pod, and somebody makes it again.
     pub(super) elsewhere: bool,
 }
@@ -174,7 +173,6 @@ pub(super) struct OnNode {
 pub(super) struct Relieved {
     pub(super) instance: Option<String>,
     pub(super) commands: String,
-    pub(super) region: String,
 }
 
 /// A ConfigMap or a Secret that is made from files.

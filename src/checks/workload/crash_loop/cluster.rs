@@ -39,12 +39,11 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             let group = crash.group().unwrap_or_default().to_owned();
             // Where no group is told, only programs of the operator's own world mean its kinds.
             let own = group == GROUP || (group.is_empty() && asks_for_monitors(&case.failing.container.image));
-            let Place { cluster, region, .. } = Place::of(case.snap);
+            let Place { cluster, .. } = Place::of(case.snap);
             let addon = if group == SNAPSHOTS && case.snap.platform == Platform::Eks { SNAPSHOT_ADDON } else { "" };
             Way::CrdMissing {
                 addon,
                 cluster,
-                region,
                 crds: if own { crds(case.snap) } else { String::new() },
                 vpc_cni: case.failing.container.image.contains("aws-network-policy-agent"),
                 kind: match &crash.what {
@@ -65,14 +64,12 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
         Class::PacketFilter if crash.what.is_none() && !is_of_mesh(&case.failing.container.name) => Way::PacketTables {
             commands: json!({"commands": [LOAD_MODULES]}).to_string(),
             instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
-            region: Place::of(case.snap).region,
             node: node(case),
         },
         Class::PacketFilter => Way::PacketFilter {
             validates: crash.what.is_some(),
             commands: json!({"commands": [LOAD_MODULES]}).to_string(),
             instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
-            region: Place::of(case.snap).region,
             node: node(case),
             patch: if case.failing.container.name.starts_with("istio") { WITHOUT_ISTIO } else { "" },
             pod,

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::checks::support::back::Back;
 use crate::checks::support::kept::Kept;
-use crate::checks::support::place::Place;
 use crate::checks::support::trust::Certificate;
 use crate::checks::workload::crash_loop::case::{Case, on_network};
 use crate::checks::workload::crash_loop::cluster::cluster;
@@ -101,12 +100,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         }
         // No disk of the node fails there.
         Class::Device if on_network(case) => other(case, is_previous(case)),
-        Class::Device => Way::Device {
-            pod: case.pod_name(),
-            node: node(case),
-            volume: volume(case),
-            region: Place::of(case.snap).region,
-        },
+        Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
         Class::Metadata
         | Class::MemoryMap
         | Class::Memberlist

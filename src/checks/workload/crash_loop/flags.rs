@@ -139,12 +139,11 @@ fn stale_address(case: &Case<'_>, argument: &str) -> Option<String> {
 
 /// The agent of Pod Identity listens on IPv4 alone.
 fn agent_address(case: &Case<'_>) -> Way {
-    let Place { cluster, region, .. } = Place::of(case.snap);
+    let Place { cluster, .. } = Place::of(case.snap);
     let addon = addon::named(case.snap, POD_IDENTITY_AGENT);
     let alone = json!({"agent": {"additionalArgs": {"-b": "169.254.170.23"}}});
     Way::AgentAddress {
         cluster,
-        region,
         addon_values: addon.and_then(|a| with_values(Some(a), &alone)),
         kept_role: addon::kept_role(addon),
     }

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
-use crate::checks::support::place::Place;
 use crate::checks::support::reach::Reach;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::credentials::{self, Source};
 use crate::domain::aws::denied::Denied;
+use crate::domain::aws::identity::Identity;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::store::Store;
@@ -25,9 +25,8 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             let node = case.failing.pod.spec.node_name.as_deref();
             let nodes = case.snap.nodes.items().unwrap_or_default();
             let instance = nodes.iter().find(|n| Some(n.metadata.name.as_str()) == node).and_then(Node::instance_id);
-            let region = Place::of(case.snap).region;
             let instance = instance.unwrap_or("<instance-id>").to_owned();
-            Way::Metadata { pod, instance, without: of_balancer(case, &region), region, kept }
+            Way::Metadata { pod, instance, without: of_balancer(case), kept }
         }
         Class::MemoryMap => {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
@@ -39,7 +38,6 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
                 _ => "",
             },
             karpenter: case.failing.container.image.contains("karpenter"),
-            region: Place::of(case.snap).region,
             container: case.failing.container.name.clone(),
             pod,
             named: case.named(),
@@ -80,15 +78,12 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
 }
 
 /// Patches that tell the controller of load balancers what it would ask the metadata for; empty for other programs.
-fn of_balancer(case: &Case<'_>, region: &str) -> Vec<String> {
+fn of_balancer(case: &Case<'_>) -> Vec<String> {
     let container = case.failing.container;
     if !container.image.contains("aws-load-balancer-controller") {
         return Vec::new();
     }
-    // Of a region that is not known there is only a placeholder.
-    if region.starts_with('<') {
-        return Vec::new();
-    }
+    let Some(region) = Identity::of(case.snap).region else { return Vec::new() };
     let vpc = case.snap.eks_cluster.as_ref().ok().map(|c| c.resources_vpc_config.vpc_id.clone());
     let workload = workload(case.snap, &case.target.owner);
     let wanted = [("aws-region", Some(region.to_owned())), ("aws-vpc-id", vpc)];
@@ -124,7 +119,7 @@ pub(super) fn store(case: &Case<'_>, crash: &Crash) -> Way {
             Source::Node => "node",
         },
         nobody: Denied::read(&crash.said).is_none_or(|d| d.caller.is_none()),
-        partition: Place::of(case.snap).partition,
+        partition: Identity::of(case.snap).partition.to_owned(),
         bucket: crash.what.clone().unwrap_or_else(|| "<bucket>".to_owned()),
         reason,
         pod,

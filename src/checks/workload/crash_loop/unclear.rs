@@ -4,7 +4,6 @@ use serde_json::json;
 
 use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::Kept;
-use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::values::node;
@@ -56,7 +55,6 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
                 below,
                 instance,
                 commands: json!({"commands": ["tail -n 60 /var/log/aws-routed-eni/ipamd.log"]}).to_string(),
-                region: Place::of(case.snap).region,
                 pod,
                 kept: if below { Kept::default() } else { kept },
             }
@@ -90,7 +88,7 @@ fn runtime(case: &Case<'_>) -> Option<Way> {
         remade: case.failing.pod.metadata.controller().is_some(),
         elsewhere: nodes::can_move(case.snap, case.failing.pod),
         filters: known == Known::Filters,
-        instance: Instance::of(case.snap, own),
+        instance: Instance::of(own),
     })
 }
 

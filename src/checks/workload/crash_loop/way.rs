@@ -265,7 +265,6 @@ pub(super) enum Way {
     },
     AgentAddress {
         cluster: String,
-        region: String,
         /// The configuration of the add-on that leaves IPv6 out, and the options that keep its role; none without add-on.
         addon_values: Option<String>,
         kept_role: Vec<String>,
@@ -338,7 +337,6 @@ pub(super) enum Way {
         /// The add-on of EKS that brings the kind, where one does.
         addon: &'static str,
         cluster: String,
-        region: String,
         /// The kind that is missing and its group; the group is empty where it is the operator's.
         kind: String,
         group: String,
@@ -388,7 +386,6 @@ pub(super) enum Way {
         validates: bool,
         commands: String,
         instance: Option<String>,
-        region: String,
         node: String,
         patch: &'static str,
         pod: String,
@@ -411,7 +408,6 @@ pub(super) enum Way {
     PacketTables {
         commands: String,
         instance: Option<String>,
-        region: String,
         node: String,
     },
     Hook {
@@ -498,7 +494,6 @@ pub(super) enum Way {
     Metadata {
         pod: String,
         instance: String,
-        region: String,
         /// Patches that tell the program what it would ask for.
         without: Vec<String>,
         #[serde(flatten)]
@@ -516,7 +511,6 @@ pub(super) enum Way {
         node: String,
         /// The EBS volume, where it is known.
         volume: Option<String>,
-        region: String,
     },
     Memberlist {
         /// The interfaces at which it looks for one, where it names them.
@@ -551,7 +545,6 @@ pub(super) enum Way {
         /// What is not there; empty where something else is wrong.
         absent: &'static str,
         karpenter: bool,
-        region: String,
         container: String,
         pod: String,
         #[serde(flatten)]
@@ -570,7 +563,6 @@ pub(super) enum Way {
         /// The instance whose log of the VPC CNI is read, and what reads it.
         instance: Option<String>,
         commands: String,
-        region: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,

@@ -130,14 +130,12 @@ impl Case<'_> {
                 current: current(),
                 eks: self.snap.platform == Platform::Eks,
                 vpc: self.vpc(),
-                cluster_region: self.cluster_region(),
             },
             Cause::Network => Way::Network {
                 host: self.asked.as_deref().unwrap_or_else(|| self.host()).to_owned(),
                 node: self.node_name().to_owned(),
                 pod: pod(),
                 subnet: Placement::new(self.snap).of_pod(self.pod).map(str::to_owned),
-                cluster_region: self.cluster_region(),
             },
             Cause::Mirror => Way::Mirror {
                 host: self.host().to_owned(),
@@ -145,7 +143,6 @@ impl Case<'_> {
                 node: self.node_name().to_owned(),
                 instance: self.node.and_then(Node::shell_instance).map(str::to_owned),
                 show_hosts: self.show_hosts(),
-                cluster_region: self.cluster_region(),
             },
             Cause::EcrEndpoints => self.ecr_endpoints(region),
             Cause::Tls => Way::Tls { host: self.host().to_owned() },
@@ -154,7 +151,6 @@ impl Case<'_> {
                 node: self.node_name().to_owned(),
                 instance: self.node.and_then(Node::shell_instance).map(str::to_owned),
                 show_way: self.show_way(),
-                cluster_region: self.cluster_region(),
             },
             Cause::Server => Way::Server {
                 host: self.host().to_owned(),
@@ -168,7 +164,7 @@ impl Case<'_> {
                 Some(node) => Way::Layers {
                     node: self.node_name().to_owned(),
                     field: format!("spec.nodeName={}", self.node_name()),
-                    instance: Instance::of(self.snap, node),
+                    instance: Instance::of(node),
                 },
                 None => Way::Other { pod: pod() },
             },
@@ -255,7 +251,6 @@ impl Case<'_> {
             image: self.wanted().unwrap_or_default(),
             release: release.map(|(name, namespace)| vec![name.into(), "-n".into(), namespace.into()]),
             cluster: self.snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
-            cluster_region: self.cluster_region(),
         }
     }
 

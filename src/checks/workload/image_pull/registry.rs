@@ -35,10 +35,6 @@ impl Case<'_> {
         self.image.as_ref().map_or("<registry>", |i| i.host.as_str())
     }
 
-    pub(super) fn cluster_region(&self) -> Option<String> {
-        self.snap.target.region.clone()
-    }
-
     pub(super) fn vpc(&self) -> String {
         let cluster = self.snap.eks_cluster.as_ref().ok();
         cluster.map_or("<vpc>", |c| c.resources_vpc_config.vpc_id.as_str()).to_owned()

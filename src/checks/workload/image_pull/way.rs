@@ -23,7 +23,6 @@ pub(super) enum Way {
         /// Name and namespace of the Helm release.
         release: Option<Vec<String>>,
         cluster: String,
-        cluster_region: Option<String>,
     },
     Rewritten {
         current: String,
@@ -152,14 +151,12 @@ pub(super) enum Way {
         current: String,
         eks: bool,
         vpc: String,
-        cluster_region: Option<String>,
     },
     Network {
         host: String,
         node: String,
         pod: String,
         subnet: Option<String>,
-        cluster_region: Option<String>,
     },
     Mirror {
         host: String,
@@ -168,7 +165,6 @@ pub(super) enum Way {
         /// The instance of the node, where a session on it can be opened, and what is run there.
         instance: Option<String>,
         show_hosts: String,
-        cluster_region: Option<String>,
     },
     EcrEndpoints {
         interfaces: Vec<String>,
@@ -185,7 +181,6 @@ pub(super) enum Way {
         instance: Option<String>,
         /// What shows how the node asks it, as Systems Manager's commands take it.
         show_way: String,
-        cluster_region: Option<String>,
     },
     Tls {
         host: String,

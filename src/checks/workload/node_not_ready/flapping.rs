@@ -19,7 +19,7 @@ pub(super) fn findings<'a>(snap: &'a Snapshot, pods: &'a [Pod]) -> impl Iterator
         let (event, times) = gone(snap, node)?;
         let here = |p: &&Pod| p.spec.node_name.as_deref() == Some(node.metadata.name.as_str()) && !p.is_finished();
         let first = pods.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace)).find(here)?;
-        Some(finding(snap, node, first, event, times))
+        Some(finding(node, first, event, times))
     })
 }
 
@@ -33,7 +33,7 @@ fn gone<'a>(snap: &'a Snapshot, node: &Node) -> Option<(&'a Event, u32)> {
     (times >= OFTEN).then_some((*told.first()?, times))
 }
 
-fn finding(snap: &Snapshot, node: &Node, pod: &Pod, event: &Event, times: u32) -> Finding {
+fn finding(node: &Node, pod: &Pod, event: &Event, times: u32) -> Finding {
     let name = &node.metadata.name;
     let text = format!(
         "node {name} is Ready now, and was not {times} times within the last two hours: its pods are taken for dead each time"
@@ -47,7 +47,7 @@ fn finding(snap: &Snapshot, node: &Node, pod: &Pod, event: &Event, times: u32) -
         .fix(Fix {
             namespace: pod.metadata.namespace.clone(),
             node: name.clone(),
-            way: Way::Flapping(Instance::of(snap, node).kept()),
+            way: Way::Flapping(Instance::of(node).kept()),
         })
 }
 

@@ -280,13 +280,13 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     let way = match ready.status == "False" {
         true if waits_for_network(ready) => network_way(snap, name),
         // A kubelet that still speaks can end its pods in order.
-        true => Way::NotReady(Instance::of(snap, node)),
+        true => Way::NotReady(Instance::of(node)),
         false => Way::Lost {
             stateful: shown.iter().any(|p| p.claims().next().is_some()),
             stopped,
             startable: startable && !is_replaced(node),
             starved,
-            instance: Instance::of(snap, node),
+            instance: Instance::of(node),
         },
     };
     let namespace = shown.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default();

@@ -105,7 +105,6 @@ pub(super) struct Addon {
     addon_values: Option<String>,
     kept_role: Vec<String>,
     cluster: String,
-    region: String,
 }
 
 impl Addon {
@@ -115,7 +114,6 @@ impl Addon {
             addon_values: target.addon.and_then(|_| addon_values(snap, target, &container.name, &resources(proposal))),
             kept_role: target.addon.map(|name| kept_role(named(snap, name))).unwrap_or_default(),
             cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
-            region: snap.target.region.clone().unwrap_or_default(),
         }
     }
 }

@@ -57,17 +57,15 @@ pub(super) fn is_in_template(workload: Option<&Workload>) -> bool {
 
 /// The profiles, and the namespaces that they select.
 pub(super) fn evidence(snap: &Snapshot) -> Evidence {
-    let Place { cluster, region, .. } = Place::of(snap);
+    let Place { cluster, .. } = Place::of(snap);
     let all = snap.fargate_profiles.as_deref().unwrap_or_default().iter().map(|p| {
         let namespaces: Vec<&str> = p.selectors.iter().map(|s| s.namespace.as_str()).collect();
         format!("{}: {}", p.fargate_profile_name, namespaces.join(", "))
     });
     let lines: Vec<String> = all.collect();
     let seen = if lines.is_empty() { "none is known".to_owned() } else { lines.join("\n") };
-    let show = "aws eks list-fargate-profiles --cluster-name {{ cluster }} --region {{ region }}";
-    Evidence::new("Fargate profiles, and the namespaces that they select", seen, show)
-        .with("cluster", cluster)
-        .with("region", region)
+    let show = "aws eks list-fargate-profiles --cluster-name {{ cluster }}";
+    Evidence::new("Fargate profiles, and the namespaces that they select", seen, show).with("cluster", cluster)
 }
 
 /// Namespace, which may hold wildcards, and labels are those of the pod.

@@ -174,10 +174,9 @@ impl Asked<'_> {
     }
 
     fn fargate(&self) -> Way {
-        let Place { cluster, region, .. } = Place::of(self.snap);
+        let Place { cluster, .. } = Place::of(self.snap);
         Way::Fargate {
             cluster,
-            region,
             annotated: fargate::asks_for_ec2(self.pod),
             in_template: fargate::is_in_template(workload(self.snap, self.owner)),
             profile: fargate::profile(self.snap, self.pod),
@@ -246,13 +245,7 @@ impl Asked<'_> {
         let offered = role.map_or(admitted, |r| vec![r.to_owned()]);
         let role = Placeholder::new("node-role").how("aws iam list-roles --query 'Roles[].Arn'").candidates(offered);
         let compute = json!({"enabled": true, "nodePools": ["general-purpose", "system"], "nodeRoleArn": role.shown()});
-        Way::NoPools {
-            compute: compute.to_string(),
-            role,
-            role_known: known,
-            cluster: place.cluster,
-            region: place.region,
-        }
+        Way::NoPools { compute: compute.to_string(), role, role_known: known, cluster: place.cluster }
     }
 
     fn no_nodes(&self) -> Way {
@@ -262,12 +255,11 @@ impl Asked<'_> {
         if lacks_pools(self.snap) {
             return self.no_pools(place);
         }
-        let Place { cluster, region, .. } = place;
+        let Place { cluster, .. } = place;
         Way::NoNodes {
             empty_group: empty.map(|g| g.nodegroup_name.clone()),
             scaling: format!("minSize=0,maxSize={max},desiredSize=1"),
             cluster,
-            region,
             on_eks: self.snap.platform == Platform::Eks,
         }
     }

@@ -63,7 +63,6 @@ pub(super) enum Way {
     },
     Fargate {
         cluster: String,
-        region: String,
         /// The pod asks for a node of EC2.
         annotated: bool,
         /// The workload's template has the annotation.
@@ -135,14 +134,12 @@ pub(super) enum Way {
         role: Placeholder,
         role_known: bool,
         cluster: String,
-        region: String,
     },
     NoNodes {
         /// A node group that is scaled to zero, and what starts one node in it.
         empty_group: Option<String>,
         scaling: String,
         cluster: String,
-        region: String,
         on_eks: bool,
     },
     Quota {

@@ -6,7 +6,6 @@ mod unattended;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::issuing;
@@ -52,7 +51,8 @@ enum Fix {
         key: Placeholder,
         /// `secrets` (Secrets Manager), `parameters` (Parameter Store) or `other`.
         place: &'static str,
-        region: String,
+        /// That of the store, where it names one.
+        region: Option<String>,
     },
     NoStore {
         #[serde(flatten)]
@@ -308,20 +308,19 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
     }
 }
 
-/// The service of AWS that has the values, and its region.
-fn place(snap: &Snapshot, failing: &Failing<'_>) -> (&'static str, String) {
+/// The service of AWS that has the values, and its region where the store names one.
+fn place(snap: &Snapshot, failing: &Failing<'_>) -> (&'static str, Option<String>) {
     let said = failing.condition.message.as_deref().unwrap_or_default();
-    let region = Place::of(snap).region;
     let store = secret_makers::store_of(snap, failing.maker);
     let Some(provider) = store.and_then(|s| s.spec.provider.as_ref()) else {
-        return (if said.contains("ParameterNotFound") { "parameters" } else { "secrets" }, region);
+        return (if said.contains("ParameterNotFound") { "parameters" } else { "secrets" }, None);
     };
     match &provider.aws {
         Some(aws) => {
             let place = if aws.service == "ParameterStore" { "parameters" } else { "secrets" };
-            (place, if aws.region.is_empty() { region } else { aws.region.clone() })
+            (place, Some(aws.region.clone()).filter(|r| !r.is_empty()))
         }
-        None => ("other", region),
+        None => ("other", None),
     }
 }
 
