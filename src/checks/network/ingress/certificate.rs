@@ -44,7 +44,7 @@ fn of(snap: &Snapshot, object: Object<'_>) -> Vec<Finding> {
     let read = named.filter_map(|arn| Some((arn, all.get(arn)?.as_ref().ok()?.as_ref())));
     let wrong = read.filter_map(|(arn, certificate)| Some((arn, certificate, cause(snap, certificate)?)));
     let untold = wrong.filter(|(.., cause)| !(is_told && matches!(cause, Cause::Absent)));
-    untold.map(|(arn, certificate, cause)| finding(object, snap, arn, certificate, &cause)).collect()
+    untold.map(|(arn, certificate, cause)| finding(object, arn, certificate, &cause)).collect()
 }
 
 fn cause(snap: &Snapshot, certificate: Option<&Certificate>) -> Option<Cause> {
@@ -60,13 +60,7 @@ fn cause(snap: &Snapshot, certificate: Option<&Certificate>) -> Option<Cause> {
     }
 }
 
-fn finding(
-    object: Object<'_>,
-    snap: &Snapshot,
-    arn: &str,
-    certificate: Option<&Certificate>,
-    cause: &Cause,
-) -> Finding {
+fn finding(object: Object<'_>, arn: &str, certificate: Option<&Certificate>, cause: &Cause) -> Finding {
     let domain = certificate.map_or("<host>", |c| c.domain_name.as_str()).to_owned();
     let imported = certificate.is_some_and(|c| c.kind == "IMPORTED");
     let status = certificate.map(|c| c.status.clone()).unwrap_or_default();
@@ -83,7 +77,7 @@ fn finding(
             (format!("of {domain} ends at {}, and {by}", end.strftime("%Y-%m-%d %H:%M UTC")), Severity::Warning)
         }
     };
-    let (of, annotation) = (object.kept(object.common(snap)), object.annotation(named(object)));
+    let (of, annotation) = (object.kept(object.common()), object.annotation(named(object)));
     let fix = match cause {
         Cause::Absent | Cause::Unusable => Fix::Certificate { of, host: host(object, certificate), annotation },
         _ if imported => Fix::Imported { of, certificate: arn.to_owned() },
