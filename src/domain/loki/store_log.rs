@@ -28,6 +28,8 @@ pub(crate) enum Cause {
     Store(StoreFailure),
     /// The KMS key that encrypts its bucket.
     Key,
+    /// The same, which is switched off or about to be deleted.
+    KeyOff,
     /// Chunks that its index names are not in the store any more.
     Gone,
     /// The store takes no more requests for now.
@@ -406,6 +408,7 @@ fn of_parts(text: &str) -> Option<Cause> {
         () if has(&["kms:", "AWSKMS", "KMS.", "AWS KMS"]) && has(&["AccessDenied", "not authorized to perform"]) => {
             Cause::Key
         }
+        () if has(&["KMS.DisabledException", "KMS.KMSInvalidState", "KMS.NotFound"]) => Cause::KeyOff,
         () if has(&["block compacted", "blocks compacted", "compacted block"]) && is_missing(text) => Cause::Compactors,
         // Other objects are looked for that may never have been written: the seed of the cluster, lists of deletions.
         () if has(MISSING) => {
@@ -457,6 +460,10 @@ mod tests {
             (
                 "store put chunk: AccessDenied: User: arn:aws:sts::1:assumed-role/loki/1 is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/2 because no identity-based policy allows the kms:GenerateDataKey action",
                 Cause::Key,
+            ),
+            (
+                "store put chunk: KMS.DisabledException: arn:aws:kms:eu-west-1:1:key/2 is disabled.\\n\\tstatus code: 400",
+                Cause::KeyOff,
             ),
             (
                 "error fetching chunks: failed to get s3 object: NoSuchKey: The specified key does not exist.",

@@ -25,6 +25,7 @@ use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::arn;
 use crate::snapshot::kubernetes::{Container, Pod, ServiceAccount};
+use crate::text::pattern::pattern;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -122,6 +123,7 @@ impl<'a> Case<'a> {
             Cause::Store(StoreFailure::Endpoint) => Way::Endpoint { detail, change: change() },
             Cause::Store(StoreFailure::Unreachable) => Way::Store { program, of_sts: is_of_sts(&failing.text), detail },
             Cause::Key => self.key(detail),
+            Cause::KeyOff => self.key_off(detail),
             Cause::Gone => Way::Gone { program, detail },
             Cause::Slow => Way::Slow { detail, config_path: config_path() },
             Cause::Flush => self.flush(detail),
@@ -195,6 +197,18 @@ impl<'a> Case<'a> {
             key_region: key.as_deref().and_then(arn::region).map(str::to_owned),
             key: key.unwrap_or_else(|| "<key-arn>".to_owned()),
             of_key: denied.is_some_and(|d| d.by == By::ResourcePolicy),
+        }
+    }
+
+    fn key_off(&self, detail: String) -> Way {
+        let text = &self.failing.text;
+        let named = pattern!(r"arn:[\w-]+:kms:[\w-]+:\d*:key/[\w-]+").find(text).map(|m| m.as_str().to_owned());
+        Way::KeyOff {
+            program: self.failing.store.name(),
+            detail,
+            key_region: named.as_deref().and_then(arn::region).map(str::to_owned),
+            key: named.unwrap_or_else(|| "<key-arn>".to_owned()),
+            deleting: text.contains("pending deletion"),
         }
     }
 

@@ -71,7 +71,7 @@ impl Check for Loki {
 fn deeper(snap: &Snapshot, groups: &BTreeMap<(String, Cause), Vec<Failing>>) -> BTreeMap<String, Vec<ResourceRef>> {
     let mut found: BTreeMap<String, Vec<ResourceRef>> = BTreeMap::new();
     for ((namespace, cause), group) in groups {
-        if matches!(cause, Cause::Store(_) | Cause::Key | Cause::DiskFull | Cause::DiskReadOnly) {
+        if matches!(cause, Cause::Store(_) | Cause::Key | Cause::KeyOff | Cause::DiskFull | Cause::DiskReadOnly) {
             let own = group.iter().filter(|f| f.store == Store::Mimir);
             let pods = own.filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
             found.entry(namespace.clone()).or_default().extend(pods.map(|p| snap.owner_ref(p)));
@@ -138,7 +138,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
     // Why it ends says the same, of the end.
-    let is_of_store = matches!(failing.trouble, Cause::Store(_) | Cause::Key);
+    let is_of_store = matches!(failing.trouble, Cause::Store(_) | Cause::Key | Cause::KeyOff);
     let ends = |p: &Pod| p.statuses().any(|s| s.state.waiting.as_ref().is_some_and(|w| w.reason == "CrashLoopBackOff"));
     if is_of_store && pod.is_some_and(ends) {
         made = made.depends_on(owner.clone());

@@ -37,6 +37,15 @@ pub(super) enum Way {
         /// Its policy refuses, or does not speak of the role; otherwise the role's own policies lack the right.
         of_key: bool,
     },
+    KeyOff {
+        program: &'static str,
+        detail: String,
+        /// ARN of the key, and the region in it.
+        key: String,
+        key_region: Option<String>,
+        /// It is about to be deleted; else it is switched off.
+        deleting: bool,
+    },
     Gone {
         program: &'static str,
         detail: String,

@@ -26,6 +26,7 @@ pub(super) fn words(failing: &Failing) -> &'static str {
             "it asks the endpoint of its object store for its AWS credentials, which only STS gives"
         }
         Cause::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
+        Cause::KeyOff => "the KMS key that encrypts its bucket is switched off, about to be deleted, or gone",
         Cause::Gone => "chunks that its index names are not in its object store any more",
         Cause::Slow => "its object store takes no more requests for now (SlowDown)",
         Cause::Flush => "its object store does not take in time what it is to keep (flushes are given up)",
