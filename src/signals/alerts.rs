@@ -539,7 +539,13 @@ mod tests {
         let mut snap = snapshot();
         *snap.prometheus_alerts = Ok(vec![alert(
             "KubePodCrashLooping",
-            &[("severity", "warning"), ("namespace", "monitoring"), ("pod", "kube-state-metrics-0"), ("exported_namespace", "shop"), ("exported_pod", "web-0")],
+            &[
+                ("severity", "warning"),
+                ("namespace", "monitoring"),
+                ("pod", "kube-state-metrics-0"),
+                ("exported_namespace", "shop"),
+                ("exported_pod", "web-0"),
+            ],
         )]);
         let found = read(&snap);
         assert_eq!(found[0].subject, ResourceRef::pod("shop", "web-0"));

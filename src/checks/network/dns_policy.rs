@@ -266,7 +266,9 @@ mod tests {
     fn the_dns_of_another_cluster_answers_for_no_name() {
         let of = |resolver: &str| {
             let mut snap = with(json!({"dnsPolicy": "ClusterFirst"}), resolver);
-            let line = format!("time=2026-11-21T11:58:00Z level=ERROR err=\"dial tcp: lookup hooks.slack.com on {resolver}:53: read udp 10.0.1.5:4242->{resolver}:53: i/o timeout\"\n");
+            let line = format!(
+                "time=2026-11-21T11:58:00Z level=ERROR err=\"dial tcp: lookup hooks.slack.com on {resolver}:53: read udp 10.0.1.5:4242->{resolver}:53: i/o timeout\"\n"
+            );
             if let Ok(logs) = snap.component_logs.as_mut() {
                 logs[0].text = line.as_str().into();
             }

@@ -64,8 +64,14 @@ const TIMES: usize = 3;
 /// Seconds since the last time, for it to go on.
 const GOES_ON: i64 = 900;
 /// What of a StatefulSet may be changed in place.
-const CHANGEABLE: &[&str] =
-    &["/spec/replicas", "/spec/template", "/spec/updateStrategy", "/spec/persistentVolumeClaimRetentionPolicy", "/spec/minReadySeconds", "/spec/ordinals"];
+const CHANGEABLE: &[&str] = &[
+    "/spec/replicas",
+    "/spec/template",
+    "/spec/updateStrategy",
+    "/spec/persistentVolumeClaimRetentionPolicy",
+    "/spec/minReadySeconds",
+    "/spec/ordinals",
+];
 /// Operators from here on neither fight over a claim template's own kind nor over a deletion that is under way.
 const SETTLED: (u16, u16, u16) = (0, 54, 0);
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::{Gap, Program};
-use crate::snapshot::{Snapshot, journal};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds for which lines count: providers look at their files every 10 to 30 seconds.
 const RECENT: i64 = 1800;
@@ -120,7 +120,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
 /// What Grafana has read since: it says so of each datasource, and of the files of alerting.
 fn taken(line: &Line<'_>) -> Option<&'static str> {
     let msg = line.msg.to_ascii_lowercase();
-    let of_datasource = msg.ends_with("datasource from configuration") || msg.ends_with("datasource based on configuration");
+    let of_datasource =
+        msg.ends_with("datasource from configuration") || msg.ends_with("datasource based on configuration");
     match () {
         () if of_datasource && line.level == Level::Info => Some("datasources"),
         () if msg == "finished to provision alerting" => Some("alerting"),

@@ -91,7 +91,8 @@ fn limit_of_pod(message: &str) -> String {
 
 /// `Threshold quantity: 2139512454, available: 1993624Ki`: the difference.
 fn lacked(message: &str) -> Option<u64> {
-    let after = |word: &str| parse_quantity(message.split_once(word)?.1.split([',', ' ']).next()?.trim_end_matches('.'));
+    let after =
+        |word: &str| parse_quantity(message.split_once(word)?.1.split([',', ' ']).next()?.trim_end_matches('.'));
     let missing = after("Threshold quantity: ")? - after("available: ")?;
     (missing > 0.0).then_some(missing as u64)
 }

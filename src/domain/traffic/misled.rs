@@ -126,7 +126,8 @@ fn read<'a>(
         return None;
     }
     let host = found[1].trim_end_matches('.').to_owned();
-    let one = |host: String, outside: bool| Misled { pod, host, outside, resolver, container, said, why: why(pod, resolver) };
+    let one =
+        |host: String, outside: bool| Misled { pod, host, outside, resolver, container, said, why: why(pod, resolver) };
     // Nobody is there, whatever the name.
     if is_silent && place(snap, &host, &pod.metadata.namespace) == Place::Public {
         return Some(one(host, true));

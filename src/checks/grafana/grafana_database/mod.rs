@@ -238,7 +238,9 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
         );
     }
     if let Some(other) = holder {
-        made = made.evidence(holder_evidence(other, name)).depends_on(ResourceRef::pod(&meta.namespace, &other.metadata.name));
+        made = made
+            .evidence(holder_evidence(other, name))
+            .depends_on(ResourceRef::pod(&meta.namespace, &other.metadata.name));
     }
     let way = if network {
         move_data(snap, pod, &target, name, claim)
@@ -256,16 +258,20 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
 fn holder<'a>(snap: &'a Snapshot, pod: &Pod, claim: &str) -> Option<&'a Pod> {
     let owner = snap.owner_ref(pod);
     let writes = |p: &&Pod| {
-        let volumes = p.spec.volumes.iter().filter(|v| {
-            v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim && !c.read_only)
-        });
+        let volumes = p
+            .spec
+            .volumes
+            .iter()
+            .filter(|v| v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim && !c.read_only));
         let names: Vec<&str> = volumes.map(|v| v.name.as_str()).collect();
-        let running = p.spec.containers.iter().filter(|c| p.statuses().any(|s| s.name == c.name && s.running_since().is_some()));
+        let running =
+            p.spec.containers.iter().filter(|c| p.statuses().any(|s| s.name == c.name && s.running_since().is_some()));
         running.flat_map(|c| &c.volume_mounts).any(|m| !m.read_only && names.contains(&m.name.as_str()))
     };
-    let mut others = snap.pods.items().unwrap_or_default().iter().filter(|p| {
-        p.metadata.namespace == pod.metadata.namespace && !p.is_finished() && snap.owner_ref(p) != owner
-    });
+    let mut others =
+        snap.pods.items().unwrap_or_default().iter().filter(|p| {
+            p.metadata.namespace == pod.metadata.namespace && !p.is_finished() && snap.owner_ref(p) != owner
+        });
     others.find(writes).filter(|_| !claim.is_empty())
 }
 
@@ -434,7 +440,8 @@ mod tests {
 
     #[test]
     fn another_pod_on_the_volume_is_named() {
-        let failed = LINE.replace("level=info msg=\"Database locked, sleeping then retrying\"", "level=error msg=\"giving up\"");
+        let failed =
+            LINE.replace("level=info msg=\"Database locked, sleeping then retrying\"", "level=error msg=\"giving up\"");
         let of = |phase: &str, read_only: bool| {
             let mut snap = with(&failed.repeat(3), "ebs.csi.aws.com");
             let job = json!({

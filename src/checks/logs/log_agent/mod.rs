@@ -165,7 +165,9 @@ impl<'a> Case<'a> {
             Cause::Paused => "lines come late, and are lost when their file is rotated before",
             Cause::Rate if last.of_profiles() => "profiles are lost",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
-            _ if self.fills_disk() => "lines wait in files on the disk of their node, of which nothing says how large they may grow",
+            _ if self.fills_disk() => {
+                "lines wait in files on the disk of their node, of which nothing says how large they may grow"
+            }
             _ => "lines wait, and are lost when the buffer is full",
         };
         let message = format!(
@@ -200,7 +202,8 @@ impl<'a> Case<'a> {
 
     /// What it cannot deliver waits in files on its node, without a limit.
     fn fills_disk(&self) -> bool {
-        let waits = matches!(self.reason, Cause::Unreachable | Cause::Name | Cause::Server | Cause::Overload | Cause::Tls);
+        let waits =
+            matches!(self.reason, Cause::Unreachable | Cause::Name | Cause::Server | Cause::Overload | Cause::Tls);
         waits && self.config.unbounded.is_some() && !self.all.iter().any(|f| f.lost)
     }
 

@@ -266,16 +266,22 @@ const PRIVATE: &[&str] = &["internal", "local", "corp", "lan", "home", "intra", 
 /// The domain that all names are of, where that is no accident: where the resolver is asked for too much, it leaves out what comes, and
 /// not one domain alone.
 fn forwarded(names: &BTreeSet<String>) -> Option<String> {
-    let labels = |name: &str| -> Vec<String> { name.trim_end_matches('.').rsplit('.').map(str::to_ascii_lowercase).collect() };
+    let labels =
+        |name: &str| -> Vec<String> { name.trim_end_matches('.').rsplit('.').map(str::to_ascii_lowercase).collect() };
     let mut all = names.iter().map(|n| labels(n));
     let first = all.next()?;
-    let same = |a: Vec<String>, b: Vec<String>| a.into_iter().zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let same =
+        |a: Vec<String>, b: Vec<String>| a.into_iter().zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     let mut common: Vec<String> = all.fold(first.clone(), same);
     if names.len() == 1 {
         common.pop();
     }
     let is_private = common.first().is_some_and(|l| PRIVATE.contains(&l.as_str()));
-    let enough = if is_private { common.len() >= 2 || names.len() > 1 && !common.is_empty() } else { common.len() >= 2 && names.len() > 2 };
+    let enough = if is_private {
+        common.len() >= 2 || names.len() > 1 && !common.is_empty()
+    } else {
+        common.len() >= 2 && names.len() > 2
+    };
     common.reverse();
     let domain = common.join(".");
     let answered = ANSWERED.iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")));

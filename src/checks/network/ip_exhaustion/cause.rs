@@ -43,7 +43,9 @@ impl Why {
             Self::Fragmented
         } else if vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK) && pods.iter().any(|(p, _)| lacks_config(snap, p)) {
             Self::NoEniConfig
-        } else if let Some(most) = vpc_cni::most_interfaces(snap).filter(|most| interfaces(snap, pods[0].0) == Some(*most)) {
+        } else if let Some(most) =
+            vpc_cni::most_interfaces(snap).filter(|most| interfaces(snap, pods[0].0) == Some(*most))
+        {
             Self::Capped(most)
         } else {
             Self::Node

@@ -110,7 +110,10 @@ pub(super) struct Cni {
 impl Cni {
     /// With fewer warm addresses.
     fn fewer(snap: &Snapshot) -> Self {
-        Self::with(snap, &json!({"env": {"WARM_IP_TARGET": WARM.to_string(), "MINIMUM_IP_TARGET": MINIMUM.to_string()}}))
+        Self::with(
+            snap,
+            &json!({"env": {"WARM_IP_TARGET": WARM.to_string(), "MINIMUM_IP_TARGET": MINIMUM.to_string()}}),
+        )
     }
 
     fn with(snap: &Snapshot, set: &serde_json::Value) -> Self {

@@ -200,7 +200,8 @@ fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&Ne
 fn is_by_labels(snap: &Snapshot, group: &Blocked<'_>) -> bool {
     let policies = Policies::of(snap);
     let on_host = |flow: &Flow<'_>| flow.to.ends.iter().any(|e| e.peer.pod.is_some_and(|p| p.spec.host_network));
-    let reads_open = |flow: &Flow<'_>| !blocks(&policies, flow.from, &flow.to).iter().any(|b| b.direction == group.direction);
+    let reads_open =
+        |flow: &Flow<'_>| !blocks(&policies, flow.from, &flow.to).iter().any(|b| b.direction == group.direction);
     group.flows.iter().any(|flow| on_host(flow) && reads_open(flow))
 }
 
@@ -365,7 +366,9 @@ fn peers(snap: &Snapshot, flow: &Flow<'_>, end: &flows::End<'_>) -> Vec<PeerRule
             vec![PeerRule { except, ..network("0.0.0.0/0".to_owned()) }]
         }
         // Nodes come and go within their subnets.
-        (_, Some(_)) => end.peer.addresses.iter().map(|ip| subnet_of(snap, *ip).map_or_else(|| host(ip), network)).collect(),
+        (_, Some(_)) => {
+            end.peer.addresses.iter().map(|ip| subnet_of(snap, *ip).map_or_else(|| host(ip), network)).collect()
+        }
         _ => end.peer.addresses.iter().map(host).collect(),
     }
 }

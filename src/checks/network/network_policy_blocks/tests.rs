@@ -297,9 +297,13 @@ fn parts_that_wait_for_an_answer_in_any_words() {
 
 #[test]
 fn pods_on_the_network_of_their_node_are_not_picked_by_labels() {
-    let egress = json!([policy("monitoring", "egress", json!({"podSelector": {}, "policyTypes": ["Egress"],
+    let egress = json!([policy(
+        "monitoring",
+        "egress",
+        json!({"podSelector": {}, "policyTypes": ["Egress"],
         "egress": [{"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]},
-            {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "UDP", "port": 53}]}]}))]);
+            {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "UDP", "port": 53}]}]})
+    )]);
     let mut snap = cluster(timed_out(), egress);
     let mut pods = snap.pods.items().expect("pods").to_vec();
     pods[1].spec.host_network = true;

@@ -69,9 +69,22 @@ struct Tsdb {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Tsdb(Box<Tsdb>),
-    EmptyDir { target: String, volume: String, bounded: Option<String>, managed_by: String },
-    Limit { target: String, volume: String, container: String, managed_by: String },
-    OwnFiles { target: String, container: String },
+    EmptyDir {
+        target: String,
+        volume: String,
+        bounded: Option<String>,
+        managed_by: String,
+    },
+    Limit {
+        target: String,
+        volume: String,
+        container: String,
+        managed_by: String,
+    },
+    OwnFiles {
+        target: String,
+        container: String,
+    },
     /// The pod used next to nothing.
     Others,
     NodeDisk,

@@ -10,8 +10,8 @@ use fix::Fix;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
-use crate::domain::kubernetes::nodes::node_disk;
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::nodes::node_disk;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -149,14 +149,17 @@ fn condition_evidence(short: &Short<'_>) -> Evidence {
 }
 
 /// Folders of nodes that pods mount for other things than to fill them: sockets, devices, the system's own.
-const OF_SYSTEM: &[&str] = &["/dev", "/etc", "/lib", "/proc", "/run", "/sys", "/usr", "/var/run", "/opt/cni", "/var/lib/cni"];
+const OF_SYSTEM: &[&str] =
+    &["/dev", "/etc", "/lib", "/proc", "/run", "/sys", "/usr", "/var/run", "/opt/cni", "/var/lib/cni"];
 
 /// Pods of a node that may write to its disk without that it counts as theirs: to which folders.
 fn writers(snap: &Snapshot, node: &str) -> Vec<(ResourceRef, String)> {
     let here = |p: &&Pod| p.spec.node_name.as_deref() == Some(node) && !p.is_finished();
     let mut found = Vec::new();
     for pod in snap.pods.items().unwrap_or_default().iter().filter(here) {
-        let written = |name: &str| pod.spec.containers.iter().flat_map(|c| &c.volume_mounts).any(|m| m.name == name && !m.read_only);
+        let written = |name: &str| {
+            pod.spec.containers.iter().flat_map(|c| &c.volume_mounts).any(|m| m.name == name && !m.read_only)
+        };
         for volume in pod.spec.volumes.iter().filter(|v| written(&v.name)) {
             let Some(path) = volume.host_path.as_ref().map(|h| h.path.trim_end_matches('/')) else { continue };
             let is_system = OF_SYSTEM.iter().any(|s| Path::new(path).starts_with(s)) || path.ends_with(".sock");

@@ -54,7 +54,8 @@ fn an_empty_dir_without_limit_that_filled_the_node_is_named() {
 fn whoever_used_nothing_did_not_fill_the_disk() {
     let mut agent = pod(json!({"name": "agent"}));
     agent["spec"]["volumes"] = json!([{"name": "state", "hostPath": {"path": "/var/fluent-bit/state"}}, {"name": "run", "hostPath": {"path": "/run"}}]);
-    agent["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "state", "mountPath": "/state"}, {"name": "run", "mountPath": "/run"}]);
+    agent["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "state", "mountPath": "/state"}, {"name": "run", "mountPath": "/run"}]);
     let idle = evicted(&LOW.replace("10711684Ki", "24Ki"), "2026-11-21T11:40:00Z");
     let found = findings(&NodePressure, &with(json!([idle, agent]), "True", 0));
     assert_eq!((found.len(), found[0].variant), (1, "others"));
@@ -75,9 +76,11 @@ fn room_that_was_found_since_is_no_alarm() {
         }
         snap.nodes = Listing::cluster(nodes);
         snap.events = Listing::cluster(
-            serde_json::from_value(json!([{"metadata": {"name": "e", "namespace": "default"}, "type": "Warning", "count": 7,
+            serde_json::from_value(
+                json!([{"metadata": {"name": "e", "namespace": "default"}, "type": "Warning", "count": 7,
                 "reason": "FreeDiskSpaceFailed", "message": "but only found 0 bytes eligible to free.",
-                "involvedObject": {"kind": "Node", "name": "node-a"}, "lastTimestamp": "2026-11-21T11:40:00Z"}]))
+                "involvedObject": {"kind": "Node", "name": "node-a"}, "lastTimestamp": "2026-11-21T11:40:00Z"}]),
+            )
             .expect("events"),
         );
         findings(&NodePressure, &snap).len()

@@ -252,7 +252,8 @@ fn elsewhere(case: &Case<'_>, role: String, by: By) -> Way {
     let adding = |text: &str| {
         let mut policy: serde_json::Value = serde_json::from_str(text).ok()?;
         let statements = policy.get_mut("Statement")?.as_array_mut()?;
-        statements.push(json!({"Effect": "Allow", "Principal": "*", "Action": "aps:RemoteWrite", "Resource": workspace}));
+        statements
+            .push(json!({"Effect": "Allow", "Principal": "*", "Action": "aps:RemoteWrite", "Resource": workspace}));
         Some(policy.to_string())
     };
     Way::Elsewhere {

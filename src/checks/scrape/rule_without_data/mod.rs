@@ -17,8 +17,8 @@ use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::{Snapshot, journal};
 use crate::snapshot::monitoring::{Rule, RuleGroup};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -124,7 +124,8 @@ fn misnamed_alerts(snap: &Snapshot, namespace: &str) -> Vec<String> {
     // They only show what it does.
     let alerts = journal::aside(|| snap.prometheus_alerts()).map(Vec::as_slice).unwrap_or_default().iter();
     let firing = alerts.filter(|a| a.state == "firing" && a.label("namespace") == namespace);
-    let misnamed = firing.filter(|a| !matches!(a.label("exported_namespace"), "" ) && a.label("exported_namespace") != namespace);
+    let misnamed =
+        firing.filter(|a| !matches!(a.label("exported_namespace"), "") && a.label("exported_namespace") != namespace);
     let mut names: Vec<String> =
         misnamed.map(|a| format!("{} (of namespace {})", a.name(), a.label("exported_namespace"))).collect();
     names.sort();
