@@ -74,7 +74,25 @@ const JUDGES: &[(&str, &[&str])] = &[
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let rules = expressions(snap);
     let (alerts, path) = firing(snap);
-    alerts.iter().map(|alert| signal(snap, alert, expression(&rules, alert), path.as_deref())).collect()
+    let one = |alert: &FiringAlert| signal(snap, &as_meant(alert), expression(&rules, alert), path.as_deref());
+    alerts.iter().map(one).collect()
+}
+
+/// With the labels of what it is about: where a job does not honour those of what it scrapes, they are called `exported_…`, and
+/// others stand in their place.
+fn as_meant(alert: &FiringAlert) -> FiringAlert {
+    let mut meant = alert.clone();
+    if !alert.label("exported_namespace").is_empty() {
+        for label in ["namespace", "pod", "container", "service", "node"] {
+            match alert.labels.get(&format!("exported_{label}")) {
+                Some(own) => meant.labels.insert(label.to_owned(), own.clone()),
+                // What remains is of the exporter.
+                None if label != "namespace" => meant.labels.remove(label),
+                None => None,
+            };
+        }
+    }
+    meant
 }
 
 /// From the list of alerts, else from the rules that raised them, else as Alertmanager holds them; and the path that shows them.
@@ -509,6 +527,24 @@ mod tests {
         assert!(judged("rate(prometheus_operator_reconcile_errors_total[5m]) > 0").contains(&"operator-refuses"));
         assert!(judged("reloader_last_reload_successful == 0").contains(&"reload-refused"));
         assert_eq!(judged("increase(prometheus_target_sync_failed_total[30m]) > 0"), ["job-without-targets"]);
+    }
+
+    #[test]
+    fn labels_that_were_overwritten_are_read_as_they_were() {
+        let mut snap = snapshot();
+        *snap.prometheus_alerts = Ok(vec![alert(
+            "KubePodCrashLooping",
+            &[
+                ("severity", "warning"),
+                ("namespace", "monitoring"),
+                ("pod", "kube-state-metrics-0"),
+                ("exported_namespace", "shop"),
+                ("exported_pod", "web-0"),
+            ],
+        )]);
+        let found = read(&snap);
+        assert_eq!(found[0].subject, ResourceRef::pod("shop", "web-0"));
+        assert_eq!(found[0].weight, Weight::Note, "it is of nobody here");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
 use crate::domain::programs::{self, known};
 use crate::domain::prometheus::{exporter_log, operator};
-use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::complaint::{Group, groups, said_at};
 use crate::domain::text::lasting::LASTS;
 use crate::domain::text::log_line::{Line, written_at};
 use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
@@ -111,7 +111,7 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if start_up {
         return Weight::Note;
     }
-    if is_calm(snap, log, group) || is_over(log, group, ago) || is_behind(snap, log, group, ago) {
+    if is_calm(snap, log, group) || is_over(snap, log, group, ago) || is_behind(snap, log, group, ago) {
         return Weight::Note;
     }
     // What an exporter measures comes and goes; one that goes on is told of.
@@ -230,10 +230,13 @@ fn is_of_strangers(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
 
 /// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,
 /// or in one bad moment, as while the API server was updated.
-fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
+fn is_over(snap: &Snapshot, log: &ContainerLog, group: &Group, ago: i64) -> bool {
     // An autoscaler asks anew every few seconds, for as long as a pod has no values: each new pod has none at first.
     if group.text.contains("no metrics known for pod") {
         return ago >= SETTLED;
+    }
+    if Agent::of_image(&log.image).is_some() && is_delivered_since(snap, log, group) {
+        return true;
     }
     let sends = || ["flush", "end batch", "ending batch", "end log events"].iter().any(|w| group.text.contains(w));
     if !(is_tried_again(&group.text) || Agent::of_image(&log.image).is_some() && sends()) {
@@ -241,6 +244,13 @@ fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
     }
     let lasted = group.last.zip(group.first).map_or(0, |(last, first)| last.as_second() - first.as_second());
     if group.count < 3 { ago >= SETTLED && lasted < LASTING } else { ago >= PAST && lasted < LASTING }
+}
+
+/// Fluent Bit says so when what it had to keep was taken after all: `flush chunk '…' succeeded at retry 11`.
+fn is_delivered_since(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
+    let Some(last) = group.last else { return false };
+    let mut delivered = log.text.lines().rev().filter(|l| l.contains("succeeded at retry")).map(Line::parse);
+    delivered.any(|line| said_at(&line, snap.collected_at).is_some_and(|at| at > last))
 }
 
 /// It came again and again, has not come for ten times as long as it took to come again, and the program has written since.
@@ -406,6 +416,33 @@ mod tests {
         assert_eq!(weight(&[58]), Weight::Weighs, "it may come again");
         assert_eq!(weight(&[30, 31, 32, 33]), Weight::Note, "a bad moment");
         assert_eq!(weight(&[40, 45, 50, 55]), Weight::Weighs);
+    }
+
+    #[test]
+    fn what_was_delivered_after_all_is_over() {
+        let weight = |at: &str| {
+            let failed = |m: u32| {
+                format!(
+                    "[2026/11/21 01:{m:02}:04] [error] [output:es:es.0] no upstream connections available to logs:443"
+                )
+            };
+            let mut lines: Vec<String> = (10..50).step_by(4).map(failed).collect();
+            lines.push(format!(
+                "[2026/11/21 {at}] [ info] [engine] flush chunk '1-1.flb' succeeded at retry 11: task_id=3"
+            ));
+            let mut snap = snapshot();
+            *snap.part_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "fluent-bit-0".into(),
+                container: "fluent-bit".into(),
+                image: "fluent/fluent-bit:3.2.10".into(),
+                text: lines.join("\n").into(),
+                ..ContainerLog::default()
+            }]);
+            read(&snap)[0].weight
+        };
+        assert_eq!(weight("01:55:00"), Weight::Note);
+        assert_eq!(weight("01:30:00"), Weight::Weighs, "it failed again");
     }
 
     #[test]

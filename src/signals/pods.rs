@@ -18,6 +18,10 @@ const PATIENCE: i64 = 180;
 const RECENT: i64 = 3600;
 /// Restarts of a container from which on they are no accident.
 const RESTARTS: u32 = 3;
+/// Seconds that a container runs from which on it may have settled: twice the longest back-off; and how many times as long as it
+/// ran before it ended.
+const SETTLED: i64 = 600;
+const MUCH_LONGER: i64 = 10;
 
 /// Reads them.
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
@@ -74,10 +78,19 @@ fn trouble(snap: &Snapshot, pod: &Pod) -> Option<Trouble> {
         return Some(Trouble { what, since, weight });
     };
     let again = pod.statuses().filter(|s| s.restart_count >= RESTARTS && s.ended_within(RECENT, snap.collected_at));
+    let again = again.filter(|s| !has_settled(snap, s));
     let worst = again.max_by_key(|s| s.restart_count)?;
     let reason = worst.ended().map_or(String::new(), |t| format!(" ({}, exit code {})", t.reason, t.exit_code));
     let what = format!("container {} restarted {} times{reason}", worst.name, worst.restart_count);
     Some(Trouble { what, since: worst.ended().and_then(|t| t.finished_at), weight: ours })
+}
+
+/// It is ready, and runs many times as long as before, and beyond the longest back-off: what ended it is mended.
+fn has_settled(snap: &Snapshot, status: &ContainerStatus) -> bool {
+    let Some(since) = status.running_since().filter(|_| status.ready) else { return false };
+    let runs = seconds_ago(snap, since);
+    let lived = status.ended().and_then(|t| Some(t.finished_at?.as_second() - t.started_at?.as_second()));
+    runs >= SETTLED && lived.is_some_and(|before| (0..=runs / MUCH_LONGER).contains(&before))
 }
 
 fn not_ready_since(pod: &Pod) -> Option<Timestamp> {
@@ -238,6 +251,18 @@ mod tests {
         assert!(restarted(1, "2026-11-19T00:00:00Z").is_empty());
         assert!(restarted(9, "2026-11-19T00:00:00Z").is_empty());
         assert_eq!(restarted(9, "2026-11-21T02:50:00Z").len(), 1);
+    }
+
+    #[test]
+    fn a_container_that_runs_much_longer_than_before_has_settled() {
+        let runs_since = |at: &str| {
+            with(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [
+                {"name": "loki", "ready": true, "restartCount": 9, "state": {"running": {"startedAt": at}},
+                 "lastState": {"terminated": {"reason": "Error", "exitCode": 1,
+                    "startedAt": "2026-11-21T02:30:00Z", "finishedAt": "2026-11-21T02:30:46Z"}}}]}))
+        };
+        assert!(runs_since("2026-11-21T02:36:00Z").is_empty());
+        assert_eq!(runs_since("2026-11-21T02:56:00Z").len(), 1, "it may end again");
     }
 
     #[test]

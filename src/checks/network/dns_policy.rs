@@ -108,10 +108,16 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
         Why::Own => "its dnsPolicy is None, and its dnsConfig names another".to_owned(),
         Why::Kubelet => format!("the kubelet of its node gives that to pods instead of {dns}"),
     };
-    let message = format!(
-        "pod {namespace}/{name} asks resolver {} for {}, which only the cluster's DNS knows: {why}",
-        first.resolver, first.host
-    );
+    let message = match first.outside {
+        true => format!(
+            "pod {namespace}/{name} asks resolver {} for {} and gets no answer: that is the DNS of other clusters, and not this one's ({dns}): {why}",
+            first.resolver, first.host
+        ),
+        false => format!(
+            "pod {namespace}/{name} asks resolver {} for {}, which only the cluster's DNS knows: {why}",
+            first.resolver, first.host
+        ),
+    };
     let severity = severity_of(snap, first.pod, Severity::Error);
     let mut made = Finding::new(DnsPolicy::META.id, severity, about.clone(), message).breaks_nothing();
     for one in found {
@@ -254,6 +260,25 @@ mod tests {
         assert_eq!(applicable(&DnsPolicy, &with(first(), "10.100.0.10")), []);
         let other = json!({"dnsPolicy": "ClusterFirst", "nodeName": "node-b"});
         assert_eq!(applicable(&DnsPolicy, &of_pods(&[("a", first()), ("b", other)], "10.100.0.10")), []);
+    }
+
+    #[test]
+    fn the_dns_of_another_cluster_answers_for_no_name() {
+        let of = |resolver: &str| {
+            let mut snap = with(json!({"dnsPolicy": "ClusterFirst"}), resolver);
+            let line = format!(
+                "time=2026-11-21T11:58:00Z level=ERROR err=\"dial tcp: lookup hooks.slack.com on {resolver}:53: read udp 10.0.1.5:4242->{resolver}:53: i/o timeout\"\n"
+            );
+            if let Ok(logs) = snap.component_logs.as_mut() {
+                logs[0].text = line.as_str().into();
+            }
+            snap
+        };
+        let found = findings(&DnsPolicy, &of("10.100.0.10"));
+        assert_eq!(found[0].subject(), &ResourceRef::node("node-a"));
+        assert!(found[0].message.contains("not this one's (172.20.0.10)"), "{}", found[0].message);
+        assert_eq!(applicable(&DnsPolicy, &of("172.20.0.10")), []);
+        assert_eq!(applicable(&DnsPolicy, &of("10.0.0.2")), [], "it may be anybody");
     }
 
     #[test]

@@ -7,13 +7,14 @@ use crate::checks::support::operator::{broken, one_line, server_text, values_bas
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mutated;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::deployment::{self, version_text};
 use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::minute;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{MonitoringResource, Workload};
 use crate::snapshot::monitoring::ContainerLog;
@@ -45,12 +46,32 @@ enum Fix {
         old: bool,
         webhooks: Vec<String>,
     },
+    /// A policy of Kyverno changes it on its way in, and says so.
+    Mutated {
+        kind: String,
+        name: String,
+        namespace: String,
+        set: String,
+        policy: String,
+        rule: String,
+        operator: String,
+        operator_namespace: String,
+    },
 }
 
 /// How often it has to be said: an upgrade that cannot be done in place says it once.
 const TIMES: usize = 3;
 /// Seconds since the last time, for it to go on.
 const GOES_ON: i64 = 900;
+/// What of a StatefulSet may be changed in place.
+const CHANGEABLE: &[&str] = &[
+    "/spec/replicas",
+    "/spec/template",
+    "/spec/updateStrategy",
+    "/spec/persistentVolumeClaimRetentionPolicy",
+    "/spec/minReadySeconds",
+    "/spec/ordinals",
+];
 /// Operators from here on neither fight over a claim template's own kind nor over a deletion that is under way.
 const SETTLED: (u16, u16, u16) = (0, 54, 0);
 
@@ -133,25 +154,51 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
         seen.times
     );
     let suspects = changing_webhooks(snap);
+    // Of what stands in the template and in labels of the set itself it may be changed in place.
+    let fixed = |field: &str| field.starts_with("/spec/") && !CHANGEABLE.iter().any(|f| field.starts_with(f));
+    let changed = set_of(snap, server).map(|w| mutated::changes(&w.metadata)).unwrap_or_default();
+    let changed = changed.into_iter().find(|(_, _, field)| fixed(field));
+    let cause = changed.as_ref().map(|(rule, policy, field)| {
+        let subject = ResourceRef::kubernetes("kyverno.io", "ClusterPolicy", "", policy);
+        Cause::resource(subject, format!(
+            "rule {rule} of Kyverno's policy {policy} changes {field} of StatefulSets on their way in, which cannot be changed in place: the operator deletes and makes its StatefulSets again and again"
+        ))
+    });
+    let message = match &changed {
+        Some((rule, policy, field)) => {
+            format!("{message}: rule {rule} of Kyverno's policy {policy} changes {field} on its way in")
+        }
+        None => message,
+    };
     let operators = deployment::operators(snap);
     let operator = operators.first();
     let version = operator.and_then(deployment::Operator::version);
     let mut made = Finding::new(StatefulSetRecreated::META.id, Severity::Error, server.reference(), message)
         .also(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set))
         .key(format!("again {}", server.reference().key()))
-        .fix(Fix::Settle {
-            kind: server.kind.to_ascii_lowercase(),
-            name: meta.name.clone(),
-            namespace: meta.namespace.clone(),
-            set: set.clone(),
-            values: values_base(server).to_owned(),
-            managed: managed_by(meta),
-            operator: operator.map_or("<operator-deployment>", |o| o.workload.metadata.name.as_str()).to_owned(),
-            operator_namespace: operator
-                .map_or("<operator-namespace>", |o| o.workload.metadata.namespace.as_str())
-                .to_owned(),
-            old: version.is_some_and(|v| v < SETTLED),
-            webhooks: suspects.iter().map(ToString::to_string).collect(),
+        .fix(match changed {
+            Some((rule, policy, _)) => Fix::Mutated {
+                kind: server.kind.to_ascii_lowercase(),
+                name: meta.name.clone(),
+                namespace: meta.namespace.clone(),
+                set: set.clone(),
+                policy,
+                rule,
+                operator: operator_name(operator),
+                operator_namespace: operator_home(operator),
+            },
+            None => Fix::Settle {
+                kind: server.kind.to_ascii_lowercase(),
+                name: meta.name.clone(),
+                namespace: meta.namespace.clone(),
+                set: set.clone(),
+                values: values_base(server).to_owned(),
+                managed: managed_by(meta),
+                operator: operator_name(operator),
+                operator_namespace: operator_home(operator),
+                old: version.is_some_and(|v| v < SETTLED),
+                webhooks: suspects.iter().map(ToString::to_string).collect(),
+            },
         })
         .evidence(line_evidence(seen.log, &one_line(seen.line)));
     if let Some(workload) = set_of(snap, server) {
@@ -173,7 +220,18 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
             "kubectl get deployments -A -o wide",
         ));
     }
+    if let Some(cause) = cause {
+        made = made.cause(cause);
+    }
     broken(snap, &[server]).into_iter().fold(made, Finding::breaks)
+}
+
+fn operator_name(operator: Option<&deployment::Operator<'_>>) -> String {
+    operator.map_or("<operator-deployment>", |o| o.workload.metadata.name.as_str()).to_owned()
+}
+
+fn operator_home(operator: Option<&deployment::Operator<'_>>) -> String {
+    operator.map_or("<operator-namespace>", |o| o.workload.metadata.namespace.as_str()).to_owned()
 }
 
 fn set_of<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Option<&'a Workload> {

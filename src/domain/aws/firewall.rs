@@ -135,6 +135,23 @@ impl<'a> Firewall<'a> {
         connected.unwrap_or_else(apart)
     }
 
+    /// The ACL of the receiver's subnet, where it drops what comes from each other network in which the control plane may stand. From
+    /// its own subnet nothing passes an ACL, so that this tells only of connections that were seen to fail.
+    pub(crate) fn acl_of_receiver(
+        &self,
+        from: &Interface<'a>,
+        to: &Interface<'a>,
+        protocol: Protocol,
+        port: u16,
+    ) -> Option<Barrier<'a>> {
+        let there = to.addresses.first()?;
+        let acl = of_subnet(self.acls, to.subnet?).filter(|_| from.control_plane)?;
+        let others = from.networks.iter().filter(|n| !n.contains(there));
+        let dropped = others.map(|n| network_acl::dropping_rule(acl, false, protocol, n.network(), port));
+        let rule = dropped.collect::<Option<Vec<u32>>>()?.into_iter().next()?;
+        Some(Barrier::Acl { acl: &acl.network_acl_id, egress: false, rule, answer: false })
+    }
+
     fn acl_barriers(
         &self,
         from: &Interface<'a>,

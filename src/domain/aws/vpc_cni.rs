@@ -7,6 +7,8 @@ use crate::snapshot::kubernetes::{Pod, Workload, annotation};
 pub(crate) const EXTERNAL_SNAT: &str = "AWS_VPC_K8S_CNI_EXTERNALSNAT";
 /// Nodes take blocks of sixteen addresses.
 pub(crate) const PREFIXES: &str = "ENABLE_PREFIX_DELEGATION";
+/// How many network interfaces a node gets at most; the instance's own limit where it is not above 0.
+const MOST: &str = "MAX_ENI";
 /// Pods have subnets of their own, which ENIConfigs name.
 pub(crate) const CUSTOM_NETWORK: &str = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG";
 
@@ -49,6 +51,11 @@ fn own(snap: &Snapshot) -> impl Iterator<Item = &Workload> {
 pub(crate) fn env<'a>(snap: &'a Snapshot, name: &str) -> Option<&'a str> {
     let mut env = own(snap).flat_map(|w| &w.spec.template.spec.containers).flat_map(|c| &c.env);
     env.find(|e| e.name == name).and_then(|e| e.value.as_deref())
+}
+
+/// How many network interfaces a node gets at most, where that is set.
+pub(crate) fn most_interfaces(snap: &Snapshot) -> Option<usize> {
+    env(snap, MOST)?.parse().ok().filter(|n| *n > 0)
 }
 
 /// A switch is on.

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::{Gap, Program};
-use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds for which lines count: providers look at their files every 10 to 30 seconds.
 const RECENT: i64 = 1800;
+/// The same for what is read once, when Grafana is told to: it stays as it is until it is told again.
+const TOLD: i64 = 24 * 3600;
 
 /// Lines about a folder that is not there, up to which it may be made yet.
 const LOOKS: usize = 3;
@@ -75,10 +77,16 @@ pub(crate) fn refusals(snap: &Snapshot) -> Result<Vec<Said<'_>>, Gap> {
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     let mut found: BTreeMap<Refusal, Said<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse) {
-        if line.is_older(snap.collected_at, RECENT) {
+        if line.is_older(snap.collected_at, TOLD) {
             continue;
         }
+        if let Some(kind) = taken(&line) {
+            found.remove(&Refusal::File { kind });
+        }
         let Some(refusal) = refusal(&line) else { continue };
+        if !matches!(refusal, Refusal::File { .. }) && line.is_older(snap.collected_at, RECENT) {
+            continue;
+        }
         let said = found.entry(refusal.clone()).or_insert_with(|| Said {
             refusal,
             log,
@@ -101,8 +109,34 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         said.providers.extend(providers.filter(|p| !p.is_empty()).map(str::to_owned));
     }
     // A folder may be made while Grafana starts, or since.
-    found.retain(|refusal, said| !matches!(refusal, Refusal::Folder { .. }) || said.lasts(snap.collected_at));
+    found.retain(|refusal, said| match refusal {
+        Refusal::Folder { .. } => said.lasts(snap.collected_at),
+        Refusal::File { kind } => !is_told_again(snap, said, kind),
+        _ => true,
+    });
     found.into_values().collect()
+}
+
+/// What Grafana has read since: it says so of each datasource, and of the files of alerting.
+fn taken(line: &Line<'_>) -> Option<&'static str> {
+    let msg = line.msg.to_ascii_lowercase();
+    let of_datasource =
+        msg.ends_with("datasource from configuration") || msg.ends_with("datasource based on configuration");
+    match () {
+        () if of_datasource && line.level == Level::Info => Some("datasources"),
+        () if msg == "finished to provision alerting" => Some("alerting"),
+        () => None,
+    }
+}
+
+/// The side-car has told Grafana to read the files again since, and it did: `Response: 200 OK`.
+fn is_told_again(snap: &Snapshot, said: &Said<'_>, kind: &str) -> bool {
+    let path = format!("/provisioning/{kind}/reload");
+    let of_pod = |log: &&ContainerLog| (&log.namespace, &log.pod) == (&said.log.namespace, &said.log.pod);
+    // It only tells that it is over.
+    let logs = journal::aside(|| [snap.component_logs(), snap.part_logs()]).into_iter().flatten().flatten();
+    let mut lines = logs.filter(of_pod).filter(|l| !l.previous).flat_map(|l| l.text.lines());
+    lines.any(|raw| raw.contains(&path) && raw.contains("200 OK") && Line::parse(raw).at > said.last)
 }
 
 fn refusal(line: &Line<'_>) -> Option<Refusal> {
@@ -197,6 +231,10 @@ mod tests {
             )
             .is_empty()
         );
+        let before = again.replace("T02:50", "T00:50");
+        assert_eq!(read(&before).len(), 1, "nobody has told it to read them again");
+        let since = "logger=provisioning.datasources t=2026-11-21T01:10:00Z level=info msg=\"updating datasource from configuration\" name=x uid=y\n";
+        assert!(read(&format!("{before}{since}")).is_empty(), "it was read since");
         let unused = "logger=provisioning.plugins t=2026-11-21T02:50:30Z level=error msg=\"Failed to read plugin provisioning files from directory\" path=/etc/grafana/provisioning/plugins error=\"open /etc/grafana/provisioning/plugins: no such file or directory\"\n";
         assert!(read(unused).is_empty(), "nothing is provisioned that way");
     }

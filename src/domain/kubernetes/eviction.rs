@@ -32,7 +32,12 @@ pub(crate) struct Eviction {
     pub(crate) container: Option<String>,
     /// What it used, as written.
     pub(crate) used: Option<String>,
+    /// Bytes that the node lacked, where it is told.
+    pub(crate) lacked: Option<u64>,
 }
+
+/// Bytes with which nobody fills a disk.
+const LITTLE: f64 = 67_108_864.0;
 
 impl Eviction {
     /// Reads the message of a pod with reason Evicted.
@@ -40,24 +45,32 @@ impl Eviction {
         let quoted = |after: &str| message.split_once(after)?.1.split('"').next().map(str::to_owned);
         if let Some(volume) = quoted("Usage of EmptyDir volume \"") {
             let limit = quoted("exceeds the limit \"").unwrap_or_default();
-            return Some(Self { why: Why::EmptyDirLimit { volume, limit }, container: None, used: None });
+            return Some(Self { why: Why::EmptyDirLimit { volume, limit }, container: None, used: None, lacked: None });
         }
         if message.contains("local ephemeral storage limit")
             || message.contains("ephemeral local storage usage exceeds")
         {
             let limit = quoted("storage limit \"").unwrap_or_else(|| limit_of_pod(message));
             let container = word_after(message, "Container ");
-            return Some(Self { why: Why::StorageLimit(limit), container, used: None });
+            return Some(Self { why: Why::StorageLimit(limit), container, used: None, lacked: None });
         }
         if let Some((_, rest)) = message.split_once("low on resource: ") {
             let resource = rest.split(['.', ' ']).next().unwrap_or_default().to_owned();
             let told = largest(rest);
             let (container, used) = told.map_or((None, None), |(c, u)| (Some(c), Some(u)));
-            return Some(Self { why: Why::NodeLow(resource), container, used });
+            return Some(Self { why: Why::NodeLow(resource), container, used, lacked: lacked(rest) });
         }
         let (_, rest) = message.split_once("node had condition: [")?;
         let conditions = rest.split(']').next().unwrap_or_default().to_owned();
-        Some(Self { why: Why::NodeWasShort(conditions), container: None, used: None })
+        Some(Self { why: Why::NodeWasShort(conditions), container: None, used: None, lacked: None })
+    }
+
+    /// What the largest of its containers used, if that is too little to have filled the disk: less than the node lacked, or next to
+    /// nothing.
+    pub(crate) fn too_little(&self) -> Option<f64> {
+        let used = parse_quantity(self.used.as_deref()?)?;
+        let little = used < LITTLE.min(self.lacked.map_or(LITTLE, |bytes| bytes as f64));
+        (little && matches!(self.why, Why::NodeLow(_))).then_some(used)
     }
 
     /// It is about disk space.
@@ -74,6 +87,14 @@ impl Eviction {
 
 fn limit_of_pod(message: &str) -> String {
     message.split_once("limit of containers ").map_or("", |(_, rest)| rest.trim().trim_end_matches('.')).to_owned()
+}
+
+/// `Threshold quantity: 2139512454, available: 1993624Ki`: the difference.
+fn lacked(message: &str) -> Option<u64> {
+    let after =
+        |word: &str| parse_quantity(message.split_once(word)?.1.split([',', ' ']).next()?.trim_end_matches('.'));
+    let missing = after("Threshold quantity: ")? - after("available: ")?;
+    (missing > 0.0).then_some(missing as u64)
 }
 
 fn word_after(message: &str, before: &str) -> Option<String> {
@@ -167,7 +188,9 @@ mod tests {
         let read = Eviction::read(low).expect("an eviction");
         assert_eq!(read.why, Why::NodeLow("ephemeral-storage".into()));
         assert_eq!((read.container.as_deref(), read.used.as_deref()), (Some("prometheus"), Some("10711684Ki")));
-        assert!(read.is_of_disk());
+        assert!(read.is_of_disk() && read.too_little().is_none());
+        let idle = Eviction::read(&low.replace("10711684Ki", "24Ki")).expect("an eviction");
+        assert_eq!(idle.too_little(), Some(24.0 * 1024.0));
         let memory = Eviction::read(
             "The node was low on resource: memory. Container x was using 3Gi, which exceeds its request of 1Gi. ",
         )

@@ -1,7 +1,7 @@
 //! What a pod has that its template has not: something changed it when it was made.
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, annotation};
+use crate::snapshot::kubernetes::{Container, Meta, Pod, annotation};
 
 /// A container as the template of a pod's ReplicaSet has it, which never changes; `None` where the pod has another owner, for
 /// their templates may have changed since.
@@ -28,6 +28,18 @@ pub(crate) fn rule(pod: &Pod, container: &str, field: &str) -> Option<(String, S
     })
 }
 
+/// Rule, policy and field of each change that Kyverno made to an object on its way in, where it says so.
+pub(crate) fn changes(meta: &Meta) -> Vec<(String, String, String)> {
+    let patches = meta.annotations.get(annotation::KYVERNO_PATCHES).map_or("", String::as_str);
+    let of_line = |line: &str| {
+        let (by, what) = line.split_once(": ")?;
+        let (rule, policy) = by.trim().strip_suffix(".kyverno.io")?.split_once('.')?;
+        let field = what.split_whitespace().find(|w| w.starts_with('/'))?;
+        Some((rule.to_owned(), policy.to_owned(), field.to_owned()))
+    };
+    patches.lines().filter_map(of_line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -48,5 +60,7 @@ mod tests {
         assert_eq!(rule(pod, "web", "/runAsUser"), None);
         assert_eq!(rule(pod, "other", "/image"), None, "of the first");
         assert!(written(&snap, pod, "web").is_none(), "nobody made it");
+        let all = changes(&pod.metadata);
+        assert_eq!(all[1], ("mirror".into(), "images".into(), "/spec/containers/0/image".into()));
     }
 }

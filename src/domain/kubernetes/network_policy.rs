@@ -109,18 +109,27 @@ pub(crate) struct Policies<'a> {
     /// The plugin looks up the most specific network that a rule names, and an `except` is one: it wins over rules that
     /// name a wider network or no destination. The API says that rules add up; the agent of the VPC CNI does this.
     except_wins: bool,
+    /// The plugin knows pods on the network of their node by their addresses alone: no selector of a rule admits them. So it is
+    /// with Calico and Cilium; the controller of the VPC CNI takes their addresses as those of any pod.
+    hosts_by_address: bool,
 }
 
 impl<'a> Policies<'a> {
     /// These policies.
     pub(crate) fn new(all: &'a [NetworkPolicy], namespaces: Option<&'a [Namespace]>) -> Self {
-        Self { all, namespaces, except_wins: false }
+        Self { all, namespaces, except_wins: false, hosts_by_address: false }
     }
 
     /// As a plugin reads them whose `except` wins over wider rules.
     #[must_use]
     pub(crate) fn except_wins(self, wins: bool) -> Self {
         Self { except_wins: wins, ..self }
+    }
+
+    /// As a plugin reads them that knows pods on the network of their node by their addresses alone.
+    #[must_use]
+    pub(crate) fn hosts_by_address(self, by_address: bool) -> Self {
+        Self { hosts_by_address: by_address, ..self }
     }
 
     /// The policies of a snapshot; none where they could not be read.
@@ -228,6 +237,9 @@ impl<'a> Policies<'a> {
             return admits_address(block, peer);
         }
         let Some(pod) = peer.pod else { return peer.unseen };
+        if self.hosts_by_address && pod.spec.host_network {
+            return false;
+        }
         let namespace = &pod.metadata.namespace;
         let in_namespace = match &rule.namespace_selector {
             Some(selector) => selects(selector, &self.labels_of(namespace)),

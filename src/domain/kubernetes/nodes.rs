@@ -12,6 +12,11 @@ use crate::snapshot::kubernetes::{Condition, Node, Pod};
 /// The port of a kubelet.
 pub(crate) const KUBELET_PORT: u16 = 10250;
 
+/// The disk of a node, as far as folders of the node are written to.
+pub(crate) fn node_disk(node: &str) -> ResourceRef {
+    ResourceRef::kubernetes("", "NodeDisk", "", node)
+}
+
 /// The nodes on which these pods sit and which are not Ready: their state explains that of the pods.
 pub(crate) fn dead_nodes<'a>(snap: &Snapshot, pods: impl Iterator<Item = &'a Pod>) -> Vec<ResourceRef> {
     let names: BTreeSet<&str> = pods.filter_map(|p| p.spec.node_name.as_deref()).collect();

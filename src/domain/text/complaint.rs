@@ -32,8 +32,13 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
         },
         Level::Info => return None,
     };
-    let at = line.written_at(now).or_else(|| leading_time(line.raw));
+    let at = said_at(&line, now);
     Some(Complaint { at, text, is_error })
+}
+
+/// When a line was written, in any form that a line begins with.
+pub(crate) fn said_at(line: &Line<'_>, now: Timestamp) -> Option<Timestamp> {
+    line.written_at(now).or_else(|| leading_time(line.raw))
 }
 
 /// A request that the program itself could not answer, as Loki, Mimir and Tempo log them: `POST /loki/api/v1/push (500) 52.5ms

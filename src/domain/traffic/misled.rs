@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::domain::kubernetes::cluster_dns;
+use crate::domain::kubernetes::host::{Place, place};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::targets::prometheus_pod;
 use crate::domain::text::log_line::is_within;
@@ -32,8 +33,9 @@ pub(crate) enum Why {
 #[derive(Debug, Clone)]
 pub(crate) struct Misled<'a> {
     pub(crate) pod: &'a Pod,
-    /// The name of a Service that exists.
+    /// The name of a Service that exists, or one outside of the cluster.
     pub(crate) host: String,
+    pub(crate) outside: bool,
     /// Who was asked.
     pub(crate) resolver: IpAddr,
     /// Container and text that say so.
@@ -119,15 +121,22 @@ fn read<'a>(
         return None;
     }
     // Who does not answer at all may be anybody, but for the two addresses that EKS gives to the DNS of other clusters.
-    if found.get(3).is_none() && !is_of_another_cluster(resolver) {
+    let is_silent = found.get(3).is_none();
+    if is_silent && !is_of_another_cluster(resolver) {
         return None;
     }
     let host = found[1].trim_end_matches('.').to_owned();
+    let one =
+        |host: String, outside: bool| Misled { pod, host, outside, resolver, container, said, why: why(pod, resolver) };
+    // Nobody is there, whatever the name.
+    if is_silent && place(snap, &host, &pod.metadata.namespace) == Place::Public {
+        return Some(one(host, true));
+    }
     // `_grpc._tcp.prometheus-operated.monitoring.svc`: the ports of a Service.
     let of_service = host.split_inclusive('.').skip_while(|label| label.starts_with('_')).collect::<String>();
     let service = in_cluster(snap, &of_service, &pod.metadata.namespace)?;
     snap.services.find(&service.namespace, &service.service).ok()??;
-    Some(Misled { pod, host, resolver, container, said, why: why(pod, resolver) })
+    Some(one(host, false))
 }
 
 /// One of the addresses that the DNS of a cluster has, as EKS chooses them.

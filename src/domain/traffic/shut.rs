@@ -110,7 +110,10 @@ fn barriers<'a>(
     let mut found = Vec::new();
     for (spot, port) in &attempt.to {
         let Some(to) = spot.interface(all) else { continue };
-        let Verdict::Blocked(barriers) = firewall.verdict(&from, &to, attempt.protocol, *port) else { continue };
+        let barriers = match firewall.verdict(&from, &to, attempt.protocol, *port) {
+            Verdict::Blocked(barriers) => barriers,
+            _ => firewall.acl_of_receiver(&from, &to, attempt.protocol, *port).into_iter().collect(),
+        };
         for barrier in barriers {
             let (peer, acl) = match barrier {
                 Barrier::Ingress { source, .. } => (source, None),

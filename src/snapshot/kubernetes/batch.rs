@@ -114,6 +114,21 @@ pub struct CronJob {
 pub struct CronJobSpec {
     pub schedule: String,
     pub suspend: bool,
+    pub job_template: JobTemplate,
+}
+
+/// `spec.jobTemplate` of a CronJob.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct JobTemplate {
+    pub spec: JobTemplateSpec,
+}
+
+/// `spec.jobTemplate.spec` of a CronJob.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct JobTemplateSpec {
+    pub template: PodTemplate,
 }
 
 /// `status` of a CronJob.

@@ -210,6 +210,7 @@ fn is_known(variable: &EnvVar) -> bool {
                 | "WARM_ENI_TARGET"
                 | "WARM_IP_TARGET"
                 | "MINIMUM_IP_TARGET"
+                | "MAX_ENI"
                 | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
                 | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
                 | "NETWORK_POLICY_ENFORCING_MODE"
@@ -441,6 +442,7 @@ pub struct Terminated {
     pub reason: String,
     pub exit_code: i32,
     pub message: Option<String>,
+    pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
 }
 

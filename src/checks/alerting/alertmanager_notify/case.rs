@@ -11,6 +11,7 @@ use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
+use crate::domain::traffic::flows;
 use crate::model::{Finding, Program, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -162,8 +163,13 @@ impl<'a> Case<'a> {
             Some(pod) => egress_policies(self.snap, pod).into_iter().fold(finding, Finding::depends_on),
             None => finding,
         };
-        let finding = match self.group.reason {
-            Cause::Dns => finding.depends_on(ResourceRef::service("kube-system", "kube-dns")),
+        let finding = match (&self.group.reason, self.pod) {
+            (Cause::Dns, pod) => {
+                // Whom it asks may be another than the cluster's DNS.
+                let way = pod.and_then(|p| flows::connection(&self.snap.owner_ref(p), &self.group.sample.cause));
+                let finding = finding.depends_on(ResourceRef::service("kube-system", "kube-dns"));
+                way.into_iter().fold(finding, Finding::depends_on)
+            }
             _ => finding,
         };
         match &self.place {

@@ -14,6 +14,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::volumes;
 use crate::domain::text::lasting::{RECENT, SEVERAL};
 use crate::domain::text::log_line::Line;
+use crate::domain::text::windows::minute;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
@@ -25,7 +26,7 @@ check! {
         id: "grafana-database", suite: Grafana, severity: Error,
         title: "Grafana's SQLite database is locked, damaged or read-only",
         requires: [ComponentLogs, CrashLogs, Pods],
-        uses: [PersistentVolumeClaims, StorageClasses, Workloads],
+        uses: [PersistentVolumeClaims, StorageClasses, Workloads, Jobs],
         fix: Fix,
     }
 }
@@ -61,6 +62,19 @@ enum Way {
     Locked {
         /// Those that use it, as `pod/NAME`.
         pods: Vec<String>,
+    },
+    /// Another pod has the volume mounted for writing.
+    Held {
+        /// `job/grafana-backup-1`; the pod itself where nobody made it.
+        holder: String,
+        holder_pod: String,
+        /// It ends by itself or is made anew: a Job is deleted, others are scaled to nothing.
+        is_job: bool,
+        scales: bool,
+        /// The CronJob that makes it.
+        cron_job: String,
+        suspend: &'static str,
+        resume: &'static str,
     },
     /// The file is no whole database any more.
     Damaged {
@@ -167,9 +181,18 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
     let target = Target::of(snap, pod);
     // One Grafana on a disk of its own: its own writers wait for each other.
     let waits = !network && target.replicas <= 1 && !seen.fails;
+    let holder = if network || waits { None } else { holder(snap, pod, name) };
     let why = if network {
         format!(
             "its data lies on a network file system (PersistentVolumeClaim {name}, StorageClass {class_name}, {provisioner}), where SQLite's locks do not work reliably"
+        )
+    } else if let Some(other) = holder {
+        format!(
+            "pod {}/{} of {} has the volume mounted as well (PersistentVolumeClaim {name}), and runs{}",
+            meta.namespace,
+            other.metadata.name,
+            snap.owner_ref(other),
+            other.status.start_time.map(|t| format!(" since {}", minute(t))).unwrap_or_default()
         )
     } else if target.replicas > 1 {
         format!("{} replicas write to one SQLite file", target.replicas)
@@ -214,14 +237,66 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
             .with("class", class_name),
         );
     }
+    if let Some(other) = holder {
+        made = made
+            .evidence(holder_evidence(other, name))
+            .depends_on(ResourceRef::pod(&meta.namespace, &other.metadata.name));
+    }
     let way = if network {
         move_data(snap, pod, &target, name, claim)
+    } else if let Some(other) = holder {
+        held(snap, other)
     } else if waits {
         Way::Waits { managed_by: target.managed_by.clone(), rolls: target.rolls }
     } else {
         Way::Locked { pods: users(snap, pod) }
     };
     Some(made.fix(Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way }))
+}
+
+/// A pod of somebody else that has the claim mounted for writing, and runs.
+fn holder<'a>(snap: &'a Snapshot, pod: &Pod, claim: &str) -> Option<&'a Pod> {
+    let owner = snap.owner_ref(pod);
+    let writes = |p: &&Pod| {
+        let volumes = p
+            .spec
+            .volumes
+            .iter()
+            .filter(|v| v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim && !c.read_only));
+        let names: Vec<&str> = volumes.map(|v| v.name.as_str()).collect();
+        let running =
+            p.spec.containers.iter().filter(|c| p.statuses().any(|s| s.name == c.name && s.running_since().is_some()));
+        running.flat_map(|c| &c.volume_mounts).any(|m| !m.read_only && names.contains(&m.name.as_str()))
+    };
+    let mut others =
+        snap.pods.items().unwrap_or_default().iter().filter(|p| {
+            p.metadata.namespace == pod.metadata.namespace && !p.is_finished() && snap.owner_ref(p) != owner
+        });
+    others.find(writes).filter(|_| !claim.is_empty())
+}
+
+fn holder_evidence(other: &Pod, claim: &str) -> Evidence {
+    let (namespace, name) = (&other.metadata.namespace, &other.metadata.name);
+    let show = "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml";
+    let value = format!("mounts PersistentVolumeClaim {claim}");
+    Evidence::new(format!("Pod {namespace}/{name}"), value, show).with("namespace", namespace).with("pod", name)
+}
+
+fn held(snap: &Snapshot, other: &Pod) -> Way {
+    let made_by = other.metadata.controller().filter(|o| o.kind == "Job");
+    let job = made_by.and_then(|o| snap.jobs.find(&other.metadata.namespace, &o.name).ok().flatten());
+    let cron_job = job.and_then(|j| j.metadata.controller()).filter(|o| o.kind == "CronJob");
+    let target = Target::of(snap, other);
+    let holder = made_by.map_or_else(|| target.name.clone(), |o| format!("job/{}", o.name));
+    Way::Held {
+        is_job: made_by.is_some(),
+        scales: ["deployment/", "statefulset/"].iter().any(|k| holder.starts_with(k)),
+        holder,
+        holder_pod: other.metadata.name.clone(),
+        cron_job: cron_job.map(|o| o.name.clone()).unwrap_or_default(),
+        suspend: r#"{"spec":{"suspend":true}}"#,
+        resume: r#"{"spec":{"suspend":false}}"#,
+    }
 }
 
 /// The pods of its owner that hold the file.
@@ -361,6 +436,31 @@ mod tests {
         assert!(steps(&read_only[0]).contains("--replicas=0"), "{}", steps(&read_only[0]));
         assert!(of("attempt to write a readonly database", 1, true).is_empty());
         assert!(of("attempt to write a readonly database", 3, false).is_empty(), "it does not run");
+    }
+
+    #[test]
+    fn another_pod_on_the_volume_is_named() {
+        let failed =
+            LINE.replace("level=info msg=\"Database locked, sleeping then retrying\"", "level=error msg=\"giving up\"");
+        let of = |phase: &str, read_only: bool| {
+            let mut snap = with(&failed.repeat(3), "ebs.csi.aws.com");
+            let job = json!({
+                "metadata": {"namespace": "monitoring", "name": "grafana-backup-1-x", "ownerReferences": [{"kind": "Job", "name": "grafana-backup-1", "controller": true}]},
+                "spec": {"containers": [{"name": "backup", "volumeMounts": [{"name": "d", "mountPath": "/data", "readOnly": read_only}]}],
+                    "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "grafana"}}]},
+                "status": {"phase": phase, "containerStatuses": [{"name": "backup", "state": {"running": {"startedAt": "2026-11-21T01:00:00Z"}}}]}});
+            let mut pods = snap.pods.items().expect("pods").to_vec();
+            pods.push(serde_json::from_value(job).expect("a pod"));
+            snap.pods = Listing::cluster(pods);
+            findings(&GrafanaDatabase, &snap).remove(0)
+        };
+        let found = of("Running", false);
+        assert_eq!(found.variant, "held");
+        assert!(found.message.contains("pod monitoring/grafana-backup-1-x of Job"), "{}", found.message);
+        let told = steps(&found);
+        assert!(told.contains("kubectl delete job/grafana-backup-1") && !told.contains("--replicas=0"), "{told}");
+        assert_eq!(of("Succeeded", false).variant, "locked");
+        assert_eq!(of("Running", true).variant, "locked", "it only reads");
     }
 
     #[test]

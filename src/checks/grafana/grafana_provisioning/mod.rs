@@ -97,7 +97,7 @@ enum Fix {
         kind: &'static str,
         error: String,
         advice: &'static str,
-        /// Datasources whose uid differs: in the database, and in which file.
+        /// Datasources whose uid differs, in the database and in a file; or that have the same in two files.
         other_uids: Vec<String>,
         /// Label of the ConfigMaps that the side-car reads.
         label: &'static str,
@@ -158,6 +158,25 @@ fn other_uids(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
         ))
     };
     provisioned::datasources(snap, instance).iter().filter_map(differs).collect()
+}
+
+/// Datasources of different names to which the files give one uid.
+fn same_uids(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
+    let all = provisioned::datasources(snap, instance);
+    let place = |d: &Datasource<'_>| {
+        let file = d.file.as_ref()?;
+        let meta = &file.config_map.metadata;
+        Some(format!("{} (key {} of ConfigMap {}/{})", d.name, file.key, meta.namespace, meta.name))
+    };
+    let mut found = Vec::new();
+    for (at, one) in all.iter().enumerate().filter(|(_, d)| !d.uid.is_empty()) {
+        let is_twice = |o: &&Datasource<'_>| o.uid == one.uid && o.name != one.name && o.org == one.org;
+        let places = all[..at].iter().find(is_twice).and_then(place).zip(place(one));
+        if let Some((other, this)) = places {
+            found.push(format!("{other} and {this} both have uid {}: each needs one of its own", one.uid));
+        }
+    }
+    found
 }
 
 /// The ConfigMap that holds a file, by its name.
@@ -282,8 +301,14 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             )
         }
         Refusal::File { kind } => {
-            let other_uids =
-                if error.contains("data source not found") { other_uids(snap, instance) } else { Vec::new() };
+            let is_taken = error.contains("same uid already exists");
+            let other_uids = match () {
+                () if error.contains("data source not found") => other_uids(snap, instance),
+                () if is_taken => same_uids(snap, instance),
+                () => Vec::new(),
+            };
+            // Where the files themselves say who has it, it is no former name.
+            let is_known = is_taken && !other_uids.is_empty();
             let which = other_uids.first().map(|one| format!(" ({one})")).unwrap_or_default();
             let message = format!(
                 "Grafana ({who}) does not take what it is provisioned with of {kind}: {error}{which}; it goes on with what it had"
@@ -291,7 +316,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             let fix = Fix::File {
                 at,
                 kind,
-                advice: crash::provisioned(&error.to_ascii_lowercase()),
+                advice: if is_known { "" } else { crash::provisioned(&error.to_ascii_lowercase()) },
                 error: error.clone(),
                 other_uids,
                 label: if *kind == "alerting" { "grafana_alert" } else { "grafana_datasource" },

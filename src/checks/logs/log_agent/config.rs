@@ -5,7 +5,7 @@ use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Container, Pod};
 
 /// Where the output is configured.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Config {
     output: String,
     /// The plugin of the output that was asked for by name, whose part it is.
     pub(super) plugin: String,
+    /// The setting that would bound what waits on the node's disk, where nothing does.
+    pub(super) unbounded: Option<&'static str>,
 }
 
 impl Config {
@@ -31,13 +33,15 @@ impl Config {
             let output = section(f.text, named?)?.to_owned();
             Some((f.map.metadata.name.clone(), f.key.to_owned(), output))
         };
+        let unbounded = unbounded(&files, agent).filter(|_| writes_to_node(pod, container));
         if let Some((name, key, output)) = files.iter().find_map(sections) {
             let plugin = named.and_then(|n| n.split('.').next()).unwrap_or_default().to_owned();
-            return Self { kind: "configmap", name, key, output, plugin };
+            return Self { kind: "configmap", name, key, output, plugin, unbounded };
         }
         if let Some((file, output)) = files.iter().find_map(|f| Some((f, output(f.text, agent)?))) {
             let (name, key) = (file.map.metadata.name.clone(), file.key.to_owned());
-            return Self { kind: "configmap", name, key, output: output.to_owned(), plugin: String::new() };
+            let output = output.to_owned();
+            return Self { kind: "configmap", name, key, output, plugin: String::new(), unbounded };
         }
         let mounted = |name: &str| container.volume_mounts.iter().any(|m| m.name == name);
         let volumes = pod.spec.volumes.iter().filter(|v| v.projected.is_none() && mounted(&v.name));
@@ -101,6 +105,31 @@ impl Config {
                 .with("name", &self.name)
         })
     }
+}
+
+/// What waits lies in files, and how much of it may is not set.
+fn unbounded(files: &[mounts::File<'_>], agent: Agent) -> Option<&'static str> {
+    let has = |word: &str| files.iter().any(|f| f.text.contains(word));
+    match agent {
+        Agent::FluentBit => {
+            let setting = "storage.total_limit_size";
+            (has("storage.path") && has("filesystem") && !has(setting)).then_some(setting)
+        }
+        Agent::Fluentd => {
+            let setting = "total_limit_size";
+            (has("<buffer") && has("@type file") && !has(setting)).then_some(setting)
+        }
+        _ => None,
+    }
+}
+
+/// It has a folder of the node to write to, besides that of the logs.
+fn writes_to_node(pod: &Pod, container: &Container) -> bool {
+    let of_node = |name: &str| {
+        let volume = pod.spec.volumes.iter().find(|v| v.name == name);
+        volume.and_then(|v| v.host_path.as_ref()).is_some_and(|h| !h.path.trim_end_matches('/').ends_with("/log"))
+    };
+    container.volume_mounts.iter().any(|m| !m.read_only && of_node(&m.name))
 }
 
 /// Outputs that send to `Host`, which is the agent's own pod unless it is set.

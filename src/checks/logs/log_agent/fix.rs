@@ -129,6 +129,12 @@ enum Way {
         detail: String,
         service: Option<String>,
         service_namespace: Option<String>,
+        /// The store, where it is outside of the cluster; empty else.
+        outside: String,
+        port: u16,
+        pod: String,
+        /// The setting that bounds what waits on the node's disk, where it is missing; empty else.
+        unbounded: &'static str,
     },
     Tls {
         detail: String,
@@ -339,7 +345,18 @@ impl Case<'_> {
                 let plugin = self.config.plugin.clone();
                 Way::Loopback { detail, plugin, config_key: config_key(), change: change() }
             }
-            Cause::Unreachable | Cause::Server => Way::Unreachable { detail, service, service_namespace },
+            Cause::Unreachable | Cause::Server => {
+                let (outside, port) = self.target.clone().filter(|_| service.is_none()).unwrap_or_default();
+                Way::Unreachable {
+                    detail,
+                    service,
+                    service_namespace,
+                    outside,
+                    port: port.unwrap_or(443),
+                    pod,
+                    unbounded: if self.fills_disk() { self.config.unbounded.unwrap_or_default() } else { "" },
+                }
+            }
             Cause::Tls => Way::Tls { detail, change: change() },
             Cause::Scheme => {
                 let wants_tls = wants_tls(&self.text);

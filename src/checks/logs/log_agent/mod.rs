@@ -13,6 +13,7 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::line_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
+use crate::domain::kubernetes::nodes::node_disk;
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::asked;
 use crate::domain::loki::agent::Agent;
@@ -164,6 +165,9 @@ impl<'a> Case<'a> {
             Cause::Paused => "lines come late, and are lost when their file is rotated before",
             Cause::Rate if last.of_profiles() => "profiles are lost",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
+            _ if self.fills_disk() => {
+                "lines wait in files on the disk of their node, of which nothing says how large they may grow"
+            }
             _ => "lines wait, and are lost when the buffer is full",
         };
         let message = format!(
@@ -189,7 +193,18 @@ impl<'a> Case<'a> {
             made.evidence.extend(self.config.evidence(&last.namespace));
         }
         made.breaks = Some(Vec::new());
+        if self.fills_disk() {
+            let pods = self.all.iter().filter_map(|f| self.snap.pods.find(&f.namespace, &f.pod).ok().flatten());
+            made = pods.filter_map(|p| p.spec.node_name.as_deref()).map(node_disk).fold(made, Finding::breaks);
+        }
         self.depends_on(made).fix(Fix::of(self))
+    }
+
+    /// What it cannot deliver waits in files on its node, without a limit.
+    fn fills_disk(&self) -> bool {
+        let waits =
+            matches!(self.reason, Cause::Unreachable | Cause::Name | Cause::Server | Cause::Overload | Cause::Tls);
+        waits && self.config.unbounded.is_some() && !self.all.iter().any(|f| f.lost)
     }
 
     /// Its container has the folder of the node's pod logs; so it is where nobody knows, and beside a program it reads that

@@ -30,6 +30,16 @@ pub(super) enum Fix {
         crowded: bool,
         node: String,
     },
+    /// The VPC resolver forwards a domain to servers that do not answer.
+    Forwarded {
+        #[serde(flatten)]
+        of: Of,
+        region: String,
+        server: String,
+        domain: String,
+        /// As Route 53 writes it.
+        rule_domain: String,
+    },
     Upstream {
         #[serde(flatten)]
         of: Kept,
@@ -138,6 +148,11 @@ impl Names {
 
     pub(super) fn in_cluster(&self) -> InCluster {
         self.cluster.clone()
+    }
+
+    pub(super) fn forwarded(&self, domain: String, server: String) -> Fix {
+        let rule_domain = format!("{domain}.");
+        Fix::Forwarded { of: self.workload(), region: self.cluster.region.clone(), server, domain, rule_domain }
     }
 
     pub(super) fn vpc_resolver(&self, crowded: bool, node: &str) -> Fix {

@@ -221,6 +221,14 @@ fn silent(snap: &Snapshot, upstream: &Upstream, names: &Names) -> (Fix, String) 
     let asked = some(&upstream.names);
     let times = upstream.count;
     match resolver::of(snap, upstream.server) {
+        Resolver::Vpc if forwarded(&upstream.names).is_some() => {
+            let domain = forwarded(&upstream.names).unwrap_or_default();
+            let why = format!(
+                "{what} the VPC resolver {} for names of {domain} alone ({times} look-ups: {asked}): the resolver forwards that domain, by a rule of Route 53, to servers that do not answer; more pods of CoreDNS change nothing",
+                upstream.server
+            );
+            (names.forwarded(domain, upstream.server.to_string()), why)
+        }
         Resolver::Vpc => {
             let pods: Vec<&Pod> = snap
                 .pods
@@ -248,6 +256,36 @@ fn silent(snap: &Snapshot, upstream: &Upstream, names: &Names) -> (Fix, String) 
             (Fix::Upstream { of: names.kept(), server: upstream.server.to_string() }, why)
         }
     }
+}
+
+/// Domains that the VPC resolver answers itself, and ends that many have in common.
+const ANSWERED: &[&str] = &["amazonaws.com", "compute.internal", "ec2.internal", "cluster.local"];
+/// The last labels of names that nobody but a network of one's own has.
+const PRIVATE: &[&str] = &["internal", "local", "corp", "lan", "home", "intra", "intranet", "private"];
+
+/// The domain that all names are of, where that is no accident: where the resolver is asked for too much, it leaves out what comes, and
+/// not one domain alone.
+fn forwarded(names: &BTreeSet<String>) -> Option<String> {
+    let labels =
+        |name: &str| -> Vec<String> { name.trim_end_matches('.').rsplit('.').map(str::to_ascii_lowercase).collect() };
+    let mut all = names.iter().map(|n| labels(n));
+    let first = all.next()?;
+    let same =
+        |a: Vec<String>, b: Vec<String>| a.into_iter().zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let mut common: Vec<String> = all.fold(first.clone(), same);
+    if names.len() == 1 {
+        common.pop();
+    }
+    let is_private = common.first().is_some_and(|l| PRIVATE.contains(&l.as_str()));
+    let enough = if is_private {
+        common.len() >= 2 || names.len() > 1 && !common.is_empty()
+    } else {
+        common.len() >= 2 && names.len() > 2
+    };
+    common.reverse();
+    let domain = common.join(".");
+    let answered = ANSWERED.iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")));
+    (enough && !answered).then_some(domain)
 }
 
 /// The first names, and how many more there are.

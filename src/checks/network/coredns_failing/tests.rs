@@ -141,3 +141,26 @@ fn without_the_plugin_nobody_says_that_it_is_ready() {
         assert!(findings(&CorednsFailing, &quiet).is_empty());
     }
 }
+
+#[test]
+fn a_domain_that_is_forwarded_is_told_from_too_many_packets() {
+    let of = |names: &[&str]| {
+        let log: String = names.iter().map(|n| TIMEOUT.replace("api.example.com", n).repeat(9)).collect();
+        let mut found = findings(&CorednsFailing, &snap(["n1", "n2"], &log));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    let found = of(&["ldap.corp.internal", "vault.corp.internal", "db.eu.corp.internal"]);
+    assert_eq!(found.variant, "forwarded");
+    assert!(found.message.contains("for names of corp.internal alone"), "{}", found.message);
+    assert!(steps(&found).contains("Values=corp.internal."), "{}", steps(&found));
+    assert_eq!(of(&["ldap.corp.internal"]).variant, "forwarded");
+    for random in [
+        &["api.stripe.com", "hooks.slack.com"][..],
+        &["api.example.com"],
+        &["sqs.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com"],
+        &["ip-10-0-1-2.eu-west-1.compute.internal"],
+    ] {
+        assert_eq!(of(random).variant, "vpc-resolver", "{random:?}");
+    }
+}

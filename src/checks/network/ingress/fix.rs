@@ -233,6 +233,8 @@ pub(super) enum Fix {
         target_name: String,
         annotation: String,
         path: Placeholder,
+        /// The Ingress has the annotation as well, and the Service's wins.
+        also: bool,
     },
     TargetTimeout {
         #[serde(flatten)]

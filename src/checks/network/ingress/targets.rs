@@ -18,6 +18,9 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{TargetGroup, TargetHealth};
 use crate::snapshot::kubernetes::{Pod, Service};
 
+/// The annotation that sets the path of a health check, without its prefix.
+const PATH: &str = "healthcheck-path";
+
 /// Lines of a log from which on a load balancer asks again and again.
 const OFTEN: usize = 3;
 
@@ -86,7 +89,15 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     let why = match &fault {
         TargetFault::Codes(codes) => {
             let answer = if codes.is_empty() { "another status" } else { codes };
-            format!("its health check asks GET {path} and wants {wanted}, and the answer is {answer}")
+            let set = match (of_service(object, service), object.annotated(PATH)) {
+                (Some(own), Some(other)) if own == path && own != other => format!(
+                    " (annotation {} of Service {} wins over the {other} that the Ingress has)",
+                    object.annotation(PATH),
+                    service.metadata.name
+                ),
+                _ => String::new(),
+            };
+            format!("its health check asks GET {path}{set} and wants {wanted}, and the answer is {answer}")
         }
         TargetFault::Timeout => format!("its health check of port {port} gets no answer"),
         TargetFault::Failed => {
@@ -195,22 +206,34 @@ fn node_groups(snap: &Snapshot, pod: &Pod) -> Vec<String> {
     instance.map(|i| i.security_groups.iter().map(|g| g.group_id.clone()).collect()).unwrap_or_default()
 }
 
-/// The annotation that sets the path: on the Ingress, or on the Service where the Ingress leads to several.
+/// The annotation that sets the path: on the Ingress, or on the Service where the Ingress leads to several or where the Service has
+/// one already, which wins.
 fn health_path(object: Object<'_>, (service, pod): (&Service, Option<&Pod>), arn: &str) -> Fix {
     let path = pod.and_then(|p| answering(p, service));
     let path = Placeholder::new("path").how("a path that answers 200 without a login").candidates(path);
     let several = matches!(object, Object::Ingress(one) if ingress::backends(one).len() > 1);
     let (kind, name) = match object {
-        Object::Ingress(one) if !several => ("ingress", one.metadata.name.clone()),
+        Object::Ingress(one) if !several && of_service(object, service).is_none() => {
+            ("ingress", one.metadata.name.clone())
+        }
         _ => ("service", service.metadata.name.clone()),
     };
+    let kept = if kind == "ingress" { object } else { Object::Service(service) };
+    let also = matches!(object, Object::Ingress(one) if kind == "service" && one.metadata.annotations.contains_key(&object.annotation(PATH)));
     Fix::HealthPath {
-        of: object.kept(object.common().with_group(arn)),
+        of: kept.kept(object.common().with_group(arn)),
+        also,
         target_kind: kind,
         target_name: name,
-        annotation: object.annotation("healthcheck-path"),
+        annotation: object.annotation(PATH),
         path,
     }
+}
+
+/// The path that an annotation of the Service sets, which wins over that of the Ingress.
+fn of_service<'a>(object: Object<'_>, service: &'a Service) -> Option<&'a str> {
+    let is_ingress = matches!(object, Object::Ingress(_));
+    service.metadata.annotations.get(&object.annotation(PATH)).map(String::as_str).filter(|_| is_ingress)
 }
 
 /// A path that says that a pod is well: what its own readiness probe asks, else what its program is known to have.

@@ -107,6 +107,17 @@ fn a_redirect_is_no_healthy_answer() {
     let found = one(&snap);
     assert!(found.message.contains("asks GET / and wants 200, and the answer is 302"), "{}", found.message);
     assert!(steps(&found).contains("alb.ingress.kubernetes.io/healthcheck-path=/api/health"), "{}", steps(&found));
+    // What the Service says wins over the Ingress.
+    let mut services = snap.services.items().expect("services").to_vec();
+    services[0].metadata.annotations.insert("alb.ingress.kubernetes.io/healthcheck-path".into(), "/".into());
+    snap.services = Listing::cluster(services);
+    let mut ingresses = snap.ingresses.items().expect("ingresses").to_vec();
+    let right = "/api/health";
+    ingresses[0].metadata.annotations.insert("alb.ingress.kubernetes.io/healthcheck-path".into(), right.into());
+    snap.ingresses = Listing::cluster(ingresses);
+    let found = one(&snap);
+    assert!(found.message.contains("of Service grafana wins over the /api/health"), "{}", found.message);
+    assert!(steps(&found).contains("kubectl annotate service grafana"), "{}", steps(&found));
 }
 
 /// An Ingress of ingress-nginx, and what its controller says of requests.

@@ -24,6 +24,8 @@ pub(super) enum Why {
     NoEniConfig,
     /// Pods have subnets of their own, all of them in other zones than the node.
     Zone(Far),
+    /// The node has as many interfaces as the CNI may attach, by its own setting.
+    Capped(usize),
     /// The node gives none although its subnet has some.
     Node,
 }
@@ -41,6 +43,10 @@ impl Why {
             Self::Fragmented
         } else if vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK) && pods.iter().any(|(p, _)| lacks_config(snap, p)) {
             Self::NoEniConfig
+        } else if let Some(most) =
+            vpc_cni::most_interfaces(snap).filter(|most| interfaces(snap, pods[0].0) == Some(*most))
+        {
+            Self::Capped(most)
         } else {
             Self::Node
         }
@@ -87,11 +93,25 @@ pub(super) fn words(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: 
             far.given(),
             far.zone
         ),
+        (Why::Capped(most), subnet, left) => {
+            let free = subnet.zip(left).map(|(s, n)| format!(" (its subnet {} has {n} addresses left)", s.subnet_id));
+            format!(
+                "DaemonSet kube-system/aws-node may attach no more than {most} network interface{} to a node (MAX_ENI={most}), and node {nodes} has that many{}{}",
+                if *most == 1 { "" } else { "s" },
+                free.unwrap_or_default(),
+                held(snap, pod)
+            )
+        }
         (Why::Node, Some(s), Some(n)) => {
             format!("node {nodes} gives none, although its subnet {} has {n} left{}", s.subnet_id, held(snap, pod))
         }
         _ => format!("node {nodes} has none to give{}", held(snap, pod)),
     }
+}
+
+/// How many network interfaces the pod's node has.
+fn interfaces(snap: &Snapshot, pod: &Pod) -> Option<usize> {
+    Some(Placement::new(snap).instance(snap.node_of(pod)?)?.network_interfaces.len())
 }
 
 /// How many addresses the interfaces of the pod's node have, and how many pods run there.

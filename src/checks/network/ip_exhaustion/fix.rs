@@ -69,6 +69,15 @@ pub(super) enum Fix {
         name: String,
         group: String,
     },
+    /// The CNI may attach no more interfaces.
+    Capped {
+        #[serde(flatten)]
+        of: Of,
+        region: String,
+        most: usize,
+        #[serde(flatten)]
+        cni: Cni,
+    },
     Node {
         #[serde(flatten)]
         of: InVpc,
@@ -93,19 +102,26 @@ pub(super) enum Fix {
 pub(super) struct Cni {
     cluster: String,
     addon: bool,
-    /// All values of the add-on, with fewer warm addresses; none where what is set cannot be read.
+    /// All values of the add-on, with what is to be set; none where what is set cannot be read.
     values: Option<String>,
     kept_role: Vec<String>,
 }
 
 impl Cni {
-    fn of(snap: &Snapshot) -> Self {
+    /// With fewer warm addresses.
+    fn fewer(snap: &Snapshot) -> Self {
+        Self::with(
+            snap,
+            &json!({"env": {"WARM_IP_TARGET": WARM.to_string(), "MINIMUM_IP_TARGET": MINIMUM.to_string()}}),
+        )
+    }
+
+    fn with(snap: &Snapshot, set: &serde_json::Value) -> Self {
         let cni = addon::named(snap, "vpc-cni");
-        let fewer = json!({"env": {"WARM_IP_TARGET": WARM.to_string(), "MINIMUM_IP_TARGET": MINIMUM.to_string()}});
         Self {
             cluster: Place::of(snap).cluster,
             addon: cni.is_some(),
-            values: cni.and_then(|a| with_values(Some(a), &fewer)),
+            values: cni.and_then(|a| with_values(Some(a), set)),
             kept_role: addon::kept_role(cni),
         }
     }
@@ -151,7 +167,7 @@ pub(super) fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[
             let is_set = by_blocks || set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET");
             let warm = !is_set && gives_back(snap, &own);
             let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, &own, nodes, waiting) };
-            Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm, cni: Cni::of(snap) }
+            Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm, cni: Cni::fewer(snap) }
         }
         Why::Fragmented => Fix::Fragmented { of, subnet: own },
         Why::NoEniConfig => {
@@ -173,6 +189,11 @@ pub(super) fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[
                 zones: zones.into_iter().cloned().collect(),
                 near,
             }
+        }
+        // 0 leaves it to the instance's own limit.
+        Why::Capped(most) => {
+            let cni = Cni::with(snap, &json!({"env": {"MAX_ENI": "0"}}));
+            Fix::Capped { region: of.region, of: of.of, most: *most, cni }
         }
         Why::Node => Fix::Node { of, pods, node },
     }

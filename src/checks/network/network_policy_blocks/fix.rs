@@ -188,9 +188,21 @@ fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&Ne
         Some(net) => format!(
             " (a rule names no destination or a wider one, and with the VPC CNI's agent the except {net} of another wins over it)"
         ),
+        None if is_by_labels(snap, group) => {
+            " (a rule picks these pods by labels, and they are on the network of their nodes, where Calico and Cilium know them by address alone)".to_owned()
+        }
         None => String::new(),
     };
     format!("{noun} {} {verb} from {from} to {ends}{reading}: {symptoms}{doubt}", names.join(" and "))
+}
+
+/// A selector admits them as the policies read, and they are on the network of their nodes.
+fn is_by_labels(snap: &Snapshot, group: &Blocked<'_>) -> bool {
+    let policies = Policies::of(snap);
+    let on_host = |flow: &Flow<'_>| flow.to.ends.iter().any(|e| e.peer.pod.is_some_and(|p| p.spec.host_network));
+    let reads_open =
+        |flow: &Flow<'_>| !blocks(&policies, flow.from, &flow.to).iter().any(|b| b.direction == group.direction);
+    group.flows.iter().any(|flow| on_host(flow) && reads_open(flow))
 }
 
 /// The kind of a policy.
@@ -353,8 +365,18 @@ fn peers(snap: &Snapshot, flow: &Flow<'_>, end: &flows::End<'_>) -> Vec<PeerRule
             let except = vec!["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
             vec![PeerRule { except, ..network("0.0.0.0/0".to_owned()) }]
         }
+        // Nodes come and go within their subnets.
+        (_, Some(_)) => {
+            end.peer.addresses.iter().map(|ip| subnet_of(snap, *ip).map_or_else(|| host(ip), network)).collect()
+        }
         _ => end.peer.addresses.iter().map(host).collect(),
     }
+}
+
+/// The network of the subnet that an address lies in.
+fn subnet_of(snap: &Snapshot, ip: std::net::IpAddr) -> Option<String> {
+    let holds = |cidr: &str| cidr.parse::<ipnet::IpNet>().is_ok_and(|net| net.contains(&ip));
+    snap.subnets.iter().flatten().map(|s| s.cidr_block.as_str()).find(|c| holds(c)).map(str::to_owned)
 }
 
 fn ports(flow: &Flow<'_>, port: u16) -> BTreeSet<PortRule> {

@@ -44,7 +44,8 @@ impl Check for NetworkPolicyBlocks {
             return Ok(Diagnosis::NotApplicable("no NetworkPolicy in the namespaces of the stack".into()));
         }
         let map = Map::new(snap, engine == Engine::VpcCni);
-        let policies = Policies::of(snap).except_wins(engine == Engine::VpcCni);
+        let by_address = engine == Engine::Other && knows_hosts_by_address(snap);
+        let policies = Policies::of(snap).except_wins(engine == Engine::VpcCni).hosts_by_address(by_address);
         let flows = flows::failing(snap, &map)?;
         let refuted: Vec<Key> = flows::working(snap, &map)
             .iter()
@@ -94,6 +95,13 @@ fn engine(snap: &Snapshot) -> Engine {
         Some(_) if !other => Engine::Off,
         _ => Engine::Other,
     }
+}
+
+/// Calico or Cilium runs: they know pods on the network of their node by their addresses alone.
+fn knows_hosts_by_address(snap: &Snapshot) -> bool {
+    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.host_network && !p.is_finished());
+    let mut containers = pods.flat_map(|p| &p.spec.containers);
+    containers.any(|c| matches!(c.name.as_str(), "calico-node" | "cilium-agent"))
 }
 
 #[cfg(test)]

@@ -294,3 +294,26 @@ fn parts_that_wait_for_an_answer_in_any_words() {
     let elsewhere = line.replace("web.shop:80", "loki.example.com:80");
     assert_eq!(findings(&NetworkPolicyBlocks, &with(policies(), &elsewhere)), []);
 }
+
+#[test]
+fn pods_on_the_network_of_their_node_are_not_picked_by_labels() {
+    let egress = json!([policy(
+        "monitoring",
+        "egress",
+        json!({"podSelector": {}, "policyTypes": ["Egress"],
+        "egress": [{"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]},
+            {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "UDP", "port": 53}]}]})
+    )]);
+    let mut snap = cluster(timed_out(), egress);
+    let mut pods = snap.pods.items().expect("pods").to_vec();
+    pods[1].spec.host_network = true;
+    snap.pods = crate::snapshot::Listing::cluster(pods.clone());
+    assert_eq!(findings(&NetworkPolicyBlocks, &snap), [], "the plugin is not known");
+    let node = json!({"metadata": {"namespace": "calico-system", "name": "calico-node-x"},
+        "spec": {"hostNetwork": true, "containers": [{"name": "calico-node"}]}, "status": {"phase": "Running"}});
+    pods.push(serde_json::from_value(node).expect("a pod"));
+    snap.pods = crate::snapshot::Listing::cluster(pods);
+    let found = only(&snap);
+    assert!(found.message.contains("know them by address alone"), "{}", found.message);
+    assert!(steps(&found).contains("cidr: 10.0.2.7/32"), "{}", steps(&found));
+}

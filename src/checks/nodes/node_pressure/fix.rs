@@ -67,9 +67,24 @@ struct Tsdb {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Tsdb(Box<Tsdb>),
-    EmptyDir { target: String, volume: String, bounded: Option<String>, managed_by: String },
-    Limit { target: String, volume: String, container: String, managed_by: String },
-    OwnFiles { target: String, container: String },
+    EmptyDir {
+        target: String,
+        volume: String,
+        bounded: Option<String>,
+        managed_by: String,
+    },
+    Limit {
+        target: String,
+        volume: String,
+        container: String,
+        managed_by: String,
+    },
+    OwnFiles {
+        target: String,
+        container: String,
+    },
+    /// The pod used next to nothing.
+    Others,
     NodeDisk,
     NodeMemory,
     NodePids,
@@ -86,7 +101,7 @@ pub(super) fn user(snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) 
     let relief = short.and_then(|s| snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == s));
     Fix {
         instance: relief.and_then(|n| prunable(snap, n)),
-        gone: short.is_some() && !runs_there && matches!(told.why, Why::NodeLow(_)),
+        gone: short.is_some() && !runs_there && matches!(told.why, Why::NodeLow(_)) && told.too_little().is_none(),
         alone: relief.is_some_and(|n| only_on(snap, pod, n)),
         namespace: pod.metadata.namespace.clone(),
         node: node.unwrap_or("<node>").to_owned(),
@@ -113,6 +128,9 @@ impl Way {
         let target = Target::of(snap, pod);
         let used = told.used.as_deref().and_then(parse_quantity).unwrap_or(0.0);
         let name = container.map_or("<container>", |c| c.name.as_str()).to_owned();
+        if told.too_little().is_some() {
+            return Self::Others;
+        }
         let of_tsdb = container.filter(|c| c.program() == Some(Program::Prometheus)).zip(volume);
         if let Some((container, volume)) = of_tsdb {
             return Self::tsdb(snap, pod, target, container, volume, used);

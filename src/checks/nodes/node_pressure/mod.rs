@@ -3,6 +3,7 @@
 mod fix;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use fix::Fix;
 
@@ -10,6 +11,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::nodes::node_disk;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -104,7 +106,10 @@ fn no_room(snap: &Snapshot) -> Vec<&Event> {
 
 /// The disk is fuller than it should be.
 fn nearly_full(snap: &Snapshot, node: &Node, no_room: &[&Event]) -> Option<Finding> {
-    let event = *no_room.iter().find(|e| e.involved_object.name == node.metadata.name)?;
+    // What it said before it had room again is over.
+    let room = node.status.conditions.iter().find(|c| c.kind == "DiskPressure").and_then(|c| c.last_transition_time);
+    let since = |e: &Event| e.last_seen().is_none_or(|said| room.is_none_or(|at| said > at));
+    let event = *no_room.iter().find(|e| e.involved_object.name == node.metadata.name && since(e))?;
     let name = &node.metadata.name;
     let message = format!(
         "the disk of node {name} is nearly full: the kubelet wants room and finds no image to remove ({})",
@@ -141,6 +146,39 @@ fn condition_evidence(short: &Short<'_>) -> Evidence {
         all.map(|c| format!("{}={} {}", c.kind, c.status, c.message.as_deref().unwrap_or_default())).collect();
     Evidence::new(format!("Node {name}, conditions"), said.join("\n"), "kubectl describe node {{ node }}")
         .with("node", name)
+}
+
+/// Folders of nodes that pods mount for other things than to fill them: sockets, devices, the system's own.
+const OF_SYSTEM: &[&str] =
+    &["/dev", "/etc", "/lib", "/proc", "/run", "/sys", "/usr", "/var/run", "/opt/cni", "/var/lib/cni"];
+
+/// Pods of a node that may write to its disk without that it counts as theirs: to which folders.
+fn writers(snap: &Snapshot, node: &str) -> Vec<(ResourceRef, String)> {
+    let here = |p: &&Pod| p.spec.node_name.as_deref() == Some(node) && !p.is_finished();
+    let mut found = Vec::new();
+    for pod in snap.pods.items().unwrap_or_default().iter().filter(here) {
+        let written = |name: &str| {
+            pod.spec.containers.iter().flat_map(|c| &c.volume_mounts).any(|m| m.name == name && !m.read_only)
+        };
+        for volume in pod.spec.volumes.iter().filter(|v| written(&v.name)) {
+            let Some(path) = volume.host_path.as_ref().map(|h| h.path.trim_end_matches('/')) else { continue };
+            let is_system = OF_SYSTEM.iter().any(|s| Path::new(path).starts_with(s)) || path.ends_with(".sock");
+            // The kubelet's own folder is mounted by drivers of volumes.
+            let is_kubelets = path.starts_with("/var/lib/kubelet") || path.is_empty() || path.starts_with("/var/log");
+            if !is_system && !is_kubelets {
+                found.push((ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name), path.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+fn writers_evidence(writers: &[(ResourceRef, String)], node: &str) -> Option<Evidence> {
+    const SHOWN: usize = 6;
+    let lines: Vec<String> = writers.iter().take(SHOWN).map(|(pod, path)| format!("{pod}: {path}")).collect();
+    let show = "kubectl get pods -A --field-selector spec.nodeName={{ node }} -o json | jq -r '.items[] | . as $p | .spec.volumes[]? | select(.hostPath) | [$p.metadata.namespace, $p.metadata.name, .hostPath.path] | @tsv'";
+    let source = format!("folders of node {node} that pods write to, which count as nobody's");
+    (!lines.is_empty()).then(|| Evidence::new(source, lines.join("\n"), show).with("node", node))
 }
 
 /// A workload whose pods the kubelet evicts.
@@ -214,6 +252,12 @@ impl<'a> User<'a> {
         for short in self.short.iter().filter(|s| self.nodes.contains(&s.node.metadata.name.as_str())) {
             made = made.breaks(ResourceRef::node(&short.node.metadata.name)).evidence(condition_evidence(short));
         }
+        if told.too_little().is_some()
+            && let Some(node) = pod.spec.node_name.as_deref()
+        {
+            made = made.depends_on(node_disk(node));
+            made.evidence.extend(writers_evidence(&writers(snap, node), node));
+        }
         made.fix(fix::user(snap, pod, told, relieved))
     }
 
@@ -231,6 +275,13 @@ impl<'a> User<'a> {
             }
             Why::StorageLimit(limit) => {
                 format!("{who}: it wrote more than its limit of {limit} of ephemeral storage")
+            }
+            Why::NodeLow(resource) if told.too_little().is_some() => {
+                let used = told.too_little().map(format_bytes).unwrap_or_default();
+                let now = if self.nodes.is_empty() { "" } else { ", which has disk pressure now," };
+                format!(
+                    "{who}: node {node}{now} was low on {resource}, and the pod used no more than {used} of it: something else fills the disk"
+                )
             }
             Why::NodeLow(resource) | Why::NodeWasShort(resource) => {
                 let used = self.used();

@@ -51,6 +51,44 @@ fn an_empty_dir_without_limit_that_filled_the_node_is_named() {
 }
 
 #[test]
+fn whoever_used_nothing_did_not_fill_the_disk() {
+    let mut agent = pod(json!({"name": "agent"}));
+    agent["spec"]["volumes"] = json!([{"name": "state", "hostPath": {"path": "/var/fluent-bit/state"}}, {"name": "run", "hostPath": {"path": "/run"}}]);
+    agent["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "state", "mountPath": "/state"}, {"name": "run", "mountPath": "/run"}]);
+    let idle = evicted(&LOW.replace("10711684Ki", "24Ki"), "2026-11-21T11:40:00Z");
+    let found = findings(&NodePressure, &with(json!([idle, agent]), "True", 0));
+    assert_eq!((found.len(), found[0].variant), (1, "others"));
+    assert!(found[0].message.ends_with("something else fills the disk"), "{}", found[0].message);
+    let text = steps(&found[0]);
+    assert!(!text.contains("persistentVolumeClaim") && !text.contains("ends by itself"), "{text}");
+    let seen = found[0].evidence.iter().map(|e| e.value.as_str()).collect::<Vec<_>>().join(" ");
+    assert!(seen.contains("/var/fluent-bit/state") && !seen.contains(": /run"), "{seen}");
+}
+
+#[test]
+fn room_that_was_found_since_is_no_alarm() {
+    let of = |changed: &str| {
+        let mut snap = with(json!([]), "False", 1);
+        let mut nodes = snap.nodes.items().expect("nodes").to_vec();
+        for condition in &mut nodes[0].status.conditions {
+            condition.last_transition_time = Some(changed.parse().expect("a time"));
+        }
+        snap.nodes = Listing::cluster(nodes);
+        snap.events = Listing::cluster(
+            serde_json::from_value(
+                json!([{"metadata": {"name": "e", "namespace": "default"}, "type": "Warning", "count": 7,
+                "reason": "FreeDiskSpaceFailed", "message": "but only found 0 bytes eligible to free.",
+                "involvedObject": {"kind": "Node", "name": "node-a"}, "lastTimestamp": "2026-11-21T11:40:00Z"}]),
+            )
+            .expect("events"),
+        );
+        findings(&NodePressure, &snap).len()
+    };
+    assert_eq!((of("2026-11-21T11:30:00Z"), of("2026-11-21T11:45:00Z")), (1, 0));
+}
+
+#[test]
 fn a_limit_lies_below_what_filled_the_node() {
     let mut pod = evicted(&LOW.replace("prometheus", "app"), "2026-11-21T11:40:00Z");
     pod["spec"]["containers"][0]["name"] = json!("app");

@@ -76,6 +76,15 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    Quota {
+        quota: String,
+        namespace: String,
+        key: String,
+        patch: String,
+        managed_by: String,
+        #[serde(flatten)]
+        release: Of,
+    },
     NameInUse {
         #[serde(flatten)]
         release: Of,

@@ -7,6 +7,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
 use crate::domain::kubernetes::leftovers;
+use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::not_served;
 use crate::domain::manifests::cluster::bringer;
 use crate::domain::prometheus::operator::crd_of;
@@ -17,6 +18,7 @@ use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Resource
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::HelmRelease;
 use fix::{Fix, Of, Place, deleted, group_of};
+use serde_json::json;
 
 /// Characters of an error that are shown in a message.
 const QUOTED: usize = 260;
@@ -27,7 +29,7 @@ check! {
         id: "helm-refused", suite: Pipeline, severity: Error,
         title: "Helm was refused",
         requires: [Manifests],
-        uses: [Events, GitOps, Crds, ApiServices, HelmReleases, Workloads, Jobs, ConfigMaps, Services, Webhooks, Namespaces, PersistentVolumeClaims, PersistentVolumes],
+        uses: [Events, GitOps, Crds, ApiServices, HelmReleases, Workloads, Jobs, ConfigMaps, Services, Webhooks, Namespaces, PersistentVolumeClaims, PersistentVolumes, ResourceQuotas],
         fix: Fix,
     }
 }
@@ -108,6 +110,23 @@ fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) ->
             (place.object("HelmRelease", named), text, Fix::NameInUse { release })
         }
         Refusal::AtWork | Refusal::NoDeployed { .. } => of_records(snap, refusal, place)?,
+        Refusal::Quota { resource, name, quota, key, used, limited } => {
+            let subject = ResourceRef::kubernetes("", "ResourceQuota", &place.home, quota);
+            let text = format!(
+                "ResourceQuota {}/{quota} lets no more in: {used} of {limited} {key} are used, and the chart's {resource} {name} was refused",
+                place.home
+            );
+            let kept = snap.resource_quotas.find(&place.home, quota).ok().flatten();
+            let fix = Fix::Quota {
+                quota: quota.clone(),
+                namespace: place.home.clone(),
+                patch: json!({"spec": {"hard": {key.as_str(): "<number>"}}}).to_string(),
+                key: key.clone(),
+                managed_by: kept.map(|q| managed_by(&q.metadata)).unwrap_or_default(),
+                release,
+            };
+            (subject, text, fix)
+        }
         other => of_chart(other, place, release)?,
     })
 }

@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use crate::checks::support::addon;
 use crate::checks::support::host_network::{self, HostNetwork};
+use crate::domain::aws::firewall::{Firewall, Verdict};
+use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::api_services::{self, Unavailable};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Cause;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
+use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::snapshot::kubernetes::Workload;
 use crate::snapshot::{Platform, Snapshot, journal};
@@ -82,6 +85,8 @@ pub(super) enum Way {
         node_group: String,
         /// Kubelets do not answer it in time either.
         kubelet: bool,
+        /// The security groups admit it: something else drops it.
+        admitted: bool,
     },
     Overlay(HostNetwork),
     KubeletBlocked {
@@ -306,6 +311,7 @@ impl Way {
             ),
             node_group: node_group(snap),
             kubelet: failed.iter().any(|f| f.fault == KubeletFault::Timeout),
+            admitted: admitted(snap, silent),
         }
     }
 
@@ -361,6 +367,17 @@ impl Way {
 fn has_security_groups(snap: &Snapshot, node: &str) -> bool {
     let node = snap.nodes.named(node).ok().flatten();
     node.is_none_or(|n| n.spec.provider_id.is_none() || n.instance_id().is_some())
+}
+
+/// The security groups are known to let the control plane through to the pods.
+fn admitted(snap: &Snapshot, silent: &Unavailable<'_>) -> bool {
+    let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
+    let port = called_port(silent).and_then(|p| p.parse().ok());
+    let (Some(service), Some(port), Ok(firewall)) = (service, port, Firewall::of(snap)) else { return false };
+    let interfaces = Interfaces::new(snap);
+    let Some(from) = interfaces.of_control_plane() else { return false };
+    let mut ends = snap.pods_of_service(service).filter_map(|p| interfaces.of_pod(p)).peekable();
+    ends.peek().is_some() && ends.all(|to| firewall.verdict(&from, &to, Protocol::Tcp, port) == Verdict::Passes)
 }
 
 /// The security group that all nodes share, where it is one and not the cluster's own.

@@ -28,7 +28,7 @@ check! {
         id: "metrics-server", suite: Pipeline, severity: Error,
         title: "the metrics API is missing or does not answer",
         requires: [ApiServices],
-        uses: [Namespaces, Events, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances, Vpcs],
+        uses: [Namespaces, Events, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances, Vpcs, SecurityGroups, NetworkAcls, Subnets],
         fix: Fix,
     }
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::fix::{Change, Place, Way, replace_url};
 use super::{Case, corrected};
-use crate::domain::aws::denied::is_instance;
+use crate::domain::aws::denied::{By, Denied, is_instance};
+use crate::domain::aws::endpoints::service_name;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::prometheus::remote_write::answer::{self, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
@@ -20,6 +21,8 @@ const POLICY: &str = "AmazonPrometheusRemoteWriteAccess";
 enum Cause {
     /// The role may not write to the workspace.
     Write { role: String },
+    /// The same, and none of the role's own policies refused it.
+    Elsewhere { role: String, by: By },
     /// The role is told to assume itself.
     Itself { role: String },
     /// The pod has the role of its node, which may not assume the one that is named.
@@ -41,7 +44,10 @@ fn fault(case: &Case<'_>) -> Option<Cause> {
         return None;
     }
     match &case.reason {
-        answer::Cause::Denied { user, action, resource } => denied(user, action, resource),
+        answer::Cause::Denied { user, action, resource } => {
+            let by = Denied::read(&case.failing.error).map_or(By::Unknown, |d| d.by);
+            denied(user, action, resource, by)
+        }
         answer::Cause::NoAwsCredentials => Some(Cause::NoCredentials),
         answer::Cause::Unsigned if case.configured.signs == Some(false) => Some(Cause::NotSigned),
         answer::Cause::Unsigned | answer::Cause::Path => corrected(case).map(|right| Cause::Url { right }),
@@ -54,11 +60,13 @@ fn fault(case: &Case<'_>) -> Option<Cause> {
     }
 }
 
-fn denied(user: &str, action: &str, resource: &str) -> Option<Cause> {
+fn denied(user: &str, action: &str, resource: &str, by: By) -> Option<Cause> {
     let (role, session) = answer::role_of(user)?;
     let role = role.to_owned();
     if action != "sts:AssumeRole" {
-        return (action == "aps:RemoteWrite").then_some(Cause::Write { role });
+        let of_role = matches!(by, By::NoIdentityPolicy | By::Unknown);
+        let cause = if of_role { Cause::Write { role } } else { Cause::Elsewhere { role, by } };
+        return (action == "aps:RemoteWrite").then_some(cause);
     }
     let wanted = answer::role_of(resource).map_or_else(String::new, |(name, _)| name.to_owned());
     if wanted == role {
@@ -84,6 +92,16 @@ pub(super) fn why(case: &Case<'_>) -> Option<String> {
         Cause::Write { role } => {
             format!("role {role} may not write to the workspace (aps:RemoteWrite is denied){also}")
         }
+        Cause::Elsewhere { role, by } => format!(
+            "role {role} may not write to the workspace: {} (aps:RemoteWrite){also}",
+            match by {
+                By::EndpointPolicy => "the policy of the VPC endpoint that the request goes through does not allow it",
+                By::ControlPolicy => "a service control policy of the organization denies it",
+                By::Boundary => "the permissions boundary of the role does not allow it",
+                By::ResourcePolicy => "the policy of the workspace does not allow it",
+                _ => "a policy denies it, whatever others allow",
+            }
+        ),
         Cause::Itself { role } => {
             format!(
                 "sigv4 names role {role}, which Prometheus has already: a role may not assume itself (sts:AssumeRole is denied){also}"
@@ -122,6 +140,7 @@ pub(super) fn way(case: &Case<'_>) -> Option<Way> {
             policy_arn: policy_arn(case),
             workspace: Some(asked(case).1).filter(|r| r.contains(":workspace/")).map(str::to_owned),
         },
+        Cause::Elsewhere { role, by } => elsewhere(case, role, by),
         Cause::Itself { role } => itself(case, role),
         Cause::NodeRole { .. } | Cause::NoCredentials => no_role(case),
         Cause::Assume { role, wanted } => assume(case, role, wanted),
@@ -190,7 +209,9 @@ pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
             let name = p.spec.account();
             vec![ResourceRef::service_account(&p.metadata.namespace, name)]
         }),
-        Some(Cause::Write { role } | Cause::Assume { role, .. }) => vec![ResourceRef::aws("iam", "role", role)],
+        Some(Cause::Write { role } | Cause::Assume { role, .. } | Cause::Elsewhere { role, .. }) => {
+            vec![ResourceRef::aws("iam", "role", role)]
+        }
         _ => Vec::new(),
     }
 }
@@ -218,6 +239,33 @@ fn policy_arn(case: &Case<'_>) -> String {
 
 fn region(case: &Case<'_>) -> String {
     answer::region_of(&case.failing.url).unwrap_or_else(|| "<region>".into())
+}
+
+/// The policy that refuses is none of the role's own: another one of them would change nothing.
+fn elsewhere(case: &Case<'_>, role: String, by: By) -> Way {
+    let region = region(case);
+    let workspace = Some(asked(case).1).filter(|r| r.contains(":workspace/")).unwrap_or("*");
+    let service = service_name(&region, "aps-workspaces");
+    let all = case.snap.vpc_endpoints().map(Vec::as_slice).unwrap_or_default();
+    let endpoint = all.iter().find(|e| e.service_name == service);
+    let adding = |text: &str| {
+        let mut policy: serde_json::Value = serde_json::from_str(text).ok()?;
+        let statements = policy.get_mut("Statement")?.as_array_mut()?;
+        statements
+            .push(json!({"Effect": "Allow", "Principal": "*", "Action": "aps:RemoteWrite", "Resource": workspace}));
+        Some(policy.to_string())
+    };
+    Way::Elsewhere {
+        role,
+        of_endpoint: by == By::EndpointPolicy,
+        of_boundary: by == By::Boundary,
+        of_workspace: by == By::ResourcePolicy,
+        endpoint: endpoint.map_or_else(|| "<vpc-endpoint-id>".to_owned(), |e| e.vpc_endpoint_id.clone()),
+        policy: endpoint.and_then(|e| adding(e.policy_document.as_deref()?)).unwrap_or_default(),
+        workspace_id: workspace.rsplit('/').next().unwrap_or("<workspace-id>").to_owned(),
+        service,
+        region,
+    }
 }
 
 fn itself(case: &Case<'_>, role: String) -> Way {

@@ -65,6 +65,19 @@ pub(super) enum Way {
         policy_arn: String,
         workspace: Option<String>,
     },
+    /// A policy refuses that is none of the role's own.
+    Elsewhere {
+        role: String,
+        region: String,
+        of_endpoint: bool,
+        of_boundary: bool,
+        of_workspace: bool,
+        /// The service's name of the endpoint, the endpoint, and its policy with the write added; empty where it could not be read.
+        service: String,
+        endpoint: String,
+        policy: String,
+        workspace_id: String,
+    },
     Itself {
         role: String,
         region: String,

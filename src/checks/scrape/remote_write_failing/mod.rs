@@ -37,7 +37,7 @@ check! {
         requires: [ComponentLogs],
         uses: [
             PrometheusMetrics, PrometheusConfig, Pods, Services, Workloads, ConfigMaps, MonitoringResources, ServiceAccounts,
-            PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets, Ingresses,
+            PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets, Ingresses, VpcEndpoints,
         ],
         fix: Fix,
     }

@@ -141,3 +141,28 @@ fn each_answer_has_its_own_fix() {
         assert_eq!(one(&with(url, msg, &err, &serde_json::Value::Null, None)).variant, variant, "{err}");
     }
 }
+
+#[test]
+fn a_policy_that_is_none_of_the_role_is_changed_where_it_is() {
+    let err = |why: &str| {
+        format!(
+            "server returned HTTP status 403 Forbidden: {{\"message\":\"User: arn:aws:sts::111122223333:assumed-role/prom/1 is not authorized to perform: aps:RemoteWrite on resource: arn:aws:aps:eu-west-2:111122223333:workspace/ws-1 {why}\"}}"
+        )
+    };
+    let of = |why: &str| with(AMP, LOST, &err(why), &json!({"region": "eu-west-2"}), None);
+    let mut snap = of("because no VPC endpoint policy allows the aps:RemoteWrite action");
+    *snap.vpc_endpoints = Ok(serde_json::from_value(json!([{"VpcEndpointId": "vpce-1",
+        "ServiceName": "com.amazonaws.eu-west-2.aps-workspaces",
+        "PolicyDocument": r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"aps:QueryMetrics","Resource":"*"}]}"#}]))
+    .expect("an endpoint"));
+    let found = one(&snap);
+    assert_eq!(found.variant, "elsewhere");
+    let told = steps(&found);
+    let keeps = told.contains("aps:QueryMetrics") && told.contains("aps:RemoteWrite");
+    assert!(told.contains("--vpc-endpoint-id vpce-1") && keeps, "{told}");
+    assert!(!told.contains("attach-role-policy"), "{told}");
+    let denied = one(&of("with an explicit deny in a service control policy"));
+    assert!(denied.message.contains("a service control policy of the organization denies it"), "{}", denied.message);
+    let own = one(&of("because no identity-based policy allows the aps:RemoteWrite action"));
+    assert_eq!(own.variant, "forbidden");
+}

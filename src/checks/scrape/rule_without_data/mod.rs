@@ -17,8 +17,8 @@ use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -26,7 +26,7 @@ check! {
         id: "rule-without-data", suite: Scrape, severity: Warning,
         title: "a rule reads what Prometheus does not have",
         requires: [PrometheusRules, PrometheusMetricNames],
-        uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods, PrometheusConfig, PrometheusFlags],
+        uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods, PrometheusConfig, PrometheusFlags, PrometheusAlerts],
         fix: Fix,
     }
 }
@@ -119,6 +119,20 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
     made
 }
 
+/// Alerts that fire and have the namespace of kube-state-metrics for one that they are about.
+fn misnamed_alerts(snap: &Snapshot, namespace: &str) -> Vec<String> {
+    // They only show what it does.
+    let alerts = journal::aside(|| snap.prometheus_alerts()).map(Vec::as_slice).unwrap_or_default().iter();
+    let firing = alerts.filter(|a| a.state == "firing" && a.label("namespace") == namespace);
+    let misnamed =
+        firing.filter(|a| !matches!(a.label("exported_namespace"), "") && a.label("exported_namespace") != namespace);
+    let mut names: Vec<String> =
+        misnamed.map(|a| format!("{} (of namespace {})", a.name(), a.label("exported_namespace"))).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// All series of kube-state-metrics have the namespace of kube-state-metrics: no rule finds those of another one.
 fn overwriting(snap: &Snapshot, job: &Overwriting<'_>) -> Finding {
     let moved: Vec<String> = job.labels.iter().map(|label| format!("exported_{label}")).collect();
@@ -136,6 +150,12 @@ fn overwriting(snap: &Snapshot, job: &Overwriting<'_>) -> Finding {
         "honor_labels is not set".to_owned(),
         "/api/v1/status/config",
     );
+    // Alerts that name what measures instead of what is measured: who is told goes by their labels.
+    let misnamed = misnamed_alerts(snap, job.namespace);
+    let message = match misnamed.as_slice() {
+        [] => message,
+        some => format!("{message}. So do {} now, and routes by namespace miss them", some.join(", ")),
+    };
     Finding::new(RuleWithoutData::META.id, Severity::Warning, subject, message)
         .key(format!("honor_labels {}", job.pool))
         .breaks_nothing()

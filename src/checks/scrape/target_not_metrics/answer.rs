@@ -2,10 +2,11 @@
 
 use crate::checks::scrape::target_not_metrics::cause::Cause;
 use crate::checks::support::scrape::SHOW_ANSWER;
+use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::model::{Evidence, Finding};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::{Service, ServicePort};
 
 /// Characters of an answer that are shown.
 pub(super) const SHOWN: usize = 200;
@@ -25,6 +26,8 @@ pub(super) struct Answer<'a> {
 pub(super) struct Better {
     pub(super) path: String,
     pub(super) port: Option<u16>,
+    /// The name of that port, where it is another one than the job's.
+    pub(super) name: Option<String>,
     pub(super) source: String,
 }
 
@@ -82,6 +85,7 @@ impl<'a> Answer<'a> {
                 path: address.bare_path().to_owned(),
                 // A target found by discovery carries the pod's port, not the Service's.
                 port: service.spec.ports.iter().any(|p| p.port == address.port).then_some(address.port),
+                name: None,
                 source: format!("job {}, which is up", t.job()),
             };
             (same && better.path != path).then_some(better)
@@ -100,10 +104,23 @@ impl<'a> Answer<'a> {
                     .and_then(|p| p.parse().ok());
                 let source = format!("annotation prometheus.io/path of {}/{}", meta.namespace, meta.name);
                 let offered = port.filter(|p| service.spec.ports.iter().any(|own| own.port == *p));
-                Some(Better { path: annotated.clone(), port: offered, source })
+                Some(Better { path: annotated.clone(), port: offered, name: None, source })
             })
         };
-        scraped.or_else(annotated).or_else(|| self.actuator())
+        scraped.or_else(annotated).or_else(|| self.actuator()).or_else(|| self.port(service))
+    }
+
+    /// Another port of the Service that is called by what it serves.
+    fn port(&self, service: &Service) -> Option<Better> {
+        let pod = self.snap.pods_of_service(service).next()?;
+        let asked = self.address.port;
+        let is_other = |p: &&ServicePort| p.port != asked && service_port::target(p, pod).is_some_and(|t| t != asked);
+        let of_metrics = |p: &&ServicePort| p.name.as_deref().is_some_and(is_of_metrics);
+        let mut named = service_port::tcp(service).map(|(_, p)| p).filter(is_other).filter(of_metrics);
+        let port = named.next().filter(|_| named.next().is_none())?;
+        let (name, meta) = (port.name.clone()?, &service.metadata);
+        let source = format!("port {name} of Service {}/{}, by its name", meta.namespace, meta.name);
+        Some(Better { path: "/metrics".to_owned(), port: Some(port.port), name: Some(name), source })
     }
 
     /// Spring Boot's exposition, where its actuator answers.
@@ -114,7 +131,8 @@ impl<'a> Answer<'a> {
         }
         let base = path.find("/actuator").map_or("", |at| &path[..at]);
         let source = format!("Spring Boot, whose actuator answers JSON at {path}");
-        Some(Better { path: format!("{base}/actuator/prometheus"), port: Some(self.address.port), source })
+        let path = format!("{base}/actuator/prometheus");
+        Some(Better { path, port: Some(self.address.port), name: None, source })
     }
 
     /// What it answers, with the type that it declares.
@@ -133,6 +151,11 @@ impl Better {
     pub(super) fn place(&self) -> String {
         self.port.map_or_else(|| self.path.clone(), |port| format!("port {port}, {}", self.path))
     }
+}
+
+/// The name of a port at which metrics are.
+fn is_of_metrics(name: &str) -> bool {
+    name.contains("metrics") || name.starts_with("prom") || name.ends_with("-prom")
 }
 
 /// Spring Boot's actuator, by its list of endpoints or of meters: its exposition lies at a path of its own.

@@ -43,6 +43,8 @@ enum Way {
     },
     Path {
         better_path: String,
+        /// The name of the port that it is at; none where it is the same port.
+        better_port: Option<String>,
         better_target: String,
         better_answer_path: Option<String>,
         /// Where it is known from.
@@ -103,6 +105,7 @@ impl Answer<'_> {
             }
             (_, Some(better)) => Way::Path {
                 better_path: better.path.clone(),
+                better_port: better.name.clone(),
                 better_target: match better.port {
                     Some(port) => Address { port, ..self.address.clone() }.host_port(),
                     None => self.first.host_port(),

@@ -147,3 +147,18 @@ fn hostile_answers_are_shown_short() {
     let shown = found.evidence.iter().find(|e| e.source.starts_with("answer of")).expect("is shown");
     assert!(shown.value.chars().count() <= SHOWN + 1 && shown.value.ends_with('…'));
 }
+
+#[test]
+fn a_port_that_is_called_by_its_metrics_is_proposed() {
+    let at = |port: &str| {
+        let ports = json!([{"name": "http", "port": 80, "targetPort": 8080}, {"name": port, "port": 9187}]);
+        let page = down("web", "http://web.shop.svc.cluster.local:80/metrics", START_TOKEN);
+        let web = json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
+        let pod = json!({"metadata": {"namespace": "shop", "name": "web-0", "labels": {"app": "web"}}, "status": {"phase": "Running"}});
+        one(&snapshot(json!({"services": [web], "pods": [pod], "targets": [page]})))
+    };
+    let found = at("metrics");
+    assert_eq!(found.variant, "path");
+    assert!(steps(&found).contains("http:web:9187/proxy/metrics"), "{}", steps(&found));
+    assert_eq!(at("admin").variant, "not-metrics");
+}

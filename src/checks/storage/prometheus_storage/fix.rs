@@ -32,6 +32,11 @@ enum Way {
         operator_kind: &'static str,
         operator_name: String,
         managed: String,
+        pod: String,
+        /// Where snapshots of the admin API lie, where some were taken; empty otherwise.
+        snapshots: String,
+        /// CronJobs that take them.
+        takers: Vec<String>,
         #[serde(flatten)]
         full: Full,
     },
@@ -94,6 +99,9 @@ impl Fix {
                 operator_kind: target.operator_kind(),
                 operator_name: target.operator_name().to_owned(),
                 managed: target.managed_by.clone(),
+                pod: name(),
+                snapshots: if seen.snapshots > 0 { inside("snapshots") } else { String::new() },
+                takers: takers(snap),
                 full: Full::of(snap, &meta.namespace, origin),
             },
             Cause::ReadOnly => Way::ReadOnly { pod: name() },
@@ -126,6 +134,14 @@ impl Fix {
             way,
         }
     }
+}
+
+/// CronJobs that ask for snapshots of the TSDB.
+fn takers(snap: &Snapshot) -> Vec<String> {
+    let asks = |c: &Container| c.command.iter().chain(&c.args).any(|a| a.contains("/admin/tsdb/snapshot"));
+    let all = snap.cron_jobs.items().unwrap_or_default().iter();
+    let taking = all.filter(|j| j.spec.job_template.spec.template.spec.containers.iter().any(asks));
+    taking.map(|j| format!("{}/{}", j.metadata.namespace, j.metadata.name)).collect()
 }
 
 /// What kube-prometheus' alert says is left of a claim's volume.

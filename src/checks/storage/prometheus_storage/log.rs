@@ -55,12 +55,15 @@ pub(super) struct Seen {
     pub(super) last: Option<Timestamp>,
     pub(super) text: String,
     pub(super) blocks: Vec<String>,
+    /// Blocks that went into snapshots of the admin API, which nobody but their maker deletes.
+    pub(super) snapshots: usize,
 }
 
 /// What a log says of the storage as it is now.
 pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Cause, Seen> {
     let mut found: BTreeMap<Cause, Seen> = BTreeMap::new();
     let inside = format!("{}/", data.trim_end_matches('/'));
+    let snapshots = log.text.lines().filter(|l| l.contains("\"Snapshotting block\"")).count();
     for line in log.text.lines().map(Line::parse) {
         let age = line.at.map_or(0, |t| snap.seconds_since(t));
         if age > COMPACTION {
@@ -78,6 +81,7 @@ pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<
         if let Some(trouble) = trouble(&line).filter(counts) {
             let seen = found.entry(trouble).or_default();
             seen.times += 1;
+            seen.snapshots = snapshots;
             seen.last = line.at.or(seen.last);
             seen.text = redact(line.raw);
             let skipped = line.get("dir").rsplit('/').next().filter(|b| !b.is_empty()).map(str::to_owned);

@@ -21,7 +21,7 @@ check! {
         id: "prometheus-storage", suite: Storage, severity: Error,
         title: "Prometheus cannot keep what it collects",
         requires: [Pods, ComponentLogs],
-        uses: [PrometheusAlerts, PrometheusMetrics, PersistentVolumeClaims, StorageClasses, Workloads, EksAddons, MonitoringResources],
+        uses: [PrometheusAlerts, PrometheusMetrics, PersistentVolumeClaims, StorageClasses, Workloads, EksAddons, MonitoringResources, CronJobs],
         fix: Fix,
     }
 }
@@ -91,7 +91,11 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Cause, se
     let said = format!("{times} of its log in the last {within}{last}");
     let message = match trouble {
         Cause::DiskFull => {
-            format!("Prometheus has no space left on {at}: samples are lost, nothing is compacted ({said})")
+            let snapshots = match seen.snapshots {
+                0 => "",
+                _ => "; snapshots of its admin API were taken to the same volume, where Prometheus never deletes them",
+            };
+            format!("Prometheus has no space left on {at}: samples are lost, nothing is compacted ({said}){snapshots}")
         }
         Cause::ReadOnly => {
             format!("Prometheus cannot write to {at} (read-only file system or I/O error): samples are lost ({said})")

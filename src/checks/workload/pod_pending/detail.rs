@@ -14,7 +14,7 @@ use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::DAY;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{ContainerPort, Event, Node, Pod};
+use crate::snapshot::kubernetes::{ContainerPort, Event, Meta, Node, Pod};
 
 /// Longest part of a message that stands in the sentence.
 const QUOTED: usize = 200;
@@ -351,7 +351,10 @@ fn ports(snap: &Snapshot, pod: &Pod) -> Detail {
         .collect();
     held.extend(others);
     let mut holders: BTreeSet<String> = BTreeSet::new();
-    for (meta, node, ports) in held {
+    // The other pods of a DaemonSet are on other nodes, each on its own.
+    let own = owner_of(&pod.metadata).filter(|(kind, _)| *kind == "DaemonSet");
+    let is_twin = |meta: &Meta| own.is_some() && meta.namespace == pod.metadata.namespace && owner_of(meta) == own;
+    for (meta, node, ports) in held.into_iter().filter(|(meta, ..)| !is_twin(meta)) {
         let Some(node) = node else { continue };
         for port in ports.into_iter().filter(|p| wanted.contains(p)) {
             let owner = owner_of(meta).map_or_else(

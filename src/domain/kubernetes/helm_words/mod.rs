@@ -56,6 +56,8 @@ pub(crate) enum Refusal {
     Template { file: String, says: String },
     /// The API server takes an object for invalid.
     Invalid { kind: String, name: String, field: String, says: String },
+    /// A ResourceQuota of the namespace is used up: the object that was refused, the quota, and what of it, with how much.
+    Quota { resource: String, name: String, quota: String, key: String, used: String, limited: String },
     /// Whoever runs Helm may not do it.
     Rights { who: String, verb: String, resource: String, namespace: String },
     /// Whoever runs Helm is to make a role that can do what he cannot do himself.

@@ -45,6 +45,7 @@ fn one(text: &str, is_upgrade: bool) -> Option<Refusal> {
         .or_else(|| kube_version(text))
         .or_else(|| missing_charts(text))
         .or_else(|| template(text))
+        .or_else(|| quota(text))
         .or_else(|| if is_upgrade || is_install(text) { refused(text) } else { None })
 }
 
@@ -113,6 +114,24 @@ fn escalates(text: &str) -> Option<Refusal> {
     let rules = pattern!(r"\{((?:APIGroups|NonResourceURLs):[^{}]*)\}");
     let lacks = rules.captures_iter(&found[4]).map(|rule| rule[1].to_owned()).collect();
     Some(Refusal::Escalates { who: found[3].to_owned(), kind: kind.to_owned(), name: found[2].to_owned(), lacks })
+}
+
+/// `prometheusrules.monitoring.coreos.com "x" is forbidden: exceeded quota: counts, requested: count/prometheusrules.monitoring.coreos.com=1,
+/// used: count/prometheusrules.monitoring.coreos.com=10, limited: count/prometheusrules.monitoring.coreos.com=10`.
+fn quota(text: &str) -> Option<Refusal> {
+    let found = pattern!(
+        r#"([\w.-]+) "([^"]+)" is forbidden: exceeded quota: ([\w.-]+), requested: ([^=\s]+)=\S+?, used: [^=\s]+=(\S+?)(?:,\S+)?, limited: [^=\s]+=([^,\s"]+)"#
+    )
+    .captures(text)?;
+    let part = |at: usize| found[at].to_owned();
+    Some(Refusal::Quota {
+        resource: part(1),
+        name: part(2),
+        quota: part(3),
+        key: part(4),
+        used: part(5),
+        limited: part(6),
+    })
 }
 
 /// `User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring"`.

@@ -194,3 +194,18 @@ fn what_the_api_server_refuses_helm() {
     let taken = r#"Error: UPGRADE FAILED: Service "g" is invalid: spec.ports[0].nodePort: Invalid value: 32100: provided port is already allocated"#;
     assert_eq!(read(taken), [], "who has the port is another finding");
 }
+
+#[test]
+fn a_quota_that_is_used_up() {
+    let key = "count/prometheusrules.monitoring.coreos.com";
+    let text = format!(
+        "failed to create resource: prometheusrules.monitoring.coreos.com \"stack-kubelet\" is forbidden: exceeded quota: object-counts, requested: {key}=1, used: {key}=10, limited: {key}=10"
+    );
+    let Some(Refusal::Quota { resource, name, quota, key: of, used, limited }) = read(&text).pop() else {
+        panic!("a quota")
+    };
+    assert_eq!((resource.as_str(), name.as_str()), ("prometheusrules.monitoring.coreos.com", "stack-kubelet"));
+    assert_eq!((quota.as_str(), of.as_str(), used.as_str(), limited.as_str()), ("object-counts", key, "10", "10"));
+    let two = "services \"web\" is forbidden: exceeded quota: q, requested: services.loadbalancers=1,services.nodeports=1, used: services.loadbalancers=2,services.nodeports=0, limited: services.loadbalancers=2,services.nodeports=9";
+    assert!(matches!(read(two).pop(), Some(Refusal::Quota { key, .. }) if key == "services.loadbalancers"));
+}
