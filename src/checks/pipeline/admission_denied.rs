@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::support::seen::{event_evidence, line_evidence, replica_failure};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
-use crate::domain::kubernetes::ingress_refused::{self, Objection};
+use crate::domain::kubernetes::ingress_refused::Objection;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner;
 use crate::domain::kubernetes::{gitops, helm_words, webhooks};
@@ -189,7 +189,13 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
     let (denied, _) = &all[0];
     let who = who(denied);
     let reason = (denied.policy == Policy::Operator).then(|| invalid_rule(snap)).flatten();
-    let says = reason.as_ref().map_or(denied.says.as_str(), |(text, _)| text);
+    let objection = Objection::of(denied);
+    let told = match &objection {
+        // Before its words stands a ruler, and after them the name of a file that is gone.
+        Some(Objection::Configuration { says }) => Some(format!("nginx would not start with it: {says}")),
+        _ => reason.as_ref().map(|(text, _)| text.clone()),
+    };
+    let says = told.as_deref().unwrap_or(&denied.says);
     let what = match object {
         ResourceRef::Kubernetes { kind, .. } if kind == "Manifest" => "what was applied".to_owned(),
         ResourceRef::Kubernetes { kind, .. } if is_workload(kind) => format!("pods of {object}"),
@@ -213,7 +219,14 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
     }
     // The rule is right or wrong by itself; what a policy refuses is one matter with all that it refuses.
     if denied.policy != Policy::Operator {
-        made = made.cause(Cause::resource(by.clone(), message(denied, &who, "several objects", says)));
+        let several = message(denied, &who, "several objects", says);
+        made = match &objection {
+            // What one Ingress takes from another, or writes wrongly, is its own matter.
+            Some(Objection::Taken { .. } | Objection::Configuration { .. }) => made,
+            Some(Objection::Annotation { .. }) => made.cause(Cause::keyed(format!("{} annotation", by.key()), several)),
+            Some(Objection::Path { .. }) => made.cause(Cause::keyed(format!("{} path", by.key()), several)),
+            None => made.cause(Cause::resource(by.clone(), several)),
+        };
     }
     for (_, told) in all.iter().take(3) {
         made = made.evidence(told_evidence(denied, told));
@@ -323,7 +336,7 @@ fn fix(snap: &Snapshot, denied: &Denied, object: &ResourceRef) -> Fix {
         Policy::Validating { policy, binding } => {
             Fix::Validating { policy: policy.clone(), binding: binding.clone(), refused: refused() }
         }
-        Policy::Own => match Objection::read(&denied.says).filter(|_| denied.webhook == ingress_refused::WEBHOOK) {
+        Policy::Own => match Objection::of(denied) {
             Some(objection) => of_ingress(snap, denied, objection, namespace(object)),
             None => Fix::Webhook { webhook: denied.webhook.clone(), refused: refused() },
         },

@@ -1,9 +1,10 @@
 //! What the admission webhook of ingress-nginx objects to in an Ingress.
 
+use crate::domain::kubernetes::denied::Denied;
 use crate::text::pattern::pattern;
 
 /// The webhook's name.
-pub(crate) const WEBHOOK: &str = "validate.nginx.ingress.kubernetes.io";
+const WEBHOOK: &str = "validate.nginx.ingress.kubernetes.io";
 
 /// Its objection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,13 @@ pub(crate) enum Objection {
 }
 
 impl Objection {
+    /// That of a refusal; `None` where another webhook refuses, or for another reason.
+    pub(crate) fn of(denied: &Denied) -> Option<Self> {
+        Self::read(&denied.says).filter(|_| denied.webhook == WEBHOOK)
+    }
+
     /// Reads the webhook's answer; `None` where it says something else.
-    pub(crate) fn read(says: &str) -> Option<Self> {
+    fn read(says: &str) -> Option<Self> {
         let says = says.replace("\\\"", "\"");
         if let Some(found) = pattern!(r"annotation group (\w+) contains risky annotation").captures(&says) {
             return Some(Self::Annotation { group: found[1].to_owned() });

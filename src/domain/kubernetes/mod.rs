@@ -41,6 +41,7 @@ pub(crate) mod ingress_refused;
 pub(crate) mod init_helper;
 pub(crate) mod injection;
 pub(crate) mod json_patch;
+pub(crate) mod jvm;
 pub(crate) mod label_selector;
 pub(crate) mod last_revision;
 pub(crate) mod leaving;
