@@ -11,6 +11,8 @@ use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::node_pool;
 use crate::domain::aws::scale_up::{self, Cause, ClusterAutoscaler};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -23,7 +25,7 @@ check! {
         id: "scale-up-refused", suite: Nodes, severity: Error,
         title: "the autoscaler adds no node for pods that wait",
         requires: [Pods, Events],
-        uses: [EksNodegroups, Subnets, PartLogs, EksCluster, NodeMakers],
+        uses: [EksNodegroups, Subnets, PartLogs, EksCluster, NodeMakers, Workloads],
         fix: Fix,
     }
 }
@@ -50,6 +52,19 @@ enum Way {
     Backoff {
         autoscaler: String,
         autoscaler_namespace: String,
+    },
+    NoGroup {
+        autoscaler: String,
+        autoscaler_namespace: String,
+        /// The tags by which it looks for its groups.
+        tags: String,
+        /// The cluster that it looks for, where that is another one.
+        other: String,
+        cluster: String,
+        region: String,
+        /// A tag of this cluster's own.
+        tag: String,
+        managed: String,
     },
     Limit {
         #[serde(flatten)]
@@ -108,6 +123,17 @@ fn finding(snap: &Snapshot, reason: &Cause, culprits: &[ResourceRef], pods: &[(&
             Some((_, line)) => format!("cluster-autoscaler failed to add one and waits before it tries again: {line}"),
             None => "cluster-autoscaler failed to add one and waits before it tries again".to_owned(),
         },
+        Cause::NoGroup => {
+            let tags = scale_up::discovery_tags(snap);
+            match other_cluster(snap, &tags) {
+                Some(other) => format!(
+                    "cluster-autoscaler knows no node group: it looks for those of cluster {other}, and this is {}",
+                    Place::of(snap).cluster
+                ),
+                None if tags.is_empty() => "cluster-autoscaler knows no node group".to_owned(),
+                None => format!("cluster-autoscaler knows no node group: none has the tags {}", tags.join(", ")),
+            }
+        }
         Cause::Limit(pool) => format!("NodePool {pool} of Karpenter is at its limits"),
         Cause::NoInstanceType(pool) => format!("NodePool {pool} of Karpenter has no instance type that it fits"),
         Cause::Label(pool, label) => {
@@ -142,10 +168,19 @@ fn finding(snap: &Snapshot, reason: &Cause, culprits: &[ResourceRef], pods: &[(&
         let own = ClusterAutoscaler::of(snap);
         made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));
     }
+    if *reason == Cause::NoGroup {
+        made.evidence.extend(discovery_evidence(snap));
+    }
     if *reason == Cause::AtMaximum {
         made = made.evidence_all(scale_up::full_groups(snap, pod).into_iter().map(|g| group_evidence(snap, g)));
     }
     made
+}
+
+/// The cluster whose groups it looks for, where that is not this one.
+fn other_cluster<'a>(snap: &Snapshot, tags: &'a [String]) -> Option<&'a str> {
+    let own = snap.target.cluster.as_deref().filter(|name| !name.is_empty())?;
+    scale_up::discovered_cluster(tags).filter(|name| *name != own)
 }
 
 /// What cluster-autoscaler's log says of its last failure.
@@ -178,6 +213,18 @@ fn size_of(group: &Nodegroup) -> String {
     format!("{}: {} of at most {}", group.nodegroup_name, size(desired), size(max))
 }
 
+/// How it looks for its groups.
+fn discovery_evidence(snap: &Snapshot) -> Option<Evidence> {
+    let tags = scale_up::discovery_tags(snap);
+    let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
+    let seen = Evidence::new(
+        format!("{owner}, --node-group-auto-discovery"),
+        format!("groups with the tags {}", tags.join(", ")),
+        "kubectl get {{ workload }} -n {{ namespace }} -o yaml",
+    );
+    (!tags.is_empty()).then(|| seen.with("workload", owner.kubectl_name()).with("namespace", namespace))
+}
+
 fn group_evidence(snap: &Snapshot, group: &Nodegroup) -> Evidence {
     let place = Place::of(snap);
     Evidence::new(
@@ -204,6 +251,21 @@ fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
         Cause::Backoff => {
             let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
             Way::Backoff { autoscaler: owner.kubectl_name(), autoscaler_namespace: namespace }
+        }
+        Cause::NoGroup => {
+            let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
+            let Place { cluster, region, .. } = Place::of(snap);
+            let tags = scale_up::discovery_tags(snap);
+            Way::NoGroup {
+                managed: owner::workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+                autoscaler: owner.kubectl_name(),
+                autoscaler_namespace: namespace,
+                other: other_cluster(snap, &tags).unwrap_or_default().to_owned(),
+                tag: format!("k8s.io/cluster-autoscaler/{cluster}"),
+                tags: tags.join(", "),
+                cluster,
+                region,
+            }
         }
         Cause::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },
         Cause::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },

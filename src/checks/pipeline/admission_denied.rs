@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::seen::{event_evidence, line_evidence, replica_failure};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
+use crate::domain::kubernetes::ingress_refused::Objection;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner;
 use crate::domain::kubernetes::{gitops, helm_words, webhooks};
@@ -64,6 +65,22 @@ enum Fix {
         webhook_namespace: String,
         #[serde(flatten)]
         refused: Refused,
+    },
+    Ingress {
+        /// `annotation`, `path`, `taken` or `configuration`.
+        why: &'static str,
+        /// The group of annotations, the path, or what nginx says.
+        what: String,
+        path_type: String,
+        /// It is the path by which a certificate is proven.
+        acme: bool,
+        /// Namespace and name of the Ingress that has the host and path already.
+        by_namespace: String,
+        by: String,
+        controller_namespace: String,
+        config_map: Placeholder,
+        settings: &'static str,
+        namespace: String,
     },
     Webhook {
         webhook: String,
@@ -143,7 +160,10 @@ fn of_event(snap: &Snapshot, event: &Event) -> Option<ResourceRef> {
         None if matches!(object.kind.as_str(), "HelmRelease" | "Kustomization" | "Application") => {
             Some(gitops::reference_of(&object.kind, &object.namespace, &object.name))
         }
-        None => Some(ResourceRef::kubernetes(group_of(&object.kind), &object.kind, &object.namespace, &object.name)),
+        None => {
+            let group = object.api_version.split_once('/').map_or_else(|| group_of(&object.kind), |(group, _)| group);
+            Some(ResourceRef::kubernetes(group, &object.kind, &object.namespace, &object.name))
+        }
     }
 }
 
@@ -169,10 +189,21 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
     let (denied, _) = &all[0];
     let who = who(denied);
     let reason = (denied.policy == Policy::Operator).then(|| invalid_rule(snap)).flatten();
-    let says = reason.as_ref().map_or(denied.says.as_str(), |(text, _)| text);
+    let objection = Objection::of(denied);
+    let told = match &objection {
+        // Before its words stands a ruler, and after them the name of a file that is gone.
+        Some(Objection::Configuration { says }) => Some(format!("nginx would not start with it: {says}")),
+        _ => reason.as_ref().map(|(text, _)| text.clone()),
+    };
+    let says = told.as_deref().unwrap_or(&denied.says);
     let what = match object {
         ResourceRef::Kubernetes { kind, .. } if kind == "Manifest" => "what was applied".to_owned(),
         ResourceRef::Kubernetes { kind, .. } if is_workload(kind) => format!("pods of {object}"),
+        // Helm names the one object of many.
+        ResourceRef::Kubernetes { kind, .. } if kind == "HelmRelease" => match &denied.object {
+            Some((kind, name)) => format!("{kind} {name} of {object}"),
+            None => object.to_string(),
+        },
         _ => object.to_string(),
     };
     let namespace = namespace(object);
@@ -188,7 +219,14 @@ fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Deni
     }
     // The rule is right or wrong by itself; what a policy refuses is one matter with all that it refuses.
     if denied.policy != Policy::Operator {
-        made = made.cause(Cause::resource(by.clone(), message(denied, &who, "several objects", says)));
+        let several = message(denied, &who, "several objects", says);
+        made = match &objection {
+            // What one Ingress takes from another, or writes wrongly, is its own matter.
+            Some(Objection::Taken { .. } | Objection::Configuration { .. }) => made,
+            Some(Objection::Annotation { .. }) => made.cause(Cause::keyed(format!("{} annotation", by.key()), several)),
+            Some(Objection::Path { .. }) => made.cause(Cause::keyed(format!("{} path", by.key()), several)),
+            None => made.cause(Cause::resource(by.clone(), several)),
+        };
     }
     for (_, told) in all.iter().take(3) {
         made = made.evidence(told_evidence(denied, told));
@@ -298,6 +336,49 @@ fn fix(snap: &Snapshot, denied: &Denied, object: &ResourceRef) -> Fix {
         Policy::Validating { policy, binding } => {
             Fix::Validating { policy: policy.clone(), binding: binding.clone(), refused: refused() }
         }
-        Policy::Own => Fix::Webhook { webhook: denied.webhook.clone(), refused: refused() },
+        Policy::Own => match Objection::of(denied) {
+            Some(objection) => of_ingress(snap, denied, objection, namespace(object)),
+            None => Fix::Webhook { webhook: denied.webhook.clone(), refused: refused() },
+        },
+    }
+}
+
+/// ingress-nginx objects to an Ingress.
+fn of_ingress(snap: &Snapshot, denied: &Denied, objection: Objection, namespace: &str) -> Fix {
+    const CHALLENGE: &str = "/.well-known/acme-challenge/";
+    /// Admits all annotations that the controller knows, and snippets.
+    const ALL: &str = r#"{"data":{"annotations-risk-level":"Critical","allow-snippet-annotations":"true"}}"#;
+    const ANY_PATH: &str = r#"{"data":{"strict-validate-path-type":"false"}}"#;
+    let own = webhooks::all(snap).find(|h| h.webhook.name == denied.webhook);
+    let service = own.and_then(|h| h.webhook.client_config.service.as_ref());
+    let controller_namespace = service.map_or("ingress-nginx", |s| s.namespace.as_str()).to_owned();
+    let (mut path_type, mut by) = (String::new(), String::new());
+    let (why, what, settings) = match objection {
+        Objection::Annotation { group } => ("annotation", group, ALL),
+        Objection::Path { path, path_type: of } => {
+            path_type = of;
+            ("path", path, ANY_PATH)
+        }
+        Objection::Taken { host, path, by: of } => {
+            by = of;
+            ("taken", format!("{host}{path}"), "")
+        }
+        Objection::Configuration { says } => ("configuration", says, ""),
+    };
+    let (by_namespace, by) = by.split_once('/').unwrap_or(("", &by));
+    Fix::Ingress {
+        acme: what.starts_with(CHALLENGE),
+        why,
+        what,
+        path_type,
+        by_namespace: by_namespace.to_owned(),
+        by: by.to_owned(),
+        // The Service of the webhook is called as the controller is, and so is its ConfigMap.
+        config_map: Placeholder::new("config-map")
+            .how("the ConfigMap that the controller's argument --configmap names")
+            .candidates(service.and_then(|s| s.name.strip_suffix("-admission")).map(str::to_owned)),
+        controller_namespace,
+        settings,
+        namespace: namespace.to_owned(),
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     AtMaximum,
     /// The last attempt failed, and the autoscaler waits before the next.
     Backoff,
+    /// cluster-autoscaler knows no node group at all.
+    NoGroup,
     /// The NodePool may have no more CPU or memory.
     Limit(String),
     /// The NodePool has no instance type for it.
@@ -37,7 +39,8 @@ impl Cause {
             return match (has("max node group size reached"), has("in backoff after failed scale-up")) {
                 (true, _) => Some(Self::AtMaximum),
                 (false, true) => Some(Self::Backoff),
-                (false, false) => None,
+                // It names what each group lacks: of none there is nothing to name.
+                (false, false) => message.trim_end().ends_with("scale-up:").then_some(Self::NoGroup),
             };
         }
         if ["no nodepools found", "no provisioners found", "nodepools not found"].iter().any(|n| message.contains(n)) {
@@ -69,7 +72,7 @@ impl Cause {
     fn pool(&self) -> Option<&str> {
         match self {
             Self::Limit(pool) | Self::NoInstanceType(pool) | Self::Label(pool, _) | Self::Taint(pool, _) => Some(pool),
-            Self::AtMaximum | Self::Backoff | Self::NoPool => None,
+            Self::AtMaximum | Self::Backoff | Self::NoGroup | Self::NoPool => None,
         }
     }
 }
@@ -104,6 +107,23 @@ impl ClusterAutoscaler {
             namespace,
         }
     }
+}
+
+/// The tags by which cluster-autoscaler looks for its groups: those of `--node-group-auto-discovery=asg:tag=a,b`.
+pub(crate) fn discovery_tags(snap: &Snapshot) -> Vec<String> {
+    const FLAG: &str = "--node-group-auto-discovery=asg:tag=";
+    let containers = makers(snap).flat_map(|p| &p.spec.containers);
+    let mut words = containers.flat_map(|c| c.command.iter().chain(&c.args));
+    let tags = words.find_map(|w| w.strip_prefix(FLAG)).unwrap_or_default();
+    tags.split(',').map(|t| t.split('=').next().unwrap_or(t).trim().to_owned()).filter(|t| !t.is_empty()).collect()
+}
+
+/// Of those tags, the one that names a cluster.
+pub(crate) fn discovered_cluster(tags: &[String]) -> Option<&str> {
+    let names = tags.iter().filter_map(|t| {
+        t.strip_prefix("k8s.io/cluster-autoscaler/").or_else(|| t.strip_prefix("kubernetes.io/cluster/"))
+    });
+    names.filter(|n| *n != "enabled").last()
 }
 
 /// The same, where none of them is ready: then none adds a node.
@@ -164,6 +184,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_cluster_that_it_looks_for() {
+        let tags = ["k8s.io/cluster-autoscaler/enabled", "k8s.io/cluster-autoscaler/blue"].map(str::to_owned);
+        assert_eq!(discovered_cluster(&tags), Some("blue"));
+        assert_eq!(discovered_cluster(&tags[..1]), None);
+    }
+
+    #[test]
     fn the_autoscalers_words() {
         for (text, wanted) in [
             (
@@ -172,6 +199,7 @@ mod tests {
             ),
             ("pod didn't trigger scale-up: 1 in backoff after failed scale-up", Some(Cause::Backoff)),
             ("pod didn't trigger scale-up: 1 node(s) had volume node affinity conflict", None),
+            ("pod didn't trigger scale-up: ", Some(Cause::NoGroup)),
             (
                 "Failed to schedule pod, all available instance types exceed limits for nodepool: \"default\"",
                 Some(Cause::Limit("default".into())),

@@ -93,6 +93,10 @@ pub(crate) enum Class {
     MapCount,
     /// A setting of the node's kernel may not be written or read.
     Kernel,
+    /// The kernel of the node is older than it asks for.
+    NodeKernel,
+    /// It is built for smaller pages of memory than the node's kernel has.
+    PageSize,
     /// The packet filter of the node does not take the rules of a mesh, or nobody has written them.
     PacketFilter,
     /// Thanos asks for external labels that tell this Prometheus from others.
@@ -135,6 +139,11 @@ impl Class {
     /// The files of the configuration are at fault.
     pub(crate) fn is_configuration(self) -> bool {
         matches!(self, Self::Config | Self::Rules | Self::Template | Self::Agent)
+    }
+
+    /// The kernel of its node does not suit it.
+    pub(crate) fn is_of_kernel(self) -> bool {
+        matches!(self, Self::NodeKernel | Self::PageSize)
     }
 
     /// The volume or what lies on it is at fault.

@@ -52,12 +52,74 @@ fn variable(text: &str) -> Option<Crash> {
     Some(Crash { said: redact(&found[0]), ..crash.advice(advice) })
 }
 
+/// Keys and components that the Collector had once: what holds them, their name, and what took their place.
+const GONE: &[(&str, &str, &str)] = &[
+    (
+        "service.telemetry.metrics",
+        "address",
+        "Since 0.123 the key does nothing and since 0.128 it is refused: in place of `address: HOST:PORT` write `readers: [{pull: {exporter: {prometheus: {host: HOST, port: PORT}}}}]` (8888 mostly, which is what its ServiceMonitor scrapes), or leave it out and have the default.",
+    ),
+    (
+        "extensions",
+        "memory_ballast",
+        "The ballast is gone: take it out here and in service.extensions; the processor memory_limiter and the variable GOMEMLIMIT do its work.",
+    ),
+    (
+        "exporters",
+        "loki",
+        "The exporter loki is gone: Loki 3 takes OTLP itself. Use otlphttp with the endpoint http://LOKI:3100/otlp in its place, here and in the pipelines; labels are then those that Loki's limits_config.otlp_config names.",
+    ),
+    (
+        "exporters",
+        "jaeger",
+        "The exporter jaeger is gone: Jaeger takes OTLP itself. Use otlp with the endpoint JAEGER:4317 in its place, here and in the pipelines.",
+    ),
+    (
+        "receivers",
+        "opencensus",
+        "The receiver opencensus is gone: let its clients send OTLP, and take it out here and in the pipelines.",
+    ),
+];
+
+/// What took the place of a key or component.
+fn gone(place: &str, name: &str) -> &'static str {
+    let found = GONE.iter().find(|(of, key, _)| place == *of && name.split('/').next() == Some(key));
+    found.map_or("", |(.., advice)| advice)
+}
+
+/// `'service.telemetry.metrics' decoding failed due to the following error(s):`, and below it `'' has invalid keys: address`.
+fn refused_key(text: &str) -> Option<Crash> {
+    let found = pattern!(
+        r"'([\w.:/\[\]-]+)':? decoding failed due to the following error\(s\):\s*\n\s*(?:\* )?'([^'\n]*)' has invalid keys: ([^\n]+)"
+    )
+    .captures_iter(text)
+    .last()?;
+    let place = [&found[1], &found[2]].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(".");
+    let keys = found[3].trim();
+    let first = keys.split(", ").next().unwrap_or(keys);
+    let known = gone(&place, first);
+    let advice = match known {
+        "" => {
+            "This version does not have the key, or has it elsewhere: the notes of its releases say what became of it."
+        }
+        known => known,
+    };
+    let crash = Crash::new(Class::Config, format!("{place} has no key {keys}")).what(first).advice(advice);
+    Some(Crash { said: redact(&format!("'{place}' has invalid keys: {keys}")), ..crash })
+}
+
 /// `error decoding 'exporters': unknown type: "logging" for id: "logging" (valid values: […])`.
 fn collector(text: &str) -> Option<Crash> {
+    if let Some(crash) = refused_key(text) {
+        return Some(crash);
+    }
     let found = pattern!(r"(?m)^\s*(?:\* )?(?:Error: invalid configuration: )?(error decoding '[^']+': [^\n]+|'[\w.:/\[\]-]+' (?:has invalid keys|unknown type|the [\w-]+ (?:exporter|receiver|processor|extension|connector) has been)[^\n]+|(?:service|exporters|receivers|processors|connectors|extensions)::[^\n]+)")
         .captures_iter(text)
         .last()?;
+    let kind = pattern!(r#"'(\w+)': unknown type: "([^"]+)""#).captures(&found[1]);
+    let known = kind.map_or("", |c| gone(c.get(1).map_or("", |m| m.as_str()), c.get(2).map_or("", |m| m.as_str())));
     let gone = match &found[1] {
+        _ if !known.is_empty() => known,
         f if f.contains("unknown type: \"logging\"") || f.contains("the logging exporter has been deprecated") => {
             "The exporter logging is called debug since 0.111: rename it below exporters and in each pipeline that names it, and write `verbosity: detailed` in place of `loglevel: debug`."
         }
@@ -141,6 +203,22 @@ mod tests {
         let crash = mysql(exporter).expect("a crash");
         assert_eq!(crash.file.as_deref(), Some(".my.cnf"));
         assert_eq!(crash.reason, "section [client]: no user specified in section or parent");
+        let loki = read("Error: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n'exporters': unknown type: \"loki\" for id: \"loki\" (valid values: [debug otlp otlphttp])\n").or_else(|| read("error decoding 'exporters': unknown type: \"loki\" for id: \"loki\" (valid values: [debug otlp])\n"));
+        assert!(loki.is_some_and(|c| c.advice.contains("/otlp")));
+        for said in [
+            "'service.telemetry.metrics' decoding failed due to the following error(s):\n\n'' has invalid keys: address",
+            "error decoding 'service.telemetry.metrics': decoding failed due to the following error(s):\n\n'' has invalid keys: address",
+        ] {
+            let log = format!(
+                "Error: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n{said}\n2026/11/21 02:52:01 collector server run finished with error: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n{said}\n"
+            );
+            let crash = read(&log).expect("a crash");
+            assert_eq!(
+                (crash.reason.as_str(), crash.what.as_deref()),
+                ("service.telemetry.metrics has no key address", Some("address"))
+            );
+            assert!(crash.advice.contains("readers: ["), "{}", crash.advice);
+        }
         let unknown = "Error: invalid configuration: service::pipelines::traces: references exporter \"otlp/jaeger\" which is not configured\n2026/11/21 02:52:01 collector server run finished with error: invalid configuration: x\n";
         assert!(read(unknown).is_some_and(|c| c.reason.starts_with("service::pipelines::traces: references")));
         let vector = "2026-11-21T02:52:01.114Z  INFO vector::app: Loading configs. paths=[\"/etc/vector\"]\n2026-11-21T02:52:01.118Z ERROR vector::cli: Configuration error. error=unknown field `endpont`, expected `endpoint`\n\nin `sinks.loki`\n";

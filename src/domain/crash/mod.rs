@@ -16,6 +16,7 @@ mod last;
 mod loki;
 mod metadata;
 mod nginx;
+mod node_kernel;
 mod operator;
 mod panic;
 mod processes;
@@ -24,6 +25,7 @@ mod reason;
 mod store_start;
 mod thanos;
 mod unreached;
+mod working;
 
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::Program;
@@ -33,6 +35,7 @@ pub(crate) use grafana::provisioned;
 use last::{is_consequence, last_loud_lines, said};
 pub(crate) use last::{is_usage, last_lines, telling};
 pub(crate) use unreached::{name_backend, name_service};
+pub(crate) use working::still_at;
 
 /// Lines from the end that are looked at: older ones are not about the end.
 const LAST: usize = 400;
@@ -100,7 +103,7 @@ pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {
 
 /// What only several lines together say.
 fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
-    if let Some(crash) = processes::read(text) {
+    if let Some(crash) = processes::read(text).or_else(|| node_kernel::read(text)) {
         return Some(crash);
     }
     let crash = match program {

@@ -1,10 +1,14 @@
 //! What Argo CD and Flux do not manage to bring into the cluster, in their own words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::domain::kubernetes::called::is_of_monitoring;
 use crate::domain::kubernetes::helm_words::{self, Refusal};
+use crate::domain::kubernetes::stored_version;
+use crate::domain::text::between::between;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Destination, GitOpsObject, Pod, SyncedResource};
@@ -16,6 +20,8 @@ use crate::text::pattern::pattern;
 pub(crate) enum Cause {
     /// Client-side apply keeps the whole object in an annotation, which is too small for it.
     TooLong,
+    /// A definition is to lose a version in which objects were once written.
+    StoredVersion,
     /// A field that cannot be changed was changed.
     Immutable,
     /// The kind is not there yet.
@@ -67,6 +73,8 @@ impl Cause {
         let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
         Some(if has(&["metadata.annotations: Too long"]) {
             Self::TooLong
+        } else if stored_version::read(text).is_some() {
+            Self::StoredVersion
         } else if has(&[
             "not permitted in project",
             "do not match any of the allowed destinations in project",
@@ -185,10 +193,69 @@ impl Failing<'_> {
     }
 }
 
-/// All that concern the stack and fail.
+/// All that concern the stack and fail, and what such an object waits for.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     let all = snap.git_ops.items().unwrap_or_default().iter();
-    all.filter(|o| !o.spec.suspend && is_of_stack(snap, o)).filter_map(|o| of(snap, o)).collect()
+    let awaited = awaited(snap);
+    let concerns = |o: &&GitOpsObject| is_of_stack(snap, o) || awaited.contains(&identity(o));
+    all.filter(|o| !o.spec.suspend).filter(concerns).filter_map(|o| of(snap, o)).collect()
+}
+
+/// Kind, namespace and name.
+type Identity<'a> = (&'a str, &'a str, &'a str);
+
+fn identity(object: &GitOpsObject) -> Identity<'_> {
+    (&object.kind, &object.metadata.namespace, &object.metadata.name)
+}
+
+/// The object of Flux that another one waits for by its own word: `dependency 'flux-system/infra' is not ready`.
+fn waits_for(object: &GitOpsObject) -> Option<Identity<'_>> {
+    let ready = object.status.conditions.iter().find(|c| c.kind == "Ready" && c.status == "False")?;
+    let text = ready.message.as_deref().filter(|_| ready.reason.as_deref() == Some("DependencyNotReady"))?;
+    let (namespace, name) = between(text, "dependency '", "'")?.split_once('/')?;
+    Some((&object.kind, namespace, name))
+}
+
+/// All that objects of the stack wait for, and what those wait for in turn.
+fn awaited(snap: &Snapshot) -> BTreeSet<Identity<'_>> {
+    let all = snap.git_ops.items().unwrap_or_default().iter().filter(|o| !o.spec.suspend);
+    let waiting: BTreeMap<Identity<'_>, Identity<'_>> =
+        all.clone().filter_map(|o| Some((identity(o), waits_for(o)?))).collect();
+    let mut found = BTreeSet::new();
+    for object in all.filter(|o| waiting.contains_key(&identity(o)) && is_of_stack(snap, o)) {
+        let mut next = waiting.get(&identity(object));
+        while let Some(of) = next.filter(|of| found.insert(**of)) {
+            next = waiting.get(of);
+        }
+    }
+    found
+}
+
+/// The Application that has an object and may not bring it, as the settings of Argo CD exclude its kind: `Resource /Endpoints x is
+/// excluded in the settings`.
+pub(crate) fn excluding<'a>(
+    snap: &'a Snapshot,
+    kinds: &[&str],
+    namespace: &str,
+    name: &str,
+) -> Option<&'a GitOpsObject> {
+    let excluded = pattern!(r"^Resource [\w.-]*/(\w+) (\S+) is excluded in the settings");
+    let is_it = |text: &str| {
+        let Some(found) = excluded.captures(text) else { return false };
+        kinds.contains(&&found[1]) && (&found[2] == name || found[2].starts_with(&format!("{name}-")))
+    };
+    let all = snap.git_ops.items().unwrap_or_default().iter().filter(|o| o.kind == "Application");
+    let mut own = all.filter(|o| goes_here(o) != Some(false) && o.spec.destination.namespace == namespace);
+    own.find(|o| {
+        let warned = o.status.conditions.iter().filter(|c| c.kind == "ExcludedResourceWarning");
+        warned.filter_map(|c| c.message.as_deref()).any(is_it)
+    })
+}
+
+/// Objects of the stack that wait for this one.
+pub(crate) fn waiting_for<'a>(snap: &'a Snapshot, object: &GitOpsObject) -> Vec<&'a GitOpsObject> {
+    let all = snap.git_ops.items().unwrap_or_default().iter();
+    all.filter(|o| !o.spec.suspend && waits_for(o) == Some(identity(object)) && is_of_stack(snap, o)).collect()
 }
 
 /// What it brings lies in the stack's namespaces, or is a part of a stack by its name or its chart: a Loki in a namespace of its
@@ -476,6 +543,10 @@ mod tests {
             (
                 "resource mapping not found for name: \"x\" namespace: \"\" from \"/dev/shm/1\": no matches for kind \"ServiceMonitor\" in version \"monitoring.coreos.com/v1\" ensure CRDs are installed first",
                 Some(Cause::NoKind),
+            ),
+            (
+                "CustomResourceDefinition.apiextensions.k8s.io \"helmreleases.helm.toolkit.fluxcd.io\" is invalid: status.storedVersions[0]: Invalid value: \"v2beta2\": missing from spec.versions",
+                Some(Cause::StoredVersion),
             ),
             ("Job has reached the specified backoff limit", Some(Cause::Hook)),
             (

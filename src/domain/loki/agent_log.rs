@@ -266,8 +266,8 @@ fn entry(raw: &str, now: Timestamp) -> Option<Entry> {
         return Some(Entry { at, bad, text: c[2].to_owned() });
     }
     let line = Line::parse(raw);
-    // Alloy sends metrics too: their remote write is another matter.
-    let of_metrics = line.get("component_id").starts_with("prometheus.");
+    // Alloy and the agent before it send metrics too: their remote write is another matter.
+    let of_metrics = line.get("component_id").starts_with("prometheus.") || line.get("component") == "remote";
     let bad = matches!(line.level, Level::Warning | Level::Error) && !of_metrics;
     // promtail and Alloy name the host in a field of its own, and not where the store answered.
     let text = match line.get("host") {
@@ -463,6 +463,8 @@ mod tests {
     fn what_alloy_says_of_metrics_is_not_about_lines() {
         let line = "ts=2026-11-21T02:50:05Z level=error msg=\"non-recoverable error\" component_id=prometheus.remote_write.default url=http://p:9090/api/v1/write err=\"server returned HTTP status 404 Not Found\"\n";
         assert!(read("grafana/alloy:v1.4", &line.repeat(5)).is_empty());
+        let before = "ts=2026-11-21T02:50:05Z caller=dedupe.go:112 agent=prometheus instance=default component=remote level=error remote_name=default-1 url=http://p:9090/api/v1/push msg=\"non-recoverable error\" err=\"server returned HTTP status 400 Bad Request: x\"\n";
+        assert!(read("grafana/agent:v0.44.2", &before.repeat(5)).is_empty());
         let lines = line.replace("prometheus.remote_write", "loki.write");
         assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Cause::Path);
     }

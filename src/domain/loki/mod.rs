@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod agent_log;
 pub(crate) mod engine_log;
 pub(crate) mod gateway_log;
+pub(crate) mod kafka;
 pub(crate) mod reason;
 pub(crate) mod retention;
 pub(crate) mod ring;

@@ -64,6 +64,10 @@ pub(crate) enum Cause {
     Compactor,
     /// Mimir: nobody renews the list of a tenant's blocks, and queries are refused for it.
     BlockList,
+    /// Kafka, through which it writes, does not have the topic.
+    Topic,
+    /// Kafka, through which it writes, cannot be reached.
+    Broker,
     /// Tempo: another one compacts the same blocks at the same time.
     Compactors,
     /// A tenant has as many streams as it may have.
@@ -83,12 +87,12 @@ pub(crate) enum Cause {
 impl Cause {
     /// Breaks with each member that is replaced, and is of interest where it lasts.
     fn is_of_members(self) -> bool {
-        matches!(self, Self::Scheduler | Self::IndexGateway | Self::Cache)
+        matches!(self, Self::Scheduler | Self::IndexGateway | Self::Cache | Self::Broker)
     }
 
     /// Is tried again until it succeeds: a bad moment of the store is no fault.
     fn has_to_last(self) -> bool {
-        self.is_of_members() || matches!(self, Self::Flush | Self::Stopping | Self::Compactors)
+        self.is_of_members() || matches!(self, Self::Topic | Self::Flush | Self::Stopping | Self::Compactors)
     }
 
     /// Only single queries or files suffer, or all goes on more slowly.
@@ -401,6 +405,9 @@ fn of_parts(text: &str) -> Option<Cause> {
     let unreached = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "no route to host"];
     let found = match () {
         () if message_size::is_too_large(text) => Cause::Message,
+        // In the words of Kafka, whoever of its members says them.
+        () if has(&["UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID"]) => Cause::Topic,
+        () if has(&["kafka", "Kafka", "broker"]) && has(&unreached) => Cause::Broker,
         // Spans are kept all the same.
         () if has(&["metrics generator", "metrics-generator"]) && has(&["InstancesCount <= 0", "empty ring"]) => {
             Cause::Generator
@@ -603,6 +610,14 @@ mod tests {
         let text = "at least 2 live replicas required, could only find 1 - unhealthy instances: 10.0.1.7:9095,10.0.1.8:9095\\n";
         assert_eq!(unhealthy(text), ["10.0.1.7:9095", "10.0.1.8:9095"]);
         assert!(unhealthy("empty ring").is_empty());
+    }
+
+    #[test]
+    fn what_is_written_through_kafka() {
+        let gone = "failed to commit last consumed offset to Kafka err=UNKNOWN_TOPIC_OR_PARTITION: This server does not host this topic-partition.";
+        assert_eq!(trouble(gone), Some(Cause::Topic));
+        let away = "unable to open connection to broker err=dial tcp: lookup mimir-kafka.monitoring.svc on 172.20.0.10:53: no such host";
+        assert_eq!(trouble(away), Some(Cause::Broker));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What lets Loki, Mimir or Tempo keep what it gets, and what its commands hold.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +17,7 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::store::Store;
 use crate::domain::kubernetes::{arguments, own_store, proxy};
+use crate::domain::loki::kafka::Kafka;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Cause, Failing, QueryLimit};
 use crate::domain::text::log_line::Line;
@@ -43,14 +46,14 @@ impl Fix {
         failing: &Failing,
         pod: Option<&Pod>,
         owner: &ResourceRef,
-        slip: Option<Slip>,
+        (slip, group): (Option<Slip>, &[Failing]),
     ) -> Self {
         let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
         Self {
             namespace: failing.namespace.clone(),
             owner: owner.kubectl_name(),
             container: failing.container.clone(),
-            way: Case { snap, failing, pod, container }.way(slip),
+            way: Case { snap, failing, pod, container }.way(slip, group),
         }
     }
 }
@@ -90,7 +93,7 @@ impl<'a> Case<'a> {
         self.pod.is_none_or(|p| p.metadata.controller().is_none())
     }
 
-    fn way(&self, slip: Option<Slip>) -> Way {
+    fn way(&self, slip: Option<Slip>, group: &[Failing]) -> Way {
         let failing = self.failing;
         let program = failing.store.name();
         let detail = said(&failing.text);
@@ -164,6 +167,7 @@ impl<'a> Case<'a> {
                 let is_own = failing.text.contains(store_log::CLEANS);
                 Way::BlockList { detail, compactor: is_own.then(|| failing.pod.clone()), change: change() }
             }
+            Cause::Topic | Cause::Broker => self.kafka(detail, group),
             Cause::Compactors => Way::Compactors { detail, ring_path: self.path("/compactor/ring"), change: change() },
             Cause::Streams => Way::Streams {
                 countless: store_log::countless_labels(&failing.text).join(", "),
@@ -182,6 +186,28 @@ impl<'a> Case<'a> {
                 Way::Traces { detail, overrides_path, limit_field, limit_new, change: change() }
             }
             Cause::Queries => Way::Queries { config_path: config_path(), change: change() },
+        }
+    }
+
+    /// Kafka lacks the topic, or is away.
+    fn kafka(&self, detail: String, group: &[Failing]) -> Way {
+        let snap = self.snap;
+        let kafka = self.pod.zip(self.container).and_then(|(p, c)| Kafka::of(snap, p, c));
+        let pods = group.iter().filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
+        let members: BTreeSet<String> = pods.map(|p| snap.owner_ref(p).kubectl_name()).collect();
+        let owner = kafka.as_ref().and_then(|k| k.pods.first()).map(|p| snap.owner_ref(p).kubectl_name());
+        let service = kafka.as_ref().map(|k| k.service.service.clone());
+        if self.failing.trouble == Cause::Broker {
+            let namespace = kafka.map_or_else(|| self.failing.namespace.clone(), |k| k.service.namespace);
+            return Way::Broker { detail, service: service.unwrap_or_default(), kafka_namespace: namespace };
+        }
+        Way::Topic {
+            program: self.failing.store.name(),
+            detail,
+            forgets: kafka.as_ref().is_some_and(Kafka::forgets),
+            kafka: owner.unwrap_or_default(),
+            kafka_namespace: kafka.map_or_else(|| self.failing.namespace.clone(), |k| k.service.namespace),
+            members: members.into_iter().collect(),
         }
     }
 

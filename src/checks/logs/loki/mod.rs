@@ -12,6 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::store::Store;
+use crate::domain::loki::kafka::Kafka;
 use crate::domain::loki::ring;
 use crate::domain::loki::store_log::{self, Cause, Failing};
 use crate::domain::text::object_store::StoreFailure;
@@ -20,7 +21,7 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use fix::Fix;
-use words::{block_list, more, words};
+use words::{block_list, forgets, more, words};
 
 check! {
     /// See the check's page.
@@ -109,7 +110,10 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     let of_ring = matches!(failing.trouble, Cause::Ring | Cause::Scheduler | Cause::IndexGateway);
     let of_members = of_ring || failing.trouble == Cause::Generator;
     let slip = pod.zip(container).filter(|_| of_ring).and_then(|(p, c)| ring::slip(snap, p, c));
-    let labels = labels + &more(snap, failing, slip.as_ref()) + &block_list(group);
+    let through = matches!(failing.trouble, Cause::Topic | Cause::Broker);
+    let kafka = pod.zip(container).filter(|_| through).and_then(|(p, c)| Kafka::of(snap, p, c));
+    let labels =
+        labels + &more(snap, failing, slip.as_ref()) + &block_list(group) + &forgets(snap, failing, kafka.as_ref());
     let message = format!(
         "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",
         failing.store.name(),
@@ -126,6 +130,17 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
                 .with("pod", &failing.pod)
                 .with("container", &failing.container),
         );
+    if through {
+        let pods = group.iter().filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
+        made = made.also_all(pods.map(|p| snap.owner_ref(p)));
+        // What keeps Kafka from running is deeper, whatever its members say of it.
+        for other in kafka.iter().flat_map(|k| &k.pods).filter(|p| !p.is_ready()) {
+            made = made.depends_on(snap.owner_ref(other));
+        }
+        if let Some(service) = kafka.as_ref().filter(|_| failing.trouble == Cause::Broker).map(|k| &k.service) {
+            made = made.depends_on(ResourceRef::service(&service.namespace, &service.service));
+        }
+    }
     if failing.trouble == Cause::BlockList {
         let pods = group.iter().filter_map(|f| snap.pods.find(&f.namespace, &f.pod).ok().flatten());
         made = made.also_all(pods.map(|p| snap.owner_ref(p)));
@@ -156,5 +171,5 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
             made = made.depends_on(snap.owner_ref(other));
         }
     }
-    made.fix(Fix::of(snap, failing, pod, &owner, slip))
+    made.fix(Fix::of(snap, failing, pod, &owner, (slip, group)))
 }

@@ -176,6 +176,23 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    Topic {
+        program: &'static str,
+        detail: String,
+        /// Kafka keeps its topics in folders that end with its pods.
+        forgets: bool,
+        /// Its workload, as kubectl takes it; empty where it is not in the cluster.
+        kafka: String,
+        kafka_namespace: String,
+        /// The workloads that ask for the topic in vain.
+        members: Vec<String>,
+    },
+    Broker {
+        detail: String,
+        /// Its Service; empty where it is not in the cluster.
+        service: String,
+        kafka_namespace: String,
+    },
     Compactors {
         detail: String,
         ring_path: String,

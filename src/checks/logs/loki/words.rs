@@ -2,6 +2,7 @@
 
 use crate::domain::aws::denied::Denied;
 use crate::domain::loki::agent_log;
+use crate::domain::loki::kafka::Kafka;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Cause, Failing, QueryLimit};
 use crate::domain::text::log_line::Line;
@@ -55,6 +56,8 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Cause::BlockList => {
             "queries are refused: the list of a tenant's blocks, which its compactor is to renew, is too old"
         }
+        Cause::Topic => "Kafka, through which it writes, does not have the topic: nothing new is kept",
+        Cause::Broker => "Kafka, through which it writes, cannot be reached: nothing new is kept",
         Cause::Compactors => {
             "blocks that it compacts are gone before it is done: another compactor is working on the same blocks"
         }
@@ -154,4 +157,13 @@ pub(super) fn gone(snap: &Snapshot, text: &str) -> Vec<String> {
 /// The limit that was hit, where the line names it.
 pub(super) fn limit(failing: &Failing) -> Option<QueryLimit> {
     store_log::query_limit(&failing.text).or_else(|| store_log::trace_limit(&failing.text))
+}
+
+/// Why Kafka has no topic: it keeps what it has in folders that end with its pods.
+pub(super) fn forgets(snap: &Snapshot, failing: &Failing, kafka: Option<&Kafka<'_>>) -> String {
+    let Some(kafka) = kafka.filter(|k| failing.trouble == Cause::Topic && k.forgets()) else { return String::new() };
+    let made = kafka.pods.iter().filter_map(|p| p.metadata.creation_timestamp).max();
+    let made = made.map(|t| format!(", made {} minutes ago,", snap.seconds_since(t) / 60)).unwrap_or_default();
+    let name = kafka.pods.first().map_or("", |p| p.metadata.name.as_str());
+    format!("; Kafka's pod {name}{made} has no volume of its own, so that a new pod begins without topics")
 }

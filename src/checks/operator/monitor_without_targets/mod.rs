@@ -29,7 +29,7 @@ check! {
         requires: [MonitoringResources, Monitors, Services],
         uses: [
             OtherServers, Namespaces, Nodes, Workloads, Pods, EndpointSlices, PrometheusConfig, PrometheusTargets, DroppedTargets,
-            PrometheusRuntime, PartLogs,
+            PrometheusRuntime, PartLogs, GitOps,
         ],
         fix: Fix,
     }
@@ -104,6 +104,18 @@ enum Way {
     },
     Endpoints {
         service_namespace: Option<String>,
+    },
+    /// Somebody has to write the addresses of a Service without selector.
+    NoSelector {
+        #[serde(flatten)]
+        service: Named,
+        /// Its port.
+        port: String,
+        number: u16,
+        /// The Application of Argo CD that has them and may not bring them, and its namespace; none where nobody says so.
+        application: Option<String>,
+        application_namespace: String,
+        sync_patch: String,
     },
     ControlPlane(StackRelease),
     /// Nodes of Auto Mode run it by themselves.
@@ -283,6 +295,11 @@ impl<'a> View<'a> {
             .breaks(ResourceRef::ScrapeJob { job: job.clone() })
             .depends_on(subject)
             .depends_on(ResourceRef::ScrapeJob { job: job.clone() });
+        // Alerts name the job as its samples do, which is after the Service unless a label says otherwise.
+        if monitor.spec.job_label.is_none() {
+            let services = words.services.iter().map(|s| ResourceRef::ScrapeJob { job: s.metadata.name.clone() });
+            made = services.fold(made, Finding::breaks);
+        }
         made = self.dependencies(&fault, monitor, server).into_iter().fold(made, Finding::depends_on);
         if matches!(words.way, Way::Paused(_)) {
             let text = format!(

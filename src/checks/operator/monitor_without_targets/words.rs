@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fault, Named, Way};
 use crate::checks::support::operator::{Operator, Server, found_text, labels, server_text};
+use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::selector::{self, Unmet};
@@ -115,6 +116,9 @@ pub(super) fn words<'a>(
             };
             of(way, why, vec![*service])
         }
+        Fault::Walk(End::NoEndpoints(services)) if services.iter().all(|s| s.spec.selector.is_empty()) => {
+            no_selector(snap, services, port)
+        }
         Fault::Walk(End::NoEndpoints(services)) => {
             let service_namespace = services.first().map(|s| s.metadata.namespace.clone());
             let why = format!("Service {} has no endpoint", list(services));
@@ -187,6 +191,31 @@ fn no_service<'a>(server: &MonitoringResource, monitor: &Monitor, near: Option<&
         }
     };
     Words { way, why, services }
+}
+
+/// Nobody has written the addresses of a Service that selects no pods.
+fn no_selector<'a>(snap: &Snapshot, services: &[&'a Service], port: &str) -> Words<'a> {
+    let service = services[0];
+    let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+    let own = gitops::excluding(snap, &["Endpoints", "EndpointSlice"], namespace, name);
+    let mut why = format!("Service {} selects no pods, and nobody has written addresses for it", list(services));
+    if let Some(application) = own {
+        why.push_str(&format!(
+            ": Application {} of Argo CD has them, and the settings of Argo CD exclude their kind",
+            application.metadata.name
+        ));
+    }
+    let seen = service.spec.ports.iter().find(|p| p.name.as_deref() == Some(port)).or(service.spec.ports.first());
+    let target = seen.and_then(|p| u16::try_from(p.target_port.as_u64()?).ok());
+    let way = Way::NoSelector {
+        service: Named::of(service),
+        port: port.to_owned(),
+        number: target.or(seen.map(|p| p.port)).unwrap_or_default(),
+        application: own.map(|o| o.metadata.name.clone()),
+        application_namespace: own.map(|o| o.metadata.namespace.clone()).unwrap_or_default(),
+        sync_patch: own.map(|o| gitops::sync_patch(&o.spec.sync_policy.sync_options)).unwrap_or_default(),
+    };
+    Words { way, why, services: services.to_vec() }
 }
 
 /// The operator makes the Service of the kubelets, where it is asked to, and makes it again where it is gone.

@@ -11,6 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::flux_source;
 use crate::domain::kubernetes::gitops::{self, Cause, Failing};
 use crate::domain::kubernetes::not_served::{self, Asked};
+use crate::domain::kubernetes::stored_version;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::manifests::cluster::bringer;
 use crate::domain::prometheus::operator::crd_of;
@@ -57,6 +58,10 @@ struct Fix {
 enum Way {
     TooLong {
         patch: String,
+    },
+    StoredVersion {
+        crd: String,
+        version: String,
     },
     Immutable {
         /// The object, as kubectl takes it; empty where none is named.
@@ -178,6 +183,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Cause::TooLong => {
             "client-side apply keeps a copy of the object in an annotation, and this object is too large for that"
         }
+        Cause::StoredVersion => "a definition is to lose a version in which objects were once written",
         Cause::Immutable => "a field that cannot be changed is changed",
         Cause::NoKind if unserved(snap, failing).is_some() => {
             "a kind is there, but not in the version that the manifests name"
@@ -210,6 +216,13 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         gitops::place(snap, object),
         shorten(&text, QUOTED)
     );
+    let message = match &gitops::waiting_for(snap, object)[..] {
+        [] => message,
+        [only] => format!("{message}; {} {} waits for it", only.kind, only.metadata.name),
+        [first, more @ ..] => {
+            format!("{message}; {} {} and {} more wait for it", first.kind, first.metadata.name, more.len())
+        }
+    };
     let subject = gitops::reference(object);
     let resource = gitops::resource(object);
     let seen = sync_evidence(object, shorten(&text, 600));
@@ -273,6 +286,11 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
     let refused = failing.resource;
     match failing.fault {
         Cause::TooLong => Way::TooLong { patch: json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string() },
+        Cause::StoredVersion => {
+            let stored = stored_version::read(&failing.text);
+            let (crd, version) = stored.map(|s| (s.crd, s.version)).unwrap_or_default();
+            Way::StoredVersion { crd, version }
+        }
         Cause::Immutable => Way::Immutable {
             object: refused.map(|r| format!("{}/{}", r.kind.to_ascii_lowercase(), r.name)).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),

@@ -155,6 +155,12 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    StoredVersion {
+        crd: String,
+        version: String,
+        #[serde(flatten)]
+        release: Of,
+    },
     Invalid {
         /// Kind and field, as `kubectl explain` takes them; empty where the field is none of a path.
         explained: String,

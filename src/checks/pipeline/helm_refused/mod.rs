@@ -9,6 +9,7 @@ use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
 use crate::domain::kubernetes::leftovers;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::not_served;
+use crate::domain::kubernetes::stored_version::Stored;
 use crate::domain::manifests::cluster::bringer;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
@@ -270,6 +271,13 @@ fn of_values(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceR
         Refusal::Template { file, says } => {
             let text = format!("the chart cannot be rendered with these values: {file}: {}", shorten(says, QUOTED));
             (named(), text, Fix::Template { file: file.clone(), says: says.clone(), release })
+        }
+        Refusal::StoredVersion(Stored { crd, version }) => {
+            let text = format!(
+                "the new definition of {crd} lacks {version}, in which objects were once written, and the API server refuses it"
+            );
+            let fix = Fix::StoredVersion { crd: crd.clone(), version: version.clone(), release };
+            (ResourceRef::crd(crd), text, fix)
         }
         Refusal::Invalid { kind, name, field, says } => {
             let subject = if name.is_empty() { named() } else { place.object(kind, name) };

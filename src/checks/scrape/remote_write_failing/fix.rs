@@ -156,6 +156,13 @@ pub(super) enum Way {
     OutOfOrder {
         receiver: String,
         detail: String,
+        /// Other workloads that write there; empty where none is refused alike.
+        others: String,
+        /// The one that is to go, where one took the place of the other: as kubectl takes it, and its namespace.
+        old: Option<String>,
+        old_namespace: String,
+        /// It can be set to no replicas.
+        scales: bool,
     },
     Future {
         receiver: String,

@@ -61,7 +61,9 @@ impl Check for RemoteWriteFailing {
         let mut findings: Vec<Finding> = Vec::new();
         for group in all.chunk_by(|a, b| a.url == b.url) {
             let lost = group.iter().map(|f| f.lost).sum();
-            findings.push(Case::new(snap, &group[0], lost).finding());
+            let mut case = Case::new(snap, &group[0], lost);
+            case.others = others(snap, &case, group);
+            findings.push(case.finding());
         }
         findings.extend(behind(snap, &all));
         findings.extend(wal::all(snap));
@@ -79,6 +81,14 @@ struct Case<'a> {
     pod: Option<&'a Pod>,
     configured: Configured<'a>,
     address: Option<Address>,
+    /// Other workloads that write there, and are refused for the same reason.
+    others: Vec<Other>,
+}
+
+/// A workload that writes to the same place.
+struct Other {
+    owner: ResourceRef,
+    by: &'static str,
 }
 
 impl<'a> Case<'a> {
@@ -90,6 +100,7 @@ impl<'a> Case<'a> {
             receiver: Receiver::of(&failing.url, failing.failure.body()),
             configured: Configured::of(snap, pod, &failing.url),
             address: Address::parse(&failing.url),
+            others: Vec::new(),
             snap,
             failing,
             lost,
@@ -105,7 +116,7 @@ impl<'a> Case<'a> {
             by if self.address.is_none() => format!("the remote write of {by} ({})", self.target()),
             by => format!("the remote write of {by} to {}", self.target()),
         };
-        let message = format!("{writes} fails: {}; {}", self.why(), self.effect());
+        let message = format!("{writes} fails: {}{}; {}", self.why(), words::others(self), self.effect());
         let mut made = Finding::new(RemoteWriteFailing::META.id, self.severity(), self.subject(), message)
             .key(self.target())
             .evidence(
@@ -214,6 +225,24 @@ impl<'a> Case<'a> {
         all.extend(amp::depends_on(self));
         all.into_iter().fold(finding, Finding::depends_on)
     }
+}
+
+/// The other workloads that write samples there of which the receiver takes one alone. Replicas of one Prometheus are one workload.
+fn others(snap: &Snapshot, case: &Case<'_>, group: &[Failing]) -> Vec<Other> {
+    if !matches!(case.reason, Cause::Duplicate | Cause::OutOfOrder) {
+        return Vec::new();
+    }
+    let own = case.pod.map(|p| snap.owner_ref(p));
+    let mut found: Vec<Other> = Vec::new();
+    for failing in &group[1..] {
+        let pod = snap.pods.find(&failing.at.namespace, &failing.at.pod).ok().flatten();
+        let Some(owner) = pod.map(|p| snap.owner_ref(p)) else { continue };
+        let same = Cause::of(&failing.failure, &failing.error) == case.reason;
+        if same && own.as_ref() != Some(&owner) && found.iter().all(|o| o.owner != owner) {
+            found.push(Other { owner, by: failing.by });
+        }
+    }
+    found
 }
 
 /// Queues that cannot keep up although nothing fails.

@@ -9,6 +9,7 @@ use crate::domain::kubernetes::{ingress, service_host};
 use crate::domain::prometheus::remote_write::answer::{Cause, Receiver};
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
+use crate::model::ResourceRef;
 use crate::snapshot::kubernetes;
 
 impl Case<'_> {
@@ -59,7 +60,7 @@ impl Case<'_> {
                 Way::Path { url, receiver, path, change: change() }
             }
             Cause::ReceiverOff => self.receiver_off(),
-            Cause::OutOfOrder | Cause::TooOld | Cause::Duplicate => Way::OutOfOrder { receiver, detail },
+            Cause::OutOfOrder | Cause::TooOld | Cause::Duplicate => self.out_of_order(receiver, detail),
             Cause::Future => Way::Future { receiver, detail },
             Cause::Protocol => Way::Protocol { url, receiver, detail, change: change() },
             Cause::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
@@ -71,6 +72,25 @@ impl Case<'_> {
             Cause::Server(_) | Cause::Refused(_) => Way::Server { detail, service: self.service() },
             Cause::Transport => self.transport_way(url, pod, receiver, detail),
         }
+    }
+
+    /// Who writes what the receiver has already: a Grafana Agent that was left beside the Alloy that took its place is to go.
+    fn out_of_order(&self, receiver: String, detail: String) -> Way {
+        const OLD: &str = "Grafana Agent";
+        let own = self.pod.map(|p| (self.snap.owner_ref(p), self.failing.by));
+        let mut all: Vec<(ResourceRef, &str)> = self.others.iter().map(|o| (o.owner.clone(), o.by)).collect();
+        let others: Vec<String> = all.iter().map(|(owner, _)| owner.kubectl_name()).collect();
+        all.extend(own);
+        let is_left = all.iter().any(|(_, by)| *by == "Alloy");
+        let old = all.into_iter().find(|(_, by)| *by == OLD && is_left).map(|(owner, _)| owner);
+        let (old_namespace, scales) = match &old {
+            Some(ResourceRef::Kubernetes { kind, namespace, .. }) => {
+                (namespace.clone(), matches!(kind.as_str(), "Deployment" | "StatefulSet"))
+            }
+            _ => (String::new(), false),
+        };
+        let old = old.map(|owner| owner.kubectl_name());
+        Way::OutOfOrder { receiver, detail, others: others.join(", "), old, old_namespace, scales }
     }
 
     /// The Prometheus behind the Service that it writes to, where it was seen.

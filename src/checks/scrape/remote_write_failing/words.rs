@@ -28,6 +28,16 @@ pub(super) fn detail(case: &Case<'_>) -> String {
     shorten(&said, SHOWN)
 }
 
+/// Who else writes there: `; deployment/alloy in monitoring writes there, too`.
+pub(super) fn others(case: &Case<'_>) -> String {
+    let names: Vec<String> = case.others.iter().map(|o| format!("{} ({})", o.owner.kubectl_name(), o.by)).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [only] => format!("; {only} writes there, too, and is refused alike"),
+        many => format!("; {} write there, too, and are refused alike", many.join(", ")),
+    }
+}
+
 impl Case<'_> {
     /// Why it fails.
     pub(super) fn why(&self) -> String {

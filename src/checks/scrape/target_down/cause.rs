@@ -21,6 +21,7 @@ pub(super) enum Cause {
     NotMetrics,
     Other,
     Protobuf,
+    ReadOnlyPort,
     Redirect,
     Refused,
     Reset,

@@ -47,6 +47,9 @@ impl Cause {
         if let Some(node) = gone_node(snap, down) {
             return (Self::NoRoute, format!("{words}: node {node} is not there any more"));
         }
+        if is_read_only_port(snap, down) {
+            return (Self::ReadOnlyPort, format!("{words}: the kubelet there has no read-only port"));
+        }
         if let Some(joined) = joined::family(snap, down) {
             return joined;
         }
@@ -92,6 +95,17 @@ impl Cause {
             ScrapeFailure::Other => Self::Other,
         }
     }
+}
+
+/// The port at which kubelets answered everybody, and which newer images of nodes have off.
+fn is_read_only_port(snap: &Snapshot, down: &Down<'_>) -> bool {
+    const PORT: u16 = 10255;
+    let Some(address) = down.address.as_ref().filter(|a| a.port == PORT && down.failure == ScrapeFailure::Refused)
+    else {
+        return false;
+    };
+    let of_node = |n: &crate::snapshot::kubernetes::Node| n.status.addresses.iter().any(|a| a.address == address.host);
+    targets::node_of(down.target, address).is_some() || snap.nodes.items().unwrap_or_default().iter().any(of_node)
 }
 
 /// A redirect to https that leads to a port without TLS.

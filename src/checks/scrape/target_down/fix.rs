@@ -103,6 +103,7 @@ impl Site<'_> {
                 Way::Protobuf { error, job: self.family.job.to_owned(), namespace, workload, change: self.change }
             }
             Cause::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
+            Cause::ReadOnlyPort => Way::ReadOnlyPort { edit: self.edit() },
             Cause::Redirect => self.redirect(),
             Cause::Refused => self.refused(),
             Cause::Reset => Way::Reset { logged: self.logged() },

@@ -174,6 +174,11 @@ pub(super) enum Way {
         #[serde(flatten)]
         logged: Logged,
     },
+    /// Kubelets answer at another port, and to whom they know.
+    ReadOnlyPort {
+        #[serde(flatten)]
+        edit: Edit,
+    },
     Refused {
         host: Option<String>,
         port: Option<u16>,

@@ -1,6 +1,6 @@
 //! One crash with all that is known of it: what fills its file, what the file says now, which argument is meant.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::checks::support::named::Named;
 use crate::checks::workload::crash_loop::cause::Cause;
@@ -143,6 +143,27 @@ impl<'a> Case<'a> {
         let silent =
             ["i/o timeout", "timed out", "deadline exceeded", "Client.Timeout"].iter().any(|w| said.contains(w));
         silent && vpc_cni::loses_probes(self.snap, self.failing.pod)
+    }
+
+    /// What it is still at each time that its probe ends it.
+    pub(super) fn still_at(&self) -> Option<&'static str> {
+        let Cause::Probe(_) = &self.failing.cause else { return None };
+        self.log().find(|text| !text.trim().is_empty()).and_then(crash::still_at)
+    }
+
+    /// Gives it half an hour to start, by the same question as its liveness probe asks; empty where that is not known, or an operator
+    /// makes the pod.
+    pub(super) fn startup_patch(&self) -> String {
+        let container = self.failing.container;
+        let asked = container.liveness_probe.as_ref().and_then(|p| p.http_get.as_ref());
+        let free = self.target.in_place() && container.startup_probe.is_none();
+        let Some(asked) = asked.filter(|_| free) else { return String::new() };
+        let over_tls = matches!(&self.failing.cause, Cause::Probe(said) if said.contains("https://"));
+        let scheme = if over_tls { "HTTPS" } else { "HTTP" };
+        let handler = json!({"path": asked.path, "port": asked.port, "scheme": scheme});
+        let probe = json!({"httpGet": handler, "periodSeconds": 10, "failureThreshold": 180});
+        json!({"spec": {"template": {"spec": {"containers": [{"name": container.name, "startupProbe": probe}]}}}})
+            .to_string()
     }
 
     /// The port of its probe, which is answered by a question for a login.

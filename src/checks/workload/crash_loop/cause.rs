@@ -59,11 +59,11 @@ impl Cause {
             Some(log) if !log.text.trim().is_empty() => (&*log.text, log.previous),
             _ => (message, true),
         };
-        // After a signal only what the volume lacks can have led to it.
+        // After a signal only what the volume lacks can have led to it, or a kernel that does not suit it.
         // Nor does a probe say more of what still waited.
         let waits = |c: &Crash| c.detail == Detail::Waits;
         let said = crash::classify(container.program(), text)
-            .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || waits(c))
+            .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || c.class.is_of_kernel() || waits(c))
             .filter(|c| !waits(c) || asks_first(&container.image));
         let said = said.or_else(|| crash::by_exit_code(text, exit));
         let said = said.map(|c| Self::Said(Box::new(of_image(c, container, text)), previous));

@@ -12,6 +12,7 @@ use crate::checks::workload::crash_loop::data::{storage, volume};
 use crate::checks::workload::crash_loop::files::{configuration, file_way};
 use crate::checks::workload::crash_loop::flags::{flag, listening, variable};
 use crate::checks::workload::crash_loop::grafana::grafana;
+use crate::checks::workload::crash_loop::node_kernel::{node_kernel, page_size};
 use crate::checks::workload::crash_loop::outside::{outside, store};
 use crate::checks::workload::crash_loop::unclear::{is_previous, other, unknown};
 use crate::checks::workload::crash_loop::values::{Workload, node};
@@ -83,6 +84,8 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::ExternalLabels
         | Class::Outgrown
         | Class::Compaction => cluster(case, crash),
+        Class::NodeKernel => node_kernel(case),
+        Class::PageSize => page_size(case),
         Class::Panic => Way::Panic {
             advice: crash.advice.clone(),
             reads: match &crash.detail {

@@ -14,6 +14,7 @@ mod flags;
 mod gpu;
 mod grafana;
 mod naming;
+mod node_kernel;
 mod origin;
 mod outside;
 mod sentence;

@@ -3,6 +3,7 @@
 use crate::checks::workload::crash_loop::case::{Case, on_network};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::gpu::Lacks;
+use crate::checks::workload::crash_loop::node_kernel;
 use crate::domain::crash::{Class, is_usage, last_lines, telling};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::runtime_error;
@@ -22,6 +23,7 @@ impl<'a> Case<'a> {
                 if crash.class == Class::Gpu {
                     text.push_str(&format!(": {}", Lacks::of(self).words(self)));
                 }
+                text.push_str(&node_kernel::words(self));
                 if let (true, Origin::ConfigMap { name, .. }) = (self.is_corrected, &self.origin) {
                     text.push_str(&format!(
                         "; ConfigMap {name} no longer holds it, but the pod still has the old file"
@@ -42,6 +44,10 @@ impl<'a> Case<'a> {
                 Some(address) => format!(
                     "the kubelet ends it because it answers its probe on {address} only, which nobody outside the container reaches ({said})"
                 ),
+                None if self.still_at().is_some() => {
+                    let work = self.still_at().unwrap_or_default();
+                    format!("the kubelet ends it while it is still at {work}, and it begins again each time ({said})")
+                }
                 None => {
                     let more = self.listens_elsewhere().map(|e| e.words()).or_else(|| self.last_words());
                     let more = more.map(|m| format!("; {m}")).unwrap_or_default();

@@ -52,6 +52,11 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
                 asked: elsewhere.as_ref().map(|e| e.asked),
                 container,
                 is_prometheus,
+                work: case.still_at().filter(|_| !below).unwrap_or_default(),
+                startup_patch: match case.still_at().filter(|_| !below) {
+                    Some(_) => case.startup_patch(),
+                    None => String::new(),
+                },
                 below,
                 instance,
                 commands: json!({"commands": ["tail -n 60 /var/log/aws-routed-eni/ipamd.log"]}).to_string(),

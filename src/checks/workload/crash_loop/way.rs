@@ -444,6 +444,26 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    NodeKernel {
+        node: String,
+        /// Its kernel; empty where the node was not read.
+        kernel: String,
+        /// Of the add-on kube-proxy, with the mode that every kernel has; empty of other programs.
+        values: String,
+        /// The ConfigMap of a kube-proxy that is no add-on.
+        config_map: String,
+        cluster: String,
+        region: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    PageSize {
+        node: String,
+        kernel: String,
+        image: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     MapCount {
         reason: String,
         wanted: String,
@@ -558,6 +578,9 @@ pub(super) enum Way {
         /// Where it says that it listens, where that is not where its probe asks; and where that does.
         listens: String,
         asked: Option<u16>,
+        /// What it is still at when it is ended, and what gives it time for that; empty where nobody knows.
+        work: &'static str,
+        startup_patch: String,
         /// It is a part of the cluster, whose probe comes with it.
         below: bool,
         /// The instance whose log of the VPC CNI is read, and what reads it.

@@ -37,6 +37,8 @@ pub(super) enum Fix {
         #[serde(flatten)]
         addon: Addon,
         #[serde(flatten)]
+        java: Java,
+        #[serde(flatten)]
         ranges: Ranges,
     },
     NoRoom {
@@ -45,6 +47,8 @@ pub(super) enum Fix {
         fit: String,
         wal: bool,
         is_prometheus: bool,
+        #[serde(flatten)]
+        java: Java,
         #[serde(flatten)]
         ranges: Ranges,
     },
@@ -66,6 +70,23 @@ pub(super) enum Fix {
         namespace: String,
         pod: String,
     },
+}
+
+/// A Java that does not see the limit.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Java {
+    /// Its version; empty where it sees the limit, or there is none.
+    java: String,
+    /// What it may take of the limit.
+    heap: String,
+}
+
+impl Java {
+    /// Of a container with this limit.
+    pub(super) fn of(version: Option<&str>, limit: f64) -> Self {
+        const MIB: f64 = 1_048_576.0;
+        Self { java: version.unwrap_or_default().to_owned(), heap: format!("-Xmx{:.0}m", (limit * 0.7 / MIB).floor()) }
+    }
 }
 
 /// LimitRanges of the namespace; empty where there is none.
@@ -126,13 +147,13 @@ impl Fix {
         kill: &Kill<'_>,
         proposal: &Proposal,
         wal: bool,
-        ranges: Ranges,
+        (java, ranges): (Java, Ranges),
     ) -> Self {
         let (pod, container) = (kill.pod, kill.container);
         let limits = Limits::of(snap, target, pod, container, proposal);
         if proposal.fit.is_no() {
             let is_prometheus = container.program() == Some(Program::Prometheus);
-            return Self::NoRoom { limits, fit: proposal.fit.words(), wal, is_prometheus, ranges };
+            return Self::NoRoom { limits, fit: proposal.fit.words(), wal, is_prometheus, java, ranges };
         }
         let init = target.in_place() && is_init(pod, container);
         let list = if is_init(pod, container) { "initContainers" } else { "containers" };
@@ -148,6 +169,7 @@ impl Fix {
             custom_side: target.custom.is_some() && !is_main(container),
             stuck: target.in_place() && target.name.starts_with("statefulset/") && !pod.is_ready(),
             addon: Addon::of(snap, target, container, proposal),
+            java,
             ranges,
         }
     }

@@ -4,13 +4,14 @@ mod fix;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fix::{Fix, Ranges};
+use fix::{Fix, Java, Ranges};
 
 use crate::checks::support::memory::measured_words;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::held_update::{self, Field};
+use crate::domain::kubernetes::jvm;
 use crate::domain::kubernetes::limit_range;
 use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
 use crate::domain::kubernetes::webhooks;
@@ -183,6 +184,14 @@ fn raise(
         ),
         None => message,
     };
+    // It only sharpens what is said of the limit.
+    let java = journal::aside(|| jvm::blind(snap, kill.pod, kill.container));
+    let message = match &java {
+        Some(version) => format!(
+            "{message}; its Java ({version}) does not see the limit on this node (cgroup v2), and takes its share of the node's memory"
+        ),
+        None => message,
+    };
     let also =
         journal::aside(|| limit_range::also_below(snap, kill.pod, kill.container, proposal.limit, ceiling.as_ref()));
     let ranges = Ranges::of(given, ceiling, also, &proposal);
@@ -196,7 +205,7 @@ fn raise(
         kill,
         &proposal,
         replay.is_some(),
-        ranges,
+        (Java::of(java.as_deref(), limit), ranges),
     ))
 }
 

@@ -51,7 +51,9 @@ pub(super) fn add(made: Finding, kept: &Kept<'_>) -> Finding {
                 .with("name", &object.metadata.name)
                 .with("namespace", &object.metadata.namespace),
             )
-            .also(reference)
+            .also(reference.clone())
+            // Who refuses what it needs is deeper.
+            .depends_on(reference)
         }
     }
 }

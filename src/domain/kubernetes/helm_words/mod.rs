@@ -6,6 +6,7 @@ mod read;
 pub(crate) use read::read;
 
 use crate::domain::kubernetes::recovered;
+use crate::domain::kubernetes::stored_version::Stored;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, GitOpsObject};
 
@@ -54,6 +55,8 @@ pub(crate) enum Refusal {
     MissingCharts { names: String },
     /// A template cannot be rendered, or what it renders is no YAML: its file, with the line where that is told.
     Template { file: String, says: String },
+    /// A definition is to lose a version in which objects were once written.
+    StoredVersion(Stored),
     /// The API server takes an object for invalid.
     Invalid { kind: String, name: String, field: String, says: String },
     /// A ResourceQuota of the namespace is used up: the object that was refused, the quota, and what of it, with how much.

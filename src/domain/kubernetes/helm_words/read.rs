@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Refusal;
 use crate::domain::kubernetes::forbidden;
+use crate::domain::kubernetes::stored_version;
 use crate::text::pattern::pattern;
 
 /// Where hooks run.
@@ -25,6 +26,7 @@ pub(crate) fn read(text: &str) -> Vec<Refusal> {
 
 fn one(text: &str, is_upgrade: bool) -> Option<Refusal> {
     owned(text)
+        .or_else(|| stored_version::read(text).map(Refusal::StoredVersion))
         .or_else(|| immutable(text, is_upgrade))
         .or_else(|| no_kind(text))
         .or_else(|| unknown_field(text))

@@ -94,7 +94,7 @@ pub(crate) fn agents(snap: &Snapshot) -> Vec<&ContainerLog> {
         let image = log.image.split('@').next().unwrap_or_default();
         !log.previous
             && (image.contains("grafana/alloy")
-                || image.contains("grafana/agent")
+                || is_old_agent(image)
                 || is_collector(image)
                 || collector::is_vmagent(image))
     };
@@ -112,8 +112,16 @@ fn store(log: &ContainerLog) -> Option<&'static str> {
     Store::of_image(&log.image).filter(|s| *s != Store::Mimir).map(Store::name)
 }
 
+/// The Grafana Agent, which Alloy took the place of.
+pub(crate) fn is_old_agent(image: &str) -> bool {
+    image.contains("grafana/agent")
+}
+
 fn writer(log: &ContainerLog) -> &'static str {
-    if log.program == Some(Program::Prometheus) { "Prometheus" } else { store(log).unwrap_or("Alloy") }
+    if log.program == Some(Program::Prometheus) {
+        return "Prometheus";
+    }
+    store(log).unwrap_or(if is_old_agent(&log.image) { "Grafana Agent" } else { "Alloy" })
 }
 
 fn add(into: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &Line<'_>) {
