@@ -5,6 +5,7 @@ mod finding;
 mod fix;
 mod template_error;
 mod templates;
+mod values;
 #[cfg(test)]
 mod tests;
 mod words;
