@@ -61,7 +61,6 @@ enum Way {
         /// The cluster that it looks for, where that is another one.
         other: String,
         cluster: String,
-        region: String,
         /// A tag of this cluster's own.
         tag: String,
         managed: String,
@@ -254,7 +253,7 @@ fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
         }
         Cause::NoGroup => {
             let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
-            let Place { cluster, region, .. } = Place::of(snap);
+            let Place { cluster, .. } = Place::of(snap);
             let tags = scale_up::discovery_tags(snap);
             Way::NoGroup {
                 managed: owner::workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
@@ -264,7 +263,6 @@ fn fix(snap: &Snapshot, reason: &Cause, pod: &Pod) -> Fix {
                 tag: format!("k8s.io/cluster-autoscaler/{cluster}"),
                 tags: tags.join(", "),
                 cluster,
-                region,
             }
         }
         Cause::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },

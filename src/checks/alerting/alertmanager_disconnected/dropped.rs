@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fix::{Prometheus, Way};
+use super::fix::Way;
+use super::prometheus::Prometheus;
 use super::{Known, finding};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::proves_alerting;

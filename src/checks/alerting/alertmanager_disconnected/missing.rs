@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fix::Prometheus;
+use super::prometheus::Prometheus;
 use super::{Known, finding};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::proves_alerting;

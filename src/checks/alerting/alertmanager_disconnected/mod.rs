@@ -5,6 +5,7 @@ mod dropped;
 mod finding;
 mod fix;
 mod missing;
+mod prometheus;
 #[cfg(test)]
 mod tests;
 mod undelivered;

@@ -1,7 +1,8 @@
 //! Alertmanagers that Prometheus knows and cannot send to.
 
 use super::case::Case;
-use super::fix::{Prometheus, Way};
+use super::fix::Way;
+use super::prometheus::Prometheus;
 use super::{Known, finding};
 use crate::domain::prometheus::notifier::{self, Failing, Overflow, Undelivered};
 use crate::domain::text::redact::redact;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::fix::{Prometheus, Way};
+use super::fix::Way;
+use super::prometheus::Prometheus;
 use super::{Known, finding};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::owner::operator_resource;

@@ -7,6 +7,7 @@ mod template_error;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod values;
 mod words;
 
 use std::collections::BTreeMap;

@@ -34,7 +34,6 @@ pub(super) enum Fix {
     Forwarded {
         #[serde(flatten)]
         of: Of,
-        region: String,
         server: String,
         domain: String,
         /// As Route 53 writes it.
@@ -152,7 +151,7 @@ impl Names {
 
     pub(super) fn forwarded(&self, domain: String, server: String) -> Fix {
         let rule_domain = format!("{domain}.");
-        Fix::Forwarded { of: self.workload(), region: self.cluster.region.clone(), server, domain, rule_domain }
+        Fix::Forwarded { of: self.workload(), server, domain, rule_domain }
     }
 
     pub(super) fn vpc_resolver(&self, crowded: bool, node: &str) -> Fix {

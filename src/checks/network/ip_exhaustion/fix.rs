@@ -73,7 +73,6 @@ pub(super) enum Fix {
     Capped {
         #[serde(flatten)]
         of: Of,
-        region: String,
         most: usize,
         #[serde(flatten)]
         cni: Cni,
@@ -193,7 +192,7 @@ pub(super) fn fix(snap: &Snapshot, why: &Why, subnet: Option<&Subnet>, nodes: &[
         // 0 leaves it to the instance's own limit.
         Why::Capped(most) => {
             let cni = Cni::with(snap, &json!({"env": {"MAX_ENI": "0"}}));
-            Fix::Capped { region: of.region, of: of.of, most: *most, cni }
+            Fix::Capped { of: of.of, most: *most, cni }
         }
         Why::Node => Fix::Node { of, pods, node },
     }

@@ -10,7 +10,8 @@ use crate::domain::text::shorten::shorten;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
-use super::{Fix, GitOpsSync, QUOTED, Way};
+use super::fix::{Fix, Way};
+use super::{GitOpsSync, QUOTED};
 
 /// Values of the page's section.
 #[derive(Serialize, JsonSchema)]

@@ -1,9 +1,11 @@
 //! What `target-service-missing` finds, and what leaves it quiet.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::{config_map, down, no_such_host, service, snapshot, up, workload};
-use crate::model::GapCause;
+use crate::model::{Evidence, GapCause, ResourceRef, Severity};
 use crate::snapshot::Listing;
 use serde_json::{Value, json};
 

@@ -363,7 +363,12 @@ mod tests {
 
     #[test]
     fn the_role_of_this_account_keeps_its_path() {
-        let place = Place { cluster: "shop".into(), account: "111122223333".into(), partition: "aws".into() };
+        let place = Place {
+            cluster: "shop".into(),
+            region: "eu-west-1".into(),
+            account: "111122223333".into(),
+            partition: "aws".into(),
+        };
         let own = |wrong: &str| own_role(&place, wrong, "usual");
         assert_eq!(own("arn:aws:iam::999988887777:role/eks/ebs"), "arn:aws:iam::111122223333:role/eks/ebs");
         assert_eq!(own("ebs"), "arn:aws:iam::111122223333:role/usual");

@@ -1,13 +1,14 @@
-//! The fixes of what the Kubernetes API, the kernel of its node or another program of the stack does not take.
+//! The fixes of what the Kubernetes API or another program of the stack does not take.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::checks::support::back;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::Case;
-use crate::checks::workload::crash_loop::gpu;
-use crate::checks::workload::crash_loop::values::{file, newer_image, node};
+use crate::checks::workload::crash_loop::values::newer_image;
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{base_of, tag_of};
@@ -15,14 +16,63 @@ use crate::domain::kubernetes::mounts::Origin;
 use crate::domain::kubernetes::owner;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::GROUP;
-use crate::snapshot::kubernetes::{MonitoringSpec, Node, annotation};
+use crate::snapshot::kubernetes::{MonitoringSpec, annotation};
 use crate::snapshot::{Platform, Snapshot, journal};
 
-/// Loads the modules by which iptables has its tables.
-const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CrdMissing {
+    /// Those of the Prometheus operator; empty where the kind is of another program.
+    crds: String,
+    /// The add-on of EKS that brings the kind, where one does.
+    addon: &'static str,
+    cluster: String,
+    /// The kind that is missing and its group; the group is empty where it is the operator's.
+    kind: String,
+    group: String,
+    vpc_cni: bool,
+    pod: String,
+}
 
-/// Istio adds nothing to the pods of such a template.
-const WITHOUT_ISTIO: &str = r#"{"spec":{"template":{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}}}"#;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ApiGone {
+    /// The API group, where one is named.
+    group: String,
+    /// The version of the cluster.
+    version: String,
+    image: String,
+    /// The container with its image, as `kubectl set image` takes it; empty where that does not last.
+    newer: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NoToken {
+    patch: &'static str,
+    account: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ExternalLabels {
+    operator_kind: String,
+    operator_name: String,
+    /// The fields by which its resource switches the operator's own labels off.
+    cleared: String,
+    labels_patch: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Outgrown {
+    container: String,
+    /// Its image, with a tag to choose.
+    newer_image: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
 
 /// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
@@ -30,7 +80,7 @@ const SNAPSHOT_ADDON: &str = "snapshot-controller";
 
 /// The Kubernetes API, and rights.
 pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
-    let (reason, pod) = (crash.reason.clone(), case.pod_name());
+    let pod = case.pod_name();
     let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
@@ -41,7 +91,7 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             let own = group == GROUP || (group.is_empty() && asks_for_monitors(&case.failing.container.image));
             let Place { cluster, .. } = Place::of(case.snap);
             let addon = if group == SNAPSHOTS && case.snap.platform == Platform::Eks { SNAPSHOT_ADDON } else { "" };
-            Way::CrdMissing {
+            Way::CrdMissing(CrdMissing {
                 addon,
                 cluster,
                 crds: if own { crds(case.snap) } else { String::new() },
@@ -52,30 +102,8 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
                 },
                 group: if own { String::new() } else { group },
                 pod,
-            }
+            })
         }
-        Class::Kernel => Way::Kernel {
-            setting: file(crash),
-            kube_proxy: case.failing.container.name == "kube-proxy",
-            pod,
-            container: case.failing.container.name.clone(),
-            kept: Kept::of(&case.target),
-        },
-        Class::PacketFilter if crash.what.is_none() && !is_of_mesh(&case.failing.container.name) => Way::PacketTables {
-            commands: json!({"commands": [LOAD_MODULES]}).to_string(),
-            instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
-            node: node(case),
-        },
-        Class::PacketFilter => Way::PacketFilter {
-            validates: crash.what.is_some(),
-            commands: json!({"commands": [LOAD_MODULES]}).to_string(),
-            instance: case.snap.node_of(case.failing.pod).and_then(Node::shell_instance).map(str::to_owned),
-            node: node(case),
-            patch: if case.failing.container.name.starts_with("istio") { WITHOUT_ISTIO } else { "" },
-            pod,
-            kept: Kept::of(&case.target),
-        },
-        Class::Gpu => gpu::way(case),
         Class::Forbidden => {
             let (namespace, account, can_i) = match &crash.detail {
                 Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
@@ -91,29 +119,20 @@ pub(super) fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             };
             Way::Webhook { ours: ours.contains(&base_of(&case.failing.container.image)), secret, pod }
         }
-        Class::MapCount => Way::MapCount {
-            reason,
-            wanted: crash.what.clone().unwrap_or_default(),
-            node: node(case),
-            pod,
-            kept: Kept::of(&case.target),
-        },
-        Class::Inotify => Way::Inotify { reason, node: node(case), pod },
-        Class::NoToken => Way::NoToken {
+        Class::NoToken => Way::NoToken(NoToken {
             patch: r#"{"spec":{"template":{"spec":{"automountServiceAccountToken":true}}}}"#,
             account: account.to_owned(),
             pod,
             kept: Kept::of(&case.target),
-        },
-        Class::Processes => Way::Processes { reason, node: node(case), pod },
+        }),
         Class::Outgrown => {
             let container = case.failing.container;
-            Way::Outgrown {
+            Way::Outgrown(Outgrown {
                 container: container.name.clone(),
                 newer_image: newer_image(&container.image, "<image>"),
                 pod,
                 kept: Kept::of(&case.target),
-            }
+            })
         }
         Class::Compaction => Way::Compaction {
             operator_kind: case.target.operator_kind().to_owned(),
@@ -134,12 +153,12 @@ fn external_labels(case: &Case<'_>) -> Way {
         true => json!({"spec": {"externalLabels": {"cluster": "<cluster>"}}}),
         false => json!({"spec": fields}),
     };
-    Way::ExternalLabels {
+    Way::ExternalLabels(ExternalLabels {
         operator_kind: kind.to_owned(),
         operator_name: name.to_owned(),
         cleared: cleared.join(" and "),
         labels_patch: patch.to_string(),
-    }
+    })
 }
 
 /// The fields by which the operator's own external labels are switched off.
@@ -154,22 +173,17 @@ fn cleared(spec: &MonitoringSpec) -> Vec<&'static str> {
     all.into_iter().filter(|(_, is_off)| *is_off).map(|(field, _)| field).collect()
 }
 
-/// A container that a mesh puts into pods to write its rules.
-fn is_of_mesh(container: &str) -> bool {
-    ["istio", "linkerd", "kuma", "consul", "osm-", "proxy-init"].iter().any(|mesh| container.contains(mesh))
-}
-
 /// The API that it asks for is not served: no CRD brings it.
 fn api_gone(case: &Case<'_>, crash: &Crash) -> Way {
     let container = case.failing.container;
     let newer = format!("{}={}", container.name, newer_image(&container.image, "<image>"));
-    Way::ApiGone {
+    Way::ApiGone(ApiGone {
         group: crash.group().unwrap_or_default().to_owned(),
         version: case.snap.target.kubernetes_version.clone().unwrap_or_default(),
         image: container.image.clone(),
         newer: if case.target.in_place() && !back::is_remade(&case.target) { newer } else { String::new() },
         kept: Kept::of(&case.target),
-    }
+    })
 }
 
 /// What an image is made for lives on the kinds of the Prometheus operator.

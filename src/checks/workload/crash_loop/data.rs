@@ -1,5 +1,7 @@
 //! The fixes of the volume, and of what lies on it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
@@ -14,13 +16,76 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::mutated;
 use crate::snapshot::kubernetes::Container;
 
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Permission {
+    gid: i64,
+    group: Option<i64>,
+    is_grafana: bool,
+    is_prometheus: bool,
+    pod: String,
+    #[serde(flatten)]
+    ownership: Ownership,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Chown {
+    container: String,
+    group: Option<i64>,
+    /// The data lies on a network file system.
+    network: bool,
+    /// What it may not change the owner of lies on a read-only file system.
+    sealed: bool,
+    patch: String,
+    remove_patch: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ReadOnly {
+    mounted_read_only: bool,
+    /// The folder that no volume holds, where the root file system is read-only on purpose.
+    own_root: Option<String>,
+    /// The template says nothing of that: something sets it when the pod is made.
+    set_for_it: bool,
+    /// Rule and policy of Kyverno that do; empty where nobody says who does.
+    rule: String,
+    policy: String,
+    container: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Lock {
+    pod: String,
+    /// Empty where a rollout stops the old pod first already.
+    recreate_patch: &'static str,
+    operator_up: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NewerData {
+    image: String,
+    /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
+    newer: String,
+    #[serde(flatten)]
+    damaged: Damaged,
+    managed: String,
+}
+
 /// The volume, or what lies on it.
 pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
     let (pod, kept) = (case.pod_name(), Kept::of(&case.target));
     let container = case.failing.container;
     let group = case.failing.pod.spec.security_context.as_ref().and_then(|c| c.fs_group);
     match crash.class {
-        Class::Permission => Way::Permission {
+        Class::Permission => Way::Permission(Permission {
             gid: ids(container).1,
             group,
             is_grafana: case.is_grafana(),
@@ -28,8 +93,8 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
             pod,
             ownership: Ownership::of(case),
             kept,
-        },
-        Class::Chown => Way::Chown {
+        }),
+        Class::Chown => Way::Chown(Chown {
             container: container.name.clone(),
             group,
             network: on_network(case),
@@ -37,7 +102,7 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
             patch: Ownership::of(case).patch,
             remove_patch: remove_patch(case),
             kept,
-        },
+        }),
         Class::ReadOnly => {
             let mount = crash.file.as_deref().and_then(|f| mounts::mount_of(container, f));
             let sealed = container.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
@@ -53,7 +118,7 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
             let as_written = |c: &Container| c.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
             let added = sealed == Some(true) && written.is_some_and(|w| as_written(w) != Some(true));
             let (rule, policy) = of_kyverno.clone().unwrap_or_default();
-            Way::ReadOnly {
+            Way::ReadOnly(ReadOnly {
                 set_for_it: added || of_kyverno.is_some(),
                 rule,
                 policy,
@@ -63,10 +128,10 @@ pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {
                 container: container.name.clone(),
                 pod,
                 kept,
-            }
+            })
         }
         Class::Lock => {
-            Way::Lock { pod, recreate_patch: case.recreate_patch(), operator_up: operator_up(&case.target), kept }
+            Way::Lock(Lock { pod, recreate_patch: case.recreate_patch(), operator_up: operator_up(&case.target), kept })
         }
         Class::DiskFull => Way::DiskFull { disk: DiskFull::of(case), kept },
         Class::Wal => Way::Wal { advice: crash.advice.clone(), damaged: Damaged::of(case, crash) },
@@ -98,12 +163,12 @@ fn newer_data(case: &Case<'_>, crash: &Crash) -> Way {
         "" => format!("{}={newer}", container.name),
         _ => json!({"spec": {"image": newer}}).to_string(),
     };
-    Way::NewerData {
+    Way::NewerData(NewerData {
         image: container.image.clone(),
         newer,
         damaged: Damaged::of(case, crash),
         managed: case.target.managed_by.clone(),
-    }
+    })
 }
 
 fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {

@@ -1,5 +1,8 @@
 //! The fixes of a file that is refused, missing or not readable.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::{Kept, KeptMap};
 use crate::checks::support::origin::path_of_key;
@@ -11,6 +14,92 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Config {
+    map: String,
+    #[serde(flatten)]
+    kept_map: KeptMap,
+    pod: String,
+    #[serde(flatten)]
+    lines: Lines,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConfigSecret {
+    map: String,
+    key: String,
+    key_path: String,
+    pod: String,
+    #[serde(flatten)]
+    lines: Lines,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConfigOperator {
+    file: String,
+    operator_kind: String,
+    operator_name: String,
+    is_prometheus: bool,
+    additional: Option<String>,
+    additional_key: String,
+    additional_path: String,
+    #[serde(flatten)]
+    release: Release,
+    #[serde(flatten)]
+    lines: Lines,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct RulesOperator {
+    file: String,
+    rule_namespace: Placeholder,
+    rule_name: Placeholder,
+    #[serde(flatten)]
+    lines: Lines,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConfigMissing {
+    file: String,
+    map: Option<String>,
+    secret: Option<String>,
+    key: String,
+    #[serde(flatten)]
+    kept_map: KeptMap,
+    pod: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConfigDirectory {
+    file: String,
+    file_name: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Unreadable {
+    file: String,
+    map: Option<String>,
+    secret: Option<String>,
+    pod: String,
+    #[serde(flatten)]
+    ownership: Ownership,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WebConfig {
+    file: String,
+    reason: String,
+    secret: Option<String>,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
 
 /// A file of the configuration is refused.
 pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
@@ -28,9 +117,11 @@ pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
                 }
                 None => (Placeholder::known("namespace", case.namespace()), Placeholder::new("name")),
             };
-            Way::RulesOperator { file: file(crash), rule_namespace, rule_name, lines }
+            Way::RulesOperator(RulesOperator { file: file(crash), rule_namespace, rule_name, lines })
         }
-        Origin::ConfigMap { name, .. } => Way::Config { map: name.clone(), kept_map: kept_map(case), pod, lines },
+        Origin::ConfigMap { name, .. } => {
+            Way::Config(Config { map: name.clone(), kept_map: kept_map(case), pod, lines })
+        }
         _ if is_operated && crash.detail == Detail::EmptyDuration => {
             Way::ConfigCrds { crds: crds(case.snap), operator_kind: operator.0, operator_name: operator.1 }
         }
@@ -38,7 +129,7 @@ pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
             let (additional, additional_key) = case.additional().unzip();
             let additional_key = additional_key.unwrap_or_default();
             let lines = if additional_key.is_empty() { lines } else { lines.in_file(&additional_key) };
-            Way::ConfigOperator {
+            Way::ConfigOperator(ConfigOperator {
                 file: file(crash),
                 is_prometheus: case.is_prometheus(),
                 operator_kind: operator.0,
@@ -48,15 +139,15 @@ pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
                 additional_key,
                 release: Release::of(case.release().as_ref()),
                 lines,
-            }
+            })
         }
-        Origin::Secret { name, key } => Way::ConfigSecret {
+        Origin::Secret { name, key } => Way::ConfigSecret(ConfigSecret {
             map: name.clone(),
             key: key.clone(),
             key_path: format!("jsonpath={}", path_of_key(key)),
             pod,
             lines,
-        },
+        }),
         _ => Way::ConfigOther { pod, lines },
     }
 }
@@ -75,12 +166,16 @@ pub(super) fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
         _ => (None, None, file_name(crash)),
     };
     match crash.class {
-        Class::ConfigMissing => Way::ConfigMissing { file, map, secret, key, kept_map: kept_map(case), pod },
+        Class::ConfigMissing => {
+            Way::ConfigMissing(ConfigMissing { file, map, secret, key, kept_map: kept_map(case), pod })
+        }
         Class::ConfigDirectory => {
             let file_name = case.meant_key().map_or_else(|| file_name(crash), str::to_owned);
-            Way::ConfigDirectory { file, file_name, pod, kept }
+            Way::ConfigDirectory(ConfigDirectory { file, file_name, pod, kept })
         }
-        Class::Unreadable => Way::Unreadable { file, map, secret, pod, ownership: Ownership::of(case), kept },
-        _ => Way::WebConfig { file, reason: crash.reason.clone(), secret, pod, kept },
+        Class::Unreadable => {
+            Way::Unreadable(Unreadable { file, map, secret, pod, ownership: Ownership::of(case), kept })
+        }
+        _ => Way::WebConfig(WebConfig { file, reason: crash.reason.clone(), secret, pod, kept }),
     }
 }

@@ -11,13 +11,27 @@ use crate::checks::workload::crash_loop::cluster::cluster;
 use crate::checks::workload::crash_loop::data::{storage, volume};
 use crate::checks::workload::crash_loop::files::{configuration, file_way};
 use crate::checks::workload::crash_loop::flags::{flag, listening, variable};
+use crate::checks::workload::crash_loop::gpu;
 use crate::checks::workload::crash_loop::grafana::grafana;
+use crate::checks::workload::crash_loop::kernel::kernel;
 use crate::checks::workload::crash_loop::node_kernel::{node_kernel, page_size};
 use crate::checks::workload::crash_loop::outside::{outside, store};
 use crate::checks::workload::crash_loop::unclear::{is_previous, other, unknown};
 use crate::checks::workload::crash_loop::values::{Workload, node};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Panic {
+    advice: String,
+    /// The kind that it was about, as kubectl takes it; empty where its stack names none.
+    reads: String,
+    container: String,
+    previous: bool,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
 
 /// The workload, the way back to what ran where that is known, and one way to fix it.
 #[derive(Serialize, JsonSchema)]
@@ -74,19 +88,17 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Forbidden
         | Class::Webhook
         | Class::ApiServer
-        | Class::Inotify
-        | Class::Processes
         | Class::NoToken
-        | Class::MapCount
-        | Class::Kernel
-        | Class::PacketFilter
-        | Class::Gpu
         | Class::ExternalLabels
         | Class::Outgrown
         | Class::Compaction => cluster(case, crash),
+        Class::Inotify | Class::Processes | Class::MapCount | Class::Kernel | Class::PacketFilter => {
+            kernel(case, crash)
+        }
         Class::NodeKernel => node_kernel(case),
         Class::PageSize => page_size(case),
-        Class::Panic => Way::Panic {
+        Class::Gpu => gpu::way(case),
+        Class::Panic => Way::Panic(Panic {
             advice: crash.advice.clone(),
             reads: match &crash.detail {
                 Detail::About(resource) => resource.clone(),
@@ -96,7 +108,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
             pod: case.pod_name(),
             kept: Kept::of(&case.target),
-        },
+        }),
         Class::Certificate => {
             let of = (case.failing.pod, case.failing.container);
             Way::Certificate(Certificate::of(case.snap, of, &case.target, crash, case.named()))

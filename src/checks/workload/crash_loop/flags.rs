@@ -1,5 +1,7 @@
 //! The fixes of arguments: those that are refused, and those that say where it listens.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::addon;
@@ -15,6 +17,82 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::prometheus::operator;
 use crate::snapshot::kubernetes::EnvVar;
 
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Flag {
+    container: String,
+    old_arg: Option<String>,
+    new_arg: Option<String>,
+    /// Name and value of the new argument.
+    arg_name: String,
+    arg_value: String,
+    /// It is no argument of the operator's server, but of a container that its resource names beside that.
+    beside: bool,
+    /// The field of the operator's resource from which it makes the argument, and its value.
+    field: Option<&'static str>,
+    field_value: String,
+    advice: String,
+    /// An argument that is to stand before it.
+    above: &'static str,
+    /// What the image starts instead of the program that the arguments are for, and the image.
+    other_program: String,
+    image: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Port {
+    what: String,
+    is_port_shared: bool,
+    /// Its node.
+    node: Option<String>,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Bind {
+    old_arg: Option<String>,
+    advice: String,
+    /// The address that the node has now, where the pod still has the one of before.
+    stale: Option<String>,
+    node: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Variable {
+    variable: String,
+    /// `$(NAME)`.
+    reference: String,
+    /// Where it may stand: kinds that the API server has.
+    kinds: String,
+    operator_kind: String,
+    operator_name: String,
+    container: String,
+    pod: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BesideServer {
+    container: String,
+    image: String,
+    argument: String,
+    /// It is the side-car of Thanos.
+    thanos: bool,
+    /// The Deployment of the operator, where there is one alone, its namespace and its image.
+    operator: String,
+    operator_namespace: String,
+    operator_image: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
 pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
     if let Some(way) = beside_server(case) {
         return way;
@@ -25,7 +103,7 @@ pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
     let is_operated = !case.target.operator_kind().is_empty();
     // A container that the resource itself names beside the server.
     let beside = is_operated && case.failing.container.name != case.target.operator_kind();
-    Way::Flag {
+    Way::Flag(Flag {
         field: operator_field(arg_name).filter(|_| is_operated && !beside),
         beside,
         field_value: arg_value.to_owned(),
@@ -46,7 +124,7 @@ pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
         image: case.failing.container.image.clone(),
         pod: case.pod_name(),
         kept: Kept::of(&case.target),
-    }
+    })
 }
 
 /// What the operator puts beside a server has its arguments from the operator: the arguments of its resource are the server's.
@@ -55,7 +133,7 @@ fn beside_server(case: &Case<'_>) -> Option<Way> {
     let operator = operator_beside(case.snap, case.failing.pod, container)?;
     let operator = operator.as_ref();
     let meta = operator.map(|o| &o.workload.metadata);
-    Some(Way::BesideServer {
+    Some(Way::BesideServer(BesideServer {
         container: container.name.clone(),
         image: container.image.clone(),
         argument: case.argument().0.unwrap_or_default(),
@@ -65,13 +143,13 @@ fn beside_server(case: &Case<'_>) -> Option<Way> {
         operator_image: operator.map(|o| o.container.image.clone()).unwrap_or_default(),
         pod: case.pod_name(),
         kept: Kept::of(&case.target),
-    })
+    }))
 }
 
 /// A variable that the reloader is to put in, and does not have.
 pub(super) fn variable(case: &Case<'_>, crash: &Crash) -> Way {
     let variable = crash.what.clone().unwrap_or_default();
-    Way::Variable {
+    Way::Variable(Variable {
         reference: format!("$({variable})"),
         kinds: operator::scraping(case.snap),
         variable,
@@ -79,24 +157,24 @@ pub(super) fn variable(case: &Case<'_>, crash: &Crash) -> Way {
         operator_name: case.target.operator_name().to_owned(),
         container: case.failing.container.name.clone(),
         pod: case.pod_name(),
-    }
+    })
 }
 
 /// The port or address on which it listens.
 pub(super) fn listening(case: &Case<'_>, crash: &Crash) -> Way {
     let kept = Kept::of(&case.target);
     match crash.class {
-        Class::Port => Way::Port {
+        Class::Port => Way::Port(Port {
             what: crash.what.clone().unwrap_or_default(),
             is_port_shared: case.failing.pod.spec.host_network,
             node: case.failing.pod.spec.node_name.clone(),
             pod: case.pod_name(),
             kept,
-        },
+        }),
         // A port alone is no address.
         Class::Bind => {
             let old_arg = case.argument().0.filter(|a| a.contains(':'));
-            Way::Bind {
+            Way::Bind(Bind {
                 stale: old_arg.as_deref().and_then(|a| stale_address(case, a)),
                 node: node(case),
                 pod: case.pod_name(),
@@ -109,7 +187,7 @@ pub(super) fn listening(case: &Case<'_>, crash: &Crash) -> Way {
                 },
                 old_arg,
                 kept,
-            }
+            })
         }
         Class::AgentAddress => agent_address(case),
         _ => Way::Cluster { kept },

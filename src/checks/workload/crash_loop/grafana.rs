@@ -1,6 +1,9 @@
 //! The fixes of what only Grafana knows.
 
-use crate::checks::support::kept::Kept;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::kept::{Kept, KeptMap};
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::files::kept_map;
@@ -8,6 +11,37 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;
 use crate::model::Placeholder;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SecondDefault {
+    default_datasources: String,
+    datasource: Placeholder,
+    datasource_map: Placeholder,
+    datasource_namespace: String,
+    pod: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Provisioning {
+    advice: String,
+    /// The file, and the ConfigMap that it comes from, where that is known.
+    file: String,
+    map: String,
+    key: String,
+    #[serde(flatten)]
+    kept_map: KeptMap,
+    pod: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ini {
+    advice: String,
+    /// The ConfigMap that holds the file, where it is known.
+    map: Option<String>,
+    #[serde(flatten)]
+    kept_map: KeptMap,
+    pod: String,
+}
 
 /// What only Grafana knows.
 pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
@@ -20,7 +54,14 @@ pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
                 _ => (String::new(), String::new()),
             };
             let file = crash.file.clone().unwrap_or_default();
-            Way::Provisioning { advice: crash.advice.clone(), file, map, key, kept_map: kept_map(case), pod }
+            Way::Provisioning(Provisioning {
+                advice: crash.advice.clone(),
+                file,
+                map,
+                key,
+                kept_map: kept_map(case),
+                pod,
+            })
         }
         Class::Plugin => {
             Way::Plugin { advice: crash.advice.clone(), asked: wanted_plugins(case), kept: Kept::of(&case.target) }
@@ -33,7 +74,7 @@ pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
                 Origin::ConfigMap { name, .. } => Some(name.clone()),
                 _ => None,
             };
-            Way::Ini { advice: crash.advice.clone(), map, kept_map: kept_map(case), pod }
+            Way::Ini(Ini { advice: crash.advice.clone(), map, kept_map: kept_map(case), pod })
         }
         Class::Migration => Way::Migration { kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
@@ -59,11 +100,11 @@ fn second_default(case: &Case<'_>, pod: String) -> Way {
     };
     let shown: Vec<String> =
         all.iter().map(|d| format!("{} ({}, in ConfigMap {}/{})", d.name, d.kind, d.namespace, d.map)).collect();
-    Way::SecondDefault {
+    Way::SecondDefault(SecondDefault {
         default_datasources: shown.join(", "),
         datasource: of("datasource", |d| &d.name),
         datasource_map: of("configmap", |d| &d.map),
         datasource_namespace: second.map_or_else(|| case.namespace().to_owned(), |d| d.namespace.clone()),
         pod,
-    }
+    })
 }

@@ -13,6 +13,7 @@ mod fix;
 mod flags;
 mod gpu;
 mod grafana;
+mod kernel;
 mod naming;
 mod node_kernel;
 mod origin;

@@ -15,7 +15,7 @@ const KUBE_PROXY: &str = "kube-proxy";
 
 /// The kernel is too old.
 pub(super) fn node_kernel(case: &Case<'_>) -> Way {
-    let Place { cluster, region, .. } = Place::of(case.snap);
+    let Place { cluster, .. } = Place::of(case.snap);
     let of_proxy =
         case.failing.container.name == KUBE_PROXY && case.crash.as_ref().is_some_and(|c| c.reason.contains("nftables"));
     let values = of_proxy.then(|| addon_values(case)).flatten().unwrap_or_default();
@@ -27,7 +27,6 @@ pub(super) fn node_kernel(case: &Case<'_>) -> Way {
         values,
         config_map: map.unwrap_or_default().to_owned(),
         cluster,
-        region,
         kept: Kept::of(&case.target),
     }
 }

@@ -1,8 +1,11 @@
 //! The fixes of what the node, AWS or another program does not give.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
+use crate::checks::support::named::Named;
 use crate::checks::support::reach::Reach;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
@@ -17,6 +20,90 @@ use crate::domain::kubernetes::{arguments, own_store};
 use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::kubernetes::Node;
 
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StoreDenied {
+    program: &'static str,
+    reason: String,
+    account: String,
+    /// The role that the pod is meant to have.
+    role: Option<String>,
+    /// How it is to have it: `irsa`, `pod-identity`, or `node` where it has none of its own.
+    identity: &'static str,
+    /// The store named nobody: it may have been asked without credentials.
+    nobody: bool,
+    partition: String,
+    bucket: String,
+    pod: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StoreBucket {
+    program: &'static str,
+    reason: String,
+    pod: String,
+    /// The Service of a store in the cluster; empty where it is another.
+    store: String,
+    store_namespace: String,
+    /// The Job that was to make the buckets, and failed.
+    job: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Architecture {
+    image: String,
+    arch: String,
+    other: &'static str,
+    selector_patch: Option<String>,
+    node: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Metadata {
+    pod: String,
+    instance: String,
+    /// Patches that tell the program what it would ask for.
+    without: Vec<String>,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MemoryMap {
+    node: String,
+    pod: String,
+    container: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Cache {
+    /// What it waits for, as kubectl takes it; empty where its log does not say.
+    resource: String,
+    user: String,
+    account: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Cloud {
+    advice: String,
+    /// What is not there; empty where something else is wrong.
+    absent: &'static str,
+    karpenter: bool,
+    container: String,
+    pod: String,
+    #[serde(flatten)]
+    named: Named,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
 /// What the node, AWS or another program does not give.
 pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
     let (pod, kept) = (case.pod_name(), Kept::of(&case.target));
@@ -26,12 +113,12 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             let nodes = case.snap.nodes.items().unwrap_or_default();
             let instance = nodes.iter().find(|n| Some(n.metadata.name.as_str()) == node).and_then(Node::instance_id);
             let instance = instance.unwrap_or("<instance-id>").to_owned();
-            Way::Metadata { pod, instance, without: of_balancer(case), kept }
+            Way::Metadata(Metadata { pod, instance, without: of_balancer(case), kept })
         }
         Class::MemoryMap => {
-            Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
+            Way::MemoryMap(MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept })
         }
-        Class::Cloud => Way::Cloud {
+        Class::Cloud => Way::Cloud(Cloud {
             advice: crash.advice.clone(),
             absent: match &crash.detail {
                 Detail::Absent(thing) => thing.noun,
@@ -42,14 +129,14 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             pod,
             named: case.named(),
             kept,
-        },
-        Class::Cache => Way::Cache {
+        }),
+        Class::Cache => Way::Cache(Cache {
             resource: crash.what.clone().unwrap_or_default(),
             user: format!("system:serviceaccount:{}:{}", case.namespace(), case.failing.pod.spec.account()),
             account: case.failing.pod.spec.account().to_owned(),
             pod,
             kept,
-        },
+        }),
         Class::Memberlist => Way::Memberlist { interfaces: crash.what.clone().unwrap_or_default(), kept },
         Class::Architecture => {
             let arch = case.arch();
@@ -60,7 +147,7 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             };
             let selector = json!({"nodeSelector": {"kubernetes.io/arch": other}});
             let patch = json!({"spec": {"template": {"spec": selector}}}).to_string();
-            Way::Architecture {
+            Way::Architecture(Architecture {
                 image: case.failing.container.image.clone(),
                 arch: arch.unwrap_or("<architecture>").to_owned(),
                 other,
@@ -68,7 +155,7 @@ pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {
                 node: node(case),
                 pod,
                 kept,
-            }
+            })
         }
         _ => {
             let of = (case.failing.pod, case.failing.container);
@@ -99,17 +186,17 @@ pub(super) fn store(case: &Case<'_>, crash: &Crash) -> Way {
     if crash.detail == Detail::Store(StoreFailure::Bucket) {
         let store = own_store::of(case.snap, case.failing.pod, case.failing.container);
         let job = store.as_ref().and_then(|s| own_store::failed_maker(case.snap, s));
-        return Way::StoreBucket {
+        return Way::StoreBucket(StoreBucket {
             program,
             reason,
             pod,
             job: job.map(|j| j.metadata.name.clone()).unwrap_or_default(),
             store_namespace: store.as_ref().map(|s| s.namespace.clone()).unwrap_or_default(),
             store: store.map(|s| s.service).unwrap_or_default(),
-        };
+        });
     }
     let source = credentials::source(case.snap, case.failing.pod);
-    Way::StoreDenied {
+    Way::StoreDenied(StoreDenied {
         program,
         account: case.failing.pod.spec.account().to_owned(),
         role: source.role().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned),
@@ -123,5 +210,5 @@ pub(super) fn store(case: &Case<'_>, crash: &Crash) -> Way {
         bucket: crash.what.clone().unwrap_or_else(|| "<bucket>".to_owned()),
         reason,
         pod,
-    }
+    })
 }

@@ -1,9 +1,12 @@
 //! The fixes where nobody reads what a program died of: its probe, its hook, the runtime, or the words themselves.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::Kept;
+use crate::checks::support::named::Named;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::values::node;
@@ -14,6 +17,96 @@ use crate::domain::kubernetes::{arguments, foundation, mounts, nodes};
 use crate::domain::prometheus::collector_log::is_collector;
 use crate::snapshot::kubernetes::Node;
 
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Runtime {
+    node: String,
+    pod: String,
+    /// Somebody makes the pod again.
+    remade: bool,
+    /// Another node can take it.
+    elsewhere: bool,
+    filters: bool,
+    #[serde(flatten)]
+    instance: Instance,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Probe {
+    container: String,
+    is_prometheus: bool,
+    /// Where it says that it listens, where that is not where its probe asks; and where that does.
+    listens: String,
+    asked: Option<u16>,
+    /// What it is still at when it is ended, and what gives it time for that; empty where nobody knows.
+    work: &'static str,
+    startup_patch: String,
+    /// It is a part of the cluster, whose probe comes with it.
+    below: bool,
+    /// The instance whose log of the VPC CNI is read, and what reads it.
+    instance: Option<String>,
+    commands: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProbeLogin {
+    container: String,
+    /// A number, or the name of a port: what is quoted is taken for a name.
+    port: serde_json::Value,
+    is_prometheus: bool,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProbePath {
+    container: String,
+    asked: String,
+    /// Where it answers such a probe, and one that asks whether it is ready; none where that is not known.
+    meant: Option<String>,
+    ready: Option<String>,
+    is_prometheus: bool,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProbeLocal {
+    container: String,
+    address: String,
+    /// It is an OpenTelemetry Collector.
+    collector: bool,
+    /// The ConfigMap with its configuration; empty where an operator makes it, or nobody knows it.
+    config_map: String,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ends {
+    container: String,
+    previous: bool,
+    pod: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Other {
+    container: String,
+    previous: bool,
+    pod: String,
+    #[serde(flatten)]
+    named: Named,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
 /// The log does not say what it died of.
 pub(super) fn unknown(case: &Case<'_>) -> Way {
     let (pod, container) = (case.pod_name(), case.failing.container.name.clone());
@@ -23,12 +116,12 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
             let (is_prometheus, kept) = (case.is_prometheus(), Kept::of(&case.target));
             if let Some(port) = case.asks_for_a_login() {
                 let port = port.parse::<u16>().map_or_else(|_| port.into(), serde_json::Value::from);
-                return Way::ProbeLogin { container, port, is_prometheus, pod, kept };
+                return Way::ProbeLogin(ProbeLogin { container, port, is_prometheus, pod, kept });
             }
             let below = foundation::is_part(case.failing.pod);
             if let Some(path) = case.asks_for_no_path().filter(|_| !below) {
                 let ready = path.prefix.as_deref().map(|prefix| format!("{prefix}/-/ready"));
-                return Way::ProbePath {
+                return Way::ProbePath(ProbePath {
                     container,
                     asked: path.asked,
                     meant: path.meant,
@@ -36,18 +129,18 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
                     is_prometheus,
                     pod,
                     kept,
-                };
+                });
             }
             if let Some(address) = case.listens_to_itself() {
                 let collector = is_collector(&case.failing.container.image);
                 let config_map = if collector && case.target.has_rollout { config_map_of(case) } else { String::new() };
-                return Way::ProbeLocal { container, address, collector, config_map, pod, kept };
+                return Way::ProbeLocal(ProbeLocal { container, address, collector, config_map, pod, kept });
             }
             let node = case.snap.node_of(case.failing.pod);
             let of_cni = case.failing.container.image.contains("amazon-k8s-cni");
             let instance = node.filter(|_| of_cni).and_then(Node::shell_instance).map(str::to_owned);
             let elsewhere = case.listens_elsewhere();
-            Way::Probe {
+            Way::Probe(Probe {
                 listens: elsewhere.as_ref().map(Elsewhere::ports).unwrap_or_default(),
                 asked: elsewhere.as_ref().map(|e| e.asked),
                 container,
@@ -62,10 +155,10 @@ pub(super) fn unknown(case: &Case<'_>) -> Way {
                 commands: json!({"commands": ["tail -n 60 /var/log/aws-routed-eni/ipamd.log"]}).to_string(),
                 pod,
                 kept: if below { Kept::default() } else { kept },
-            }
+            })
         }
         Cause::Hook(_) => Way::Hook { container, pod, kept: Kept::of(&case.target) },
-        Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
+        Cause::Ends(_, previous) => Way::Ends(Ends { container, previous, pod, kept: Kept::of(&case.target) }),
         Cause::Said(_, previous) | Cause::Unknown(_, previous) => {
             runtime(case).unwrap_or_else(|| other(case, previous))
         }
@@ -87,14 +180,14 @@ fn config_map_of(case: &Case<'_>) -> String {
 fn runtime(case: &Case<'_>) -> Option<Way> {
     let (_, known) = case.runtime()?;
     let own = case.snap.node_of(case.failing.pod)?;
-    Some(Way::Runtime {
+    Some(Way::Runtime(Runtime {
         node: node(case),
         pod: case.pod_name(),
         remade: case.failing.pod.metadata.controller().is_some(),
         elsewhere: nodes::can_move(case.snap, case.failing.pod),
         filters: known == Known::Filters,
         instance: Instance::of(own),
-    })
+    }))
 }
 
 /// Its words are of the run before.
@@ -104,11 +197,11 @@ pub(super) fn is_previous(case: &Case<'_>) -> bool {
 
 /// What its last words name, for want of a reader of them.
 pub(super) fn other(case: &Case<'_>, previous: bool) -> Way {
-    Way::Other {
+    Way::Other(Other {
         container: case.failing.container.name.clone(),
         previous,
         pod: case.pod_name(),
         named: case.named(),
         kept: Kept::of(&case.target),
-    }
+    })
 }
