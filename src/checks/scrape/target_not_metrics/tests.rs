@@ -6,6 +6,7 @@ use super::answer::SHOWN;
 use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::{down, pod, service, snapshot, up};
+use crate::model::Severity;
 use crate::snapshot::monitoring::TargetAnswer;
 
 const LIVE: &str = "http://web.shop.svc.cluster.local:80/live";
