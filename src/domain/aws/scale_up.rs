@@ -123,7 +123,7 @@ pub(crate) fn discovered_cluster(tags: &[String]) -> Option<&str> {
     let names = tags.iter().filter_map(|t| {
         t.strip_prefix("k8s.io/cluster-autoscaler/").or_else(|| t.strip_prefix("kubernetes.io/cluster/"))
     });
-    names.filter(|n| *n != "enabled").last()
+    names.filter(|n| *n != "enabled").next_back()
 }
 
 /// The same, where none of them is ready: then none adds a node.
