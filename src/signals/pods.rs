@@ -92,7 +92,10 @@ fn has_settled(snap: &Snapshot, status: &ContainerStatus) -> bool {
     let Some(since) = status.running_since().filter(|_| status.ready) else { return false };
     let runs = seconds_ago(snap, since);
     // Whoever was killed may be killed again when there is more to do.
-    let lived = status.ended().filter(|t| t.exit_code != KILLED).and_then(|t| Some(t.finished_at?.as_second() - t.started_at?.as_second()));
+    let lived = status
+        .ended()
+        .filter(|t| t.exit_code != KILLED)
+        .and_then(|t| Some(t.finished_at?.as_second() - t.started_at?.as_second()));
     runs >= SETTLED && lived.is_some_and(|before| (0..=runs / MUCH_LONGER).contains(&before))
 }
 
