@@ -74,8 +74,8 @@ impl Fix {
         let existing = best(classes).unwrap_or("<storage-class>").to_owned();
         let change = || ClassChange::of(snap, claims, &existing);
         // Volumes that were made of it tell who made them.
-        if let Some(provisioner) = made_of(snap, name).map(|(driver, _)| driver).filter(|d| ebs::serves(d))
-            && !classes.is_empty()
+        if !classes.is_empty()
+            && let Some(provisioner) = made_of(snap, name).map(|(driver, _)| driver).filter(|d| ebs::serves(d))
         {
             let (volume_type, change) = (volume_type(name).unwrap_or("gp3"), change());
             return Self::CreateOrUse { class, provisioner, volume_type, existing, claims: waiting, change };
@@ -270,7 +270,8 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
     } else {
         format!("there is {}", have.join(", "))
     };
-    let was = match made_of(snap, name) {
+    // Where the classes are not known, it may be there.
+    let was = match known.and_then(|_| made_of(snap, name)) {
         Some((_, 1)) => "; a volume was made of it, so that it was deleted since".to_owned(),
         Some((_, count)) => format!("; {count} volumes were made of it, so that it was deleted since"),
         None => String::new(),
