@@ -120,10 +120,10 @@ pub(crate) fn discovery_tags(snap: &Snapshot) -> Vec<String> {
 
 /// Of those tags, the one that names a cluster.
 pub(crate) fn discovered_cluster(tags: &[String]) -> Option<&str> {
-    let names = tags.iter().filter_map(|t| {
+    let mut names = tags.iter().rev().filter_map(|t| {
         t.strip_prefix("k8s.io/cluster-autoscaler/").or_else(|| t.strip_prefix("kubernetes.io/cluster/"))
     });
-    names.filter(|n| *n != "enabled").last()
+    names.find(|n| *n != "enabled")
 }
 
 /// The same, where none of them is ready: then none adds a node.
