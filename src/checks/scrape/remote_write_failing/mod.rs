@@ -126,6 +126,7 @@ impl<'a> Case<'a> {
                     .with("pod", &at.pod)
                     .with("container", &at.container),
             );
+        made = made.also_all(self.others.iter().map(|o| o.owner.clone()));
         made.breaks = Some(Vec::new());
         if let Some(seen) = self.queue_evidence() {
             made = made.evidence(seen);
