@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{is_ours, seconds_ago};
 use crate::domain::aws::node_pool;
-use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayCause};
 use crate::domain::kubernetes::{leaving, nodes};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -158,7 +158,7 @@ fn of_routes(snap: &Snapshot) -> Vec<Signal> {
                 continue;
             }
             seen.push(named);
-            if let Some(GatewayFault::Condition(c) | GatewayFault::Listener(_, c)) =
+            if let Some(GatewayCause::Condition(c) | GatewayCause::Listener(_, c)) =
                 gateway::gateway_fault(snap, own, &routes)
             {
                 all.push(of_object(gateway::GROUP, &own.kind, "gateways", &own.metadata, c));

@@ -22,6 +22,8 @@ const RESTARTS: u32 = 3;
 /// ran before it ended.
 const SETTLED: i64 = 600;
 const MUCH_LONGER: i64 = 10;
+/// The exit code of what was killed, mostly for its memory.
+const KILLED: i32 = 137;
 
 /// Reads them.
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
@@ -89,7 +91,11 @@ fn trouble(snap: &Snapshot, pod: &Pod) -> Option<Trouble> {
 fn has_settled(snap: &Snapshot, status: &ContainerStatus) -> bool {
     let Some(since) = status.running_since().filter(|_| status.ready) else { return false };
     let runs = seconds_ago(snap, since);
-    let lived = status.ended().and_then(|t| Some(t.finished_at?.as_second() - t.started_at?.as_second()));
+    // Whoever was killed may be killed again when there is more to do.
+    let lived = status
+        .ended()
+        .filter(|t| t.exit_code != KILLED)
+        .and_then(|t| Some(t.finished_at?.as_second() - t.started_at?.as_second()));
     runs >= SETTLED && lived.is_some_and(|before| (0..=runs / MUCH_LONGER).contains(&before))
 }
 

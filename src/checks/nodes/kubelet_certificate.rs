@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
-use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE, is_expired};
+use crate::domain::kubernetes::metrics_server::{self, KubeletCause, NO_CERTIFICATE, is_expired};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::proxy;
 use crate::domain::text::log_line::{age, is_now};
@@ -100,7 +100,7 @@ impl<'a> Seen<'a> {
         let failed = metrics_server::failed_nodes(snap).into_iter();
         let mut failed = failed
             .filter(|f| {
-                f.node == node.metadata.name && matches!(f.fault, KubeletFault::NoCertificate | KubeletFault::Expired)
+                f.node == node.metadata.name && matches!(f.fault, KubeletCause::NoCertificate | KubeletCause::Expired)
             })
             // It asks every minute at most: what it said before is over, as with each node that has just joined.
             .filter(|f| age(f.line, snap.collected_at).is_none_or(|seconds| seconds < NOW))

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::{event_evidence, line_evidence};
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedConversion};
+use crate::domain::kubernetes::webhook_call::{self, CallCause, FailedConversion};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -93,7 +93,7 @@ fn finding(snap: &Snapshot, case: Case) -> Option<Finding> {
     let (namespace, service) = failed.service.clone()?;
     // What was said is over where the Service is there now.
     let here = snap.services.find(&namespace, &service);
-    if failed.fault == CallFault::NoService && matches!(here, Ok(Some(_))) {
+    if failed.fault == CallCause::NoService && matches!(here, Ok(Some(_))) {
         return None;
     }
     let crds = snap.crds.items().unwrap_or_default();
@@ -103,10 +103,10 @@ fn finding(snap: &Snapshot, case: Case) -> Option<Finding> {
     let name = crds.iter().map(|c| c.metadata.name.as_str()).find(own);
     let name = name.map_or_else(|| format!("{kind}s{end}"), str::to_owned);
     let why = match failed.fault {
-        CallFault::NoService => format!("Service {namespace}/{service} does not exist"),
-        CallFault::NoEndpoints => format!("Service {namespace}/{service} has no ready endpoint"),
-        CallFault::NoPort => format!("Service {namespace}/{service} does not have the port that it names"),
-        CallFault::Timeout => format!("Service {namespace}/{service} does not answer the API server"),
+        CallCause::NoService => format!("Service {namespace}/{service} does not exist"),
+        CallCause::NoEndpoints => format!("Service {namespace}/{service} has no ready endpoint"),
+        CallCause::NoPort => format!("Service {namespace}/{service} does not have the port that it names"),
+        CallCause::Timeout => format!("Service {namespace}/{service} does not answer the API server"),
         fault if fault.is_tls() => format!("the certificate of Service {namespace}/{service} is not accepted"),
         _ => format!("Service {namespace}/{service} gives no right answer"),
     };
@@ -116,8 +116,8 @@ fn finding(snap: &Snapshot, case: Case) -> Option<Finding> {
     );
     let definition = ResourceRef::crd(&name);
     let way = match failed.fault {
-        CallFault::NoService => Way::Absent,
-        fault => Way::Broken { is_tls: fault.is_tls(), is_timeout: fault == CallFault::Timeout },
+        CallCause::NoService => Way::Absent,
+        fault => Way::Broken { is_tls: fault.is_tls(), is_timeout: fault == CallCause::Timeout },
     };
     let made = Finding::new(ConversionWebhook::META.id, Severity::Error, definition.clone(), message)
         .breaks(definition)

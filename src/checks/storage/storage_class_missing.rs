@@ -18,7 +18,7 @@ use crate::lint::yaml::Node;
 use crate::lint::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, annotation};
 use crate::snapshot::manifests::ManifestFile;
 
 check! {
@@ -73,6 +73,13 @@ impl Fix {
         let waiting = Waiting::of(claims);
         let existing = best(classes).unwrap_or("<storage-class>").to_owned();
         let change = || ClassChange::of(snap, claims, &existing);
+        // Volumes that were made of it tell who made them.
+        if !classes.is_empty()
+            && let Some(provisioner) = made_of(snap, name).map(|(driver, _)| driver).filter(|d| ebs::serves(d))
+        {
+            let (volume_type, change) = (volume_type(name).unwrap_or("gp3"), change());
+            return Self::CreateOrUse { class, provisioner, volume_type, existing, claims: waiting, change };
+        }
         match (provisioner(snap, classes), volume_type(name)) {
             (Some(provisioner), of_name) if classes.is_empty() => {
                 Self::Create { class, provisioner, volume_type: of_name.unwrap_or("gp3"), claims: waiting }
@@ -263,7 +270,13 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
     } else {
         format!("there is {}", have.join(", "))
     };
-    let message = format!("StorageClass {name} does not exist ({there}), and {who}");
+    // Where the classes are not known, it may be there.
+    let was = match known.and_then(|_| made_of(snap, name)) {
+        Some((_, 1)) => "; a volume was made of it, so that it was deleted since".to_owned(),
+        Some((_, count)) => format!("; {count} volumes were made of it, so that it was deleted since"),
+        None => String::new(),
+    };
+    let message = format!("StorageClass {name} does not exist ({there}), and {who}{was}");
     let mut finding =
         Finding::new(StorageClassMissing::META.id, Severity::Error, ResourceRef::storage_class(name), message)
             .fix(Fix::of(snap, known, name, &users.claims));
@@ -326,6 +339,15 @@ fn provisioner(snap: &Snapshot, classes: &[StorageClass]) -> Option<String> {
     }
     let used = classes.iter().any(|c| ebs::serves(&c.provisioner));
     (used || snap.platform == crate::snapshot::Platform::Eks).then(|| ebs::DRIVER.to_owned())
+}
+
+/// The driver that made volumes of a class while it was there, and how many.
+fn made_of(snap: &Snapshot, class: &str) -> Option<(String, usize)> {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
+    let own = volumes.filter(|v| v.spec.storage_class_name.as_deref() == Some(class));
+    let made: Vec<&str> =
+        own.filter_map(|v| v.metadata.annotations.get(annotation::PROVISIONED_BY).map(String::as_str)).collect();
+    made.first().map(|driver| ((*driver).to_owned(), made.len()))
 }
 
 /// The class to use instead: the default one, else one of EBS, else the first.

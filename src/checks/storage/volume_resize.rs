@@ -124,7 +124,7 @@ fn growing(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Finding> {
     let mut made = finding(claim, message, "growing").fix(fix).evidence(claim_evidence(claim, has));
     if let Some(event) = failed {
         made = made.evidence(event_evidence(event));
-        if claims::ProvisioningFault::classify(&event.message).is_iam() {
+        if claims::ProvisioningCause::classify(&event.message).is_iam() {
             made = made.depends_on(ebs::credentials_ref(snap));
         }
     }

@@ -9,7 +9,7 @@ use crate::checks::support::named::Named;
 use crate::domain::crash::{Crash, Detail};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::{ServiceHost, asked};
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -69,11 +69,11 @@ impl Certificate {
             json!({"spec": {"template": {"spec": spec}}}).to_string()
         };
         let fault = match crash.detail {
-            Detail::Tls(TlsFault::PlainHttp) => "plain",
-            Detail::Tls(TlsFault::ClientCertificate) => "client",
-            Detail::Tls(TlsFault::Expired) => "expired",
-            Detail::Tls(TlsFault::NotYetValid) => "early",
-            Detail::Tls(TlsFault::OtherName) => "name",
+            Detail::Tls(TlsCause::PlainHttp) => "plain",
+            Detail::Tls(TlsCause::ClientCertificate) => "client",
+            Detail::Tls(TlsCause::Expired) => "expired",
+            Detail::Tls(TlsCause::NotYetValid) => "early",
+            Detail::Tls(TlsCause::OtherName) => "name",
             _ => "authority",
         };
         let port = port.unwrap_or("443");

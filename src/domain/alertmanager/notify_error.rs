@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 
 /// The family of a failed notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,8 +216,8 @@ impl Cause {
         if integration != "email" {
             return None;
         }
-        let of_certificate = |fault| !matches!(fault, TlsFault::PlainHttp | TlsFault::Other);
-        if TlsFault::read(cause).is_some_and(of_certificate) || any(&["x509:"]) {
+        let of_certificate = |fault| !matches!(fault, TlsCause::PlainHttp | TlsCause::Other);
+        if TlsCause::read(cause).is_some_and(of_certificate) || any(&["x509:"]) {
             return Some(Self::Certificate);
         }
         if any(&["530 5.7.0 Must issue a STARTTLS"]) || !any(&["530 "]) && any(&["STARTTLS", "starttls", "startTLS"]) {
@@ -249,9 +249,9 @@ impl Cause {
 
     fn of_tls(cause: &str) -> Option<Self> {
         let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
-        match TlsFault::read(cause) {
-            Some(TlsFault::PlainHttp) => Some(Self::PlainHttp),
-            Some(TlsFault::Other) | None => {
+        match TlsCause::read(cause) {
+            Some(TlsCause::PlainHttp) => Some(Self::PlainHttp),
+            Some(TlsCause::Other) | None => {
                 any(&["x509:", "certificate", "tls: handshake failure", "remote error: tls"])
                     .then_some(Self::Certificate)
             }

@@ -221,7 +221,7 @@ pub(crate) fn subnets<'a>(snap: &'a Snapshot, internal: bool) -> Option<Subnets<
 
 /// Why a target is not healthy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum TargetFault {
+pub(crate) enum TargetCause {
     /// It answers with another status than is asked for: which ones.
     Codes(String),
     /// It does not answer in time.
@@ -230,7 +230,7 @@ pub(crate) enum TargetFault {
     Failed,
 }
 
-impl TargetFault {
+impl TargetCause {
     /// By AWS' reason code and description; `None` for what is on its way or no fault.
     pub(crate) fn of(reason: &str, description: &str) -> Option<Self> {
         match reason {
@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn a_target_that_is_on_its_way_has_no_fault() {
-        let of = TargetFault::of;
+        let of = TargetCause::of;
         let codes = "Health checks failed with these codes: [302]";
-        assert_eq!(of("Target.ResponseCodeMismatch", codes), Some(TargetFault::Codes("302".into())));
+        assert_eq!(of("Target.ResponseCodeMismatch", codes), Some(TargetCause::Codes("302".into())));
         assert_eq!(of("Elb.RegistrationInProgress", ""), None);
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::dial;
 use crate::domain::text::log_line::{Level, Line};
-use crate::domain::text::tls_error::{self, TlsFault};
+use crate::domain::text::tls_error::{self, TlsCause};
 use crate::text::pattern::pattern;
 
 /// Reads a line with which a program ends because it does not trust another, or the other does not trust it.
@@ -16,7 +16,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if pattern!(r"(?i)\b(?:generat|creat)\w+ (?:an? |its )?self[- ]signed").is_match(&text) {
         return None;
     }
-    let fault = TlsFault::read(&text)?;
+    let fault = TlsCause::read(&text)?;
     let names = tls_error::names(&text);
     let wanted = || pattern!(r"cannot validate certificate for ([\w.:-]*\w)").captures(&text).map(|c| c[1].to_owned());
     let asked = || names.as_ref().map(|(_, asked)| (*asked).to_owned()).or_else(wanted);
@@ -26,13 +26,13 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     };
     let host = dial::host(&text).or_else(pool).or_else(asked)?;
     let why = match fault {
-        TlsFault::PlainHttp => "speaks plain HTTP, and is asked by TLS",
-        TlsFault::ClientCertificate => "asks for a client certificate, or refuses the one that it got",
-        TlsFault::Expired => "shows a certificate that has expired",
-        TlsFault::NotYetValid => "shows a certificate that is not valid yet by the clock of the node",
-        TlsFault::UnknownAuthority => "shows a certificate that is not signed by a CA that the program trusts",
-        TlsFault::OtherName => "shows a certificate for other names",
-        TlsFault::Other => return None,
+        TlsCause::PlainHttp => "speaks plain HTTP, and is asked by TLS",
+        TlsCause::ClientCertificate => "asks for a client certificate, or refuses the one that it got",
+        TlsCause::Expired => "shows a certificate that has expired",
+        TlsCause::NotYetValid => "shows a certificate that is not valid yet by the clock of the node",
+        TlsCause::UnknownAuthority => "shows a certificate that is not signed by a CA that the program trusts",
+        TlsCause::OtherName => "shows a certificate for other names",
+        TlsCause::Other => return None,
     };
     let held = names.map(|(held, _)| format!(" ({})", held.join(", "))).unwrap_or_default();
     let crash = Crash::new(Class::Certificate, format!("{host} {why}{held}")).what(host);

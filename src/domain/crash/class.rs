@@ -4,7 +4,7 @@ use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::api_error::Thing;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 
 /// What made a program end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,7 +210,7 @@ pub(crate) enum Detail {
     /// What is not there.
     Absent(Thing),
     /// What is wrong with TLS.
-    Tls(TlsFault),
+    Tls(TlsCause),
 }
 
 /// Why a program ended.

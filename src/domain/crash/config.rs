@@ -62,22 +62,22 @@ const GONE: &[(&str, &str, &str)] = &[
     (
         "extensions",
         "memory_ballast",
-        "The ballast is gone: take it out here and in service.extensions; the processor memory_limiter and the variable GOMEMLIMIT do its work.",
+        "The image has no ballast, which newer versions dropped: take it out here and in service.extensions; the processor memory_limiter and the variable GOMEMLIMIT do its work.",
     ),
     (
         "exporters",
         "loki",
-        "The exporter loki is gone: Loki 3 takes OTLP itself. Use otlphttp with the endpoint http://LOKI:3100/otlp in its place, here and in the pipelines; labels are then those that Loki's limits_config.otlp_config names.",
+        "The image has no exporter loki, which newer versions dropped: Loki 3 takes OTLP itself. Use otlphttp with the endpoint http://LOKI:3100/otlp in its place, here and in the pipelines; labels are then those that Loki's limits_config.otlp_config names.",
     ),
     (
         "exporters",
         "jaeger",
-        "The exporter jaeger is gone: Jaeger takes OTLP itself. Use otlp with the endpoint JAEGER:4317 in its place, here and in the pipelines.",
+        "The image has no exporter jaeger, which newer versions dropped: Jaeger takes OTLP itself. Use otlp with the endpoint JAEGER:4317 in its place, here and in the pipelines.",
     ),
     (
         "receivers",
         "opencensus",
-        "The receiver opencensus is gone: let its clients send OTLP, and take it out here and in the pipelines.",
+        "The image has no receiver opencensus, which newer versions dropped: let its clients send OTLP, and take it out here and in the pipelines.",
     ),
 ];
 

@@ -135,7 +135,7 @@ pub(crate) fn provisioning_error<'a>(snap: &'a Snapshot, claim: &PersistentVolum
     };
     let all: Vec<&Event> = events(snap, claim).into_iter().filter(failed).collect();
     let telling = all.iter().find(|e| {
-        !matches!(ProvisioningFault::classify(&e.message), ProvisioningFault::Other | ProvisioningFault::Timeout)
+        !matches!(ProvisioningCause::classify(&e.message), ProvisioningCause::Other | ProvisioningCause::Timeout)
     });
     telling.or(all.first()).copied()
 }
@@ -159,7 +159,7 @@ pub(crate) fn awaited_provisioner<'a>(snap: &'a Snapshot, claim: &PersistentVolu
 
 /// What an error of the provisioner says of the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ProvisioningFault {
+pub(crate) enum ProvisioningCause {
     /// The driver's role could not be assumed, or there are no credentials.
     Credentials,
     /// The role lacks a permission.
@@ -215,7 +215,7 @@ pub(crate) fn unready_snapshot(message: &str) -> Option<&str> {
     [" is not Ready", " not bound"].iter().any(|w| why.contains(w)).then_some(name)
 }
 
-impl ProvisioningFault {
+impl ProvisioningCause {
     /// Reads an error message of external-provisioner with the AWS error in it.
     pub(crate) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
@@ -347,7 +347,7 @@ pub(crate) fn iam_errors(snap: &Snapshot) -> Vec<(ResourceRef, &Event)> {
     let claims = pending(snap).unwrap_or_default();
     let errors = claims.iter().filter_map(|c| {
         let event = provisioning_error(snap, c)?;
-        let fault = ProvisioningFault::classify(&event.message);
+        let fault = ProvisioningCause::classify(&event.message);
         fault.is_iam().then(|| (ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name), event))
     });
     errors.collect()
@@ -411,70 +411,70 @@ mod tests {
         let cases = [
             (
                 "could not create volume in EC2: UnauthorizedOperation: You are not authorized to perform this operation.",
-                ProvisioningFault::Permission,
+                ProvisioningCause::Permission,
             ),
             (
                 "rpc error: code = Internal desc = WebIdentityErr: failed to retrieve credentials\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
-                ProvisioningFault::Credentials,
+                ProvisioningCause::Credentials,
             ),
             (
                 "operation error EC2: CreateVolume, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
-                ProvisioningFault::Credentials,
+                ProvisioningCause::Credentials,
             ),
             (
                 "api error VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit",
-                ProvisioningFault::Quota,
+                ProvisioningCause::Quota,
             ),
             (
                 "could not create volume in EC2: operation error EC2: CreateVolume, exceeded maximum number of attempts, 50, https response error StatusCode: 503, api error RequestLimitExceeded: Request limit exceeded.",
-                ProvisioningFault::Throttled,
+                ProvisioningCause::Throttled,
             ),
-            ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
-            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Timeout),
+            ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningCause::Kms),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningCause::Timeout),
             (
                 "rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_MULTI_WRITER not supported. Only AccessModes[ReadWriteOnce] supported.",
-                ProvisioningFault::AccessMode,
+                ProvisioningCause::AccessMode,
             ),
             (
                 "could not create volume in EC2: InvalidParameterValue: Volume iops of 100 is too low; minimum is 3000",
-                ProvisioningFault::Parameter,
+                ProvisioningCause::Parameter,
             ),
             (
                 "error generating accessibility requirements: no topology key found on CSINode ip-10-0-1-1",
-                ProvisioningFault::Topology,
+                ProvisioningCause::Topology,
             ),
-            ("rpc error: code = Unknown desc = something else", ProvisioningFault::Other),
+            ("rpc error: code = Unknown desc = something else", ProvisioningCause::Other),
             (
                 "rpc error: code = Unauthenticated desc = Access Denied. Please ensure you have the right AWS permissions: Access denied",
-                ProvisioningFault::Permission,
+                ProvisioningCause::Permission,
             ),
             (
                 "get identity: get credentials: failed to refresh cached credentials, failed to retrieve credentials, operation error STS: AssumeRoleWithWebIdentity, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
-                ProvisioningFault::Timeout,
+                ProvisioningCause::Timeout,
             ),
             (
                 "api error TagPolicyViolation: The tag policy does not allow the specified value for the following tag key: 'env'.",
-                ProvisioningFault::Denied,
+                ProvisioningCause::Denied,
             ),
             (
                 "operation error EC2: CreateVolume, request send failed, Post \"https://ec2.us-east-1.amazonaws.com/\": tls: failed to verify certificate: x509: certificate is valid for *.wpengine.com, not ec2.us-east-1.amazonaws.com",
-                ProvisioningFault::Stranger,
+                ProvisioningCause::Stranger,
             ),
             (
                 "failed to refresh cached credentials, operation error STS: AssumeRoleWithWebIdentity, Post \"https://sts.us-east-1.amazonaws.com/\": x509: certificate signed by unknown authority",
-                ProvisioningFault::Stranger,
+                ProvisioningCause::Stranger,
             ),
             (
                 "List Access Points failed: RequestCanceled: request context canceled\ncaused by: context canceled",
-                ProvisioningFault::Timeout,
+                ProvisioningCause::Timeout,
             ),
             (
                 "could not create volume in EC2: InvalidParameterDependency: The parameter KmsKeyId requires the parameter Encrypted to be set.",
-                ProvisioningFault::Parameter,
+                ProvisioningCause::Parameter,
             ),
         ];
         for (message, fault) in cases {
-            assert_eq!(ProvisioningFault::classify(message), fault, "{message}");
+            assert_eq!(ProvisioningCause::classify(message), fault, "{message}");
         }
     }
 }

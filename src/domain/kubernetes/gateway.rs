@@ -130,7 +130,7 @@ fn is_of_now(snap: &Snapshot, meta: &Meta, condition: &Condition) -> bool {
 
 /// What is wrong with a Gateway.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum GatewayFault<'a> {
+pub(crate) enum GatewayCause<'a> {
     /// Its class does not exist.
     NoClass,
     /// No controller has taken it.
@@ -146,18 +146,18 @@ pub(crate) fn gateway_fault<'a>(
     snap: &'a Snapshot,
     gateway: &'a GatewayObject,
     routes: &[&GatewayObject],
-) -> Option<GatewayFault<'a>> {
+) -> Option<GatewayCause<'a>> {
     let meta = &gateway.metadata;
     if snap.age_seconds(meta) < PATIENCE || meta.deletion_timestamp.is_some() {
         return None;
     }
     if matches!(class(snap, gateway), Ok(None)) {
-        return Some(GatewayFault::NoClass);
+        return Some(GatewayCause::NoClass);
     }
     // The API server writes `Unknown`, Pending, "Waiting for controller" when the object is made. Not every version of a
     // controller writes Accepted: before, it was Scheduled and Ready.
     if gateway.status.conditions.iter().all(|c| c.status == "Unknown") {
-        return Some(GatewayFault::Unseen);
+        return Some(GatewayCause::Unseen);
     }
     let is_asked = |name: &str| {
         let asks = |r: &GatewayObject| {
@@ -171,7 +171,7 @@ pub(crate) fn gateway_fault<'a>(
             let kinds = ["Accepted", "ResolvedRefs", "Programmed"];
             let bad = kinds.iter().find_map(|k| failing(snap, meta, &l.conditions, k));
             let torn = || l.conditions.iter().find(|c| c.kind == "Conflicted" && c.status == "True");
-            bad.or_else(torn).map(|c| GatewayFault::Listener(&l.name, c))
+            bad.or_else(torn).map(|c| GatewayCause::Listener(&l.name, c))
         })
     };
     let own = |kind: &str| failing(snap, meta, &gateway.status.conditions, kind);
@@ -179,9 +179,9 @@ pub(crate) fn gateway_fault<'a>(
     let said = own("Accepted").or_else(|| own("Programmed"));
     let vague = said.is_some_and(|c| matches!(c.reason.as_deref(), Some("ListenersNotValid" | "Invalid")));
     match said {
-        Some(condition) if !vague => Some(GatewayFault::Condition(condition)),
+        Some(condition) if !vague => Some(GatewayCause::Condition(condition)),
         // Where others of its listeners are the ones, those that are asked for serve.
-        _ => listener(true).or_else(|| said.filter(|_| listener(false).is_none()).map(GatewayFault::Condition)),
+        _ => listener(true).or_else(|| said.filter(|_| listener(false).is_none()).map(GatewayCause::Condition)),
     }
 }
 

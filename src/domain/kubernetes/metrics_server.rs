@@ -26,7 +26,7 @@ pub(crate) fn is_expired(text: &str) -> bool {
 
 /// Why a kubelet gives it no metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum KubeletFault {
+pub(crate) enum KubeletCause {
     /// No answer in time.
     Timeout,
     /// The port is closed.
@@ -49,7 +49,7 @@ pub(crate) enum KubeletFault {
     Other,
 }
 
-impl KubeletFault {
+impl KubeletCause {
     fn of(text: &str) -> Self {
         let has = |part: &str| text.contains(part);
         if has("any IP SANs") || has("certificate is valid for") {
@@ -82,7 +82,7 @@ pub(crate) struct Failed<'a> {
     /// Name of the node.
     pub(crate) node: String,
     /// Why.
-    pub(crate) fault: KubeletFault,
+    pub(crate) fault: KubeletCause,
     /// The last line that says so.
     pub(crate) line: &'a str,
     /// The log it stands in.
@@ -101,12 +101,12 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
                 continue;
             }
             *times.entry(node.clone()).or_default() += 1;
-            found.insert(node.clone(), Failed { fault: KubeletFault::of(line), node, line, log });
+            found.insert(node.clone(), Failed { fault: KubeletCause::of(line), node, line, log });
         }
     }
     // It asks each at least once a minute: who did not answer once, and since does, was busy or has gone.
     let once = |f: &Failed<'_>| {
-        matches!(f.fault, KubeletFault::Timeout | KubeletFault::Refused)
+        matches!(f.fault, KubeletCause::Timeout | KubeletCause::Refused)
             && times.get(&f.node) == Some(&1)
             && log_line::age(f.line, snap.collected_at).is_some_and(|seconds| seconds > SINCE)
     };
@@ -133,8 +133,8 @@ pub(crate) fn own_node(snap: &Snapshot, failed: &Failed<'_>) -> Option<OwnNode> 
     let container = pod.spec.containers.iter().find(|c| c.name == failed.log.container)?;
     let port = arguments::flag(container, "secure-port").and_then(|p| p.parse().ok());
     match failed.fault {
-        KubeletFault::Forbidden if port == Some(KUBELET_PORT) => Some(OwnNode::OnItsPort),
-        KubeletFault::Refused => Some(OwnNode::Unreached),
+        KubeletCause::Forbidden if port == Some(KUBELET_PORT) => Some(OwnNode::OnItsPort),
+        KubeletCause::Refused => Some(OwnNode::Unreached),
         _ => None,
     }
 }
@@ -229,38 +229,38 @@ mod tests {
             (
                 r#"E1121 02:53:44.1 1 scraper.go:140] "Failed to scrape node" err="Get \"https://10.0.1.2:10250/metrics/resource\": context deadline exceeded" node="a.internal""#,
                 "a.internal",
-                KubeletFault::Timeout,
+                KubeletCause::Timeout,
             ),
             (
                 r#"E0101 00:00:00.1 1 scraper.go:149] "Failed to scrape node" err="Get \"https://10.0.1.2:10250/metrics/resource\": tls: failed to verify certificate: x509: cannot validate certificate for 10.0.1.2 because it doesn't contain any IP SANs" node="b""#,
                 "b",
-                KubeletFault::NoAddressInCertificate,
+                KubeletCause::NoAddressInCertificate,
             ),
             (
                 r#"E0101 00:00:00.1 1 scraper.go:149] "Failed to scrape node" err="request failed, status: \"403 Forbidden\"" node="c""#,
                 "c",
-                KubeletFault::Forbidden,
+                KubeletCause::Forbidden,
             ),
             (
                 "E0610 1 manager.go:111] unable to fully collect metrics: unable to fully scrape metrics from source kubelet_summary:d: unable to fetch metrics from Kubelet d (d): Get https://d:10250/stats/summary: dial tcp: lookup d on 10.96.0.10:53: no such host",
                 "d",
-                KubeletFault::NoHost,
+                KubeletCause::NoHost,
             ),
             (
                 "unable to fully scrape metrics: unable to fully scrape metrics from node e: unable to fetch metrics from node e: Get \"https://10.0.1.2:10250/stats/summary\": x509: certificate signed by unknown authority",
                 "e",
-                KubeletFault::UnknownAuthority,
+                KubeletCause::UnknownAuthority,
             ),
         ] {
-            assert_eq!((node_of(line).as_deref(), KubeletFault::of(line)), (Some(node), fault), "{line}");
+            assert_eq!((node_of(line).as_deref(), KubeletCause::of(line)), (Some(node), fault), "{line}");
         }
         let of_time = |how: &str| {
             format!(
                 "x509: certificate has expired or is not yet valid: current time 2026-11-21T02:50:11Z is {how} 2026-11-20T22:00:00Z"
             )
         };
-        assert_eq!(KubeletFault::of(&of_time("after")), KubeletFault::Expired);
-        assert_eq!(KubeletFault::of(&of_time("before")), KubeletFault::Other, "a clock that is behind");
+        assert_eq!(KubeletCause::of(&of_time("after")), KubeletCause::Expired);
+        assert_eq!(KubeletCause::of(&of_time("before")), KubeletCause::Other, "a clock that is behind");
         assert_eq!(node_of("I0101 serving securely"), None);
     }
 }

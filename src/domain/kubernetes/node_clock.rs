@@ -115,6 +115,11 @@ pub(crate) fn is_of(alert: &FiringAlert, node: &Node) -> bool {
     node.internal_ip() == Some(host) || [host, alert.label("node"), alert.label("nodename")].contains(&name)
 }
 
+/// AWS says that a request was signed at another time than its own.
+pub(crate) fn is_refused(text: &str) -> bool {
+    ["Signature expired: ", "Signature not yet current: ", "RequestTimeTooSkewed"].iter().any(|w| text.contains(w))
+}
+
 /// What AWS says of a request that was signed at another time than its own; the seconds in between, where it names them.
 /// Other stores use some of its words, and their own clock may be the one that is off: those count with an alert only.
 fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::kubernetes::mounts::{Holder, sources};
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, SecretMaker};
 
@@ -27,7 +27,7 @@ pub(crate) struct OldCertificate<'a> {
 /// Where somebody says that what is shown at `address` (an IP and a port) has expired: whose pod it is, where its Secret holds a
 /// certificate that is valid and was made since the container began.
 pub(crate) fn held<'a>(snap: &'a Snapshot, address: &str, says: &str) -> Option<OldCertificate<'a>> {
-    if TlsFault::read(says) != Some(TlsFault::Expired) {
+    if TlsCause::read(says) != Some(TlsCause::Expired) {
         return None;
     }
     let (host, port) = address.rsplit_once(':')?;

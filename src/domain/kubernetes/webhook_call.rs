@@ -1,6 +1,6 @@
 //! What the API server says when it cannot call a webhook.
 
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 use crate::text::pattern::pattern;
 
 /// A webhook that could not be called.
@@ -11,14 +11,14 @@ pub(crate) struct FailedCall {
     /// Namespace and name of the Service that was called, where the URL is that of a Service.
     pub(crate) service: Option<(String, String)>,
     /// What went wrong.
-    pub(crate) fault: CallFault,
+    pub(crate) fault: CallCause,
     /// The API server's words, from the webhook on.
     pub(crate) text: String,
 }
 
 /// Why a webhook could not be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum CallFault {
+pub(crate) enum CallCause {
     /// The Service does not exist.
     NoService,
     /// The Service has no endpoint.
@@ -45,7 +45,7 @@ pub(crate) enum CallFault {
     Other,
 }
 
-impl CallFault {
+impl CallCause {
     /// By the words of the API server.
     fn of(text: &str) -> Self {
         let has = |part: &str| text.contains(part);
@@ -79,11 +79,11 @@ impl CallFault {
 
     /// What is wrong with the webhook's certificate.
     fn of_tls(text: &str) -> Option<Self> {
-        match TlsFault::read(text)? {
-            TlsFault::UnknownAuthority => Some(Self::UnknownAuthority),
-            TlsFault::Expired | TlsFault::NotYetValid => Some(Self::Expired),
-            TlsFault::OtherName => Some(Self::WrongName),
-            TlsFault::PlainHttp | TlsFault::ClientCertificate | TlsFault::Other => None,
+        match TlsCause::read(text)? {
+            TlsCause::UnknownAuthority => Some(Self::UnknownAuthority),
+            TlsCause::Expired | TlsCause::NotYetValid => Some(Self::Expired),
+            TlsCause::OtherName => Some(Self::WrongName),
+            TlsCause::PlainHttp | TlsCause::ClientCertificate | TlsCause::Other => None,
         }
     }
 
@@ -106,7 +106,7 @@ pub(crate) fn read(text: &str) -> Option<FailedCall> {
     Some(FailedCall {
         webhook: found[1].to_owned(),
         service: service(rest),
-        fault: CallFault::of(rest),
+        fault: CallCause::of(rest),
         text: rest.chars().take(400).collect(),
     })
 }
@@ -121,7 +121,7 @@ pub(crate) struct FailedConversion {
     /// Namespace and name of the Service that was called, where the URL is that of a Service.
     pub(crate) service: Option<(String, String)>,
     /// What went wrong.
-    pub(crate) fault: CallFault,
+    pub(crate) fault: CallCause,
 }
 
 /// The conversion that a text says failed. A webhook that was called and refused is none.
@@ -137,7 +137,7 @@ pub(crate) fn read_conversion(text: &str) -> Option<FailedConversion> {
         group: found[1].to_owned(),
         kind: found[2].to_owned(),
         service: service(rest),
-        fault: CallFault::of(rest),
+        fault: CallCause::of(rest),
     })
 }
 
@@ -157,22 +157,22 @@ mod tests {
     fn reads_each_fault_of_a_call() {
         let post = "Post \"https://hook.sys.svc:443/mutate?timeout=10s\": ";
         for (told, fault) in [
-            ("service \"hook\" not found", CallFault::NoService),
-            ("no endpoints available for service \"hook\"", CallFault::NoEndpoints),
-            ("no service port 443 found for service \"hook\"", CallFault::NoPort),
-            ("context deadline exceeded", CallFault::Timeout),
-            ("dial tcp 10.0.1.2:10250: i/o timeout", CallFault::Timeout),
-            ("dial tcp 172.20.3.4:443: connect: connection refused", CallFault::Refused),
+            ("service \"hook\" not found", CallCause::NoService),
+            ("no endpoints available for service \"hook\"", CallCause::NoEndpoints),
+            ("no service port 443 found for service \"hook\"", CallCause::NoPort),
+            ("context deadline exceeded", CallCause::Timeout),
+            ("dial tcp 10.0.1.2:10250: i/o timeout", CallCause::Timeout),
+            ("dial tcp 172.20.3.4:443: connect: connection refused", CallCause::Refused),
             (
                 "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                CallFault::UnknownAuthority,
+                CallCause::UnknownAuthority,
             ),
             (
                 "x509: certificate has expired or is not yet valid: current time 2026-11-21T02:00:00Z is after 2026-11-01T00:00:00Z",
-                CallFault::Expired,
+                CallCause::Expired,
             ),
-            ("x509: certificate is valid for a.b.svc, not hook.sys.svc", CallFault::WrongName),
-            ("Address is not allowed", CallFault::NotAllowed),
+            ("x509: certificate is valid for a.b.svc, not hook.sys.svc", CallCause::WrongName),
+            ("Address is not allowed", CallCause::NotAllowed),
         ] {
             let text = format!(
                 "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: {post}{told}"
@@ -184,12 +184,12 @@ mod tests {
         let old = "failed calling webhook \"v\": Post https://hook.sys.svc:443/x?timeout=30s: no endpoints available for service \"hook\"";
         assert_eq!(read(old).and_then(|c| c.service).map(|s| s.1).as_deref(), Some("hook"));
         let logged = r#"level=error err="failed calling webhook \"v\": failed to call webhook: Post \"https://hook.sys.svc:443/x?timeout=10s\": EOF""#;
-        assert_eq!(read(logged).map(|c| c.fault), Some(CallFault::Other));
+        assert_eq!(read(logged).map(|c| c.fault), Some(CallCause::Other));
         let told = "conversion webhook for cert-manager.io/v1alpha2, Kind=Issuer failed: Post \"https://hook.sys.svc:443/convert?timeout=30s\": service \"hook\" not found";
         let failed = read_conversion(told).expect("a failed conversion");
         assert_eq!((failed.group.as_str(), failed.kind.as_str()), ("cert-manager.io", "Issuer"));
         assert_eq!(failed.service, Some(("sys".to_owned(), "hook".to_owned())));
-        assert_eq!(failed.fault, CallFault::NoService);
+        assert_eq!(failed.fault, CallCause::NoService);
         assert_eq!(read("admission webhook \"a.b.c\" denied the request: no"), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::not_created;
 use crate::domain::kubernetes::recovered;
-use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
+use crate::domain::kubernetes::webhook_call::{self, CallCause, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{
@@ -38,7 +38,7 @@ pub(crate) enum Cause<'a> {
     /// The CA bundle is no certificate.
     BadBundle,
     /// All is there; the API server says that calls fail.
-    Told(CallFault),
+    Told(CallCause),
 }
 
 /// One webhook of a configuration.

@@ -29,7 +29,7 @@ pub(crate) struct Denied {
 
 /// What is wrong with a file of targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FileFault {
+pub(crate) enum FileCause {
     Missing,
     Unreadable,
     Invalid,
@@ -49,7 +49,7 @@ pub(crate) enum Cause {
     /// The API server cannot be reached.
     Unreachable,
     /// `file_sd_configs`.
-    File(FileFault, String),
+    File(FileCause, String),
     /// No AWS credentials.
     AwsCredentials,
     /// AWS refuses the role that the service account names.
@@ -249,13 +249,13 @@ fn denied(error: &str) -> Option<Denied> {
 }
 
 /// A folder or file of `file_sd_configs`. That changes in it cannot be watched is no fault: it is read every five minutes.
-fn file_fault(message: &str, error: &str) -> Option<FileFault> {
+fn file_fault(message: &str, error: &str) -> Option<FileCause> {
     if error.contains("no such file or directory") {
-        Some(FileFault::Missing)
+        Some(FileCause::Missing)
     } else if error.contains("permission denied") {
-        Some(FileFault::Unreadable)
+        Some(FileCause::Unreadable)
     } else {
-        message.contains("reading file").then_some(FileFault::Invalid)
+        message.contains("reading file").then_some(FileCause::Invalid)
     }
 }
 

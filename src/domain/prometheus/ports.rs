@@ -10,14 +10,14 @@ use crate::snapshot::kubernetes::{Pod, Service};
 
 /// What is wrong with a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PortFault {
+pub(crate) enum PortCause {
     /// The Service does not offer the scraped port.
     NotOffered { port: u16, offered: Vec<u16>, declared: bool },
     /// The Service leads to a port that no container has, by name or by number.
     NoSuchTarget { port: u16, target: Value, index: usize, declared: Vec<u16> },
 }
 
-impl PortFault {
+impl PortCause {
     /// The fault of one target's port. Only failures that a wrong port can explain are looked at.
     pub(crate) fn of(snap: &Snapshot, service: &Service, down: &Down<'_>) -> Option<Self> {
         if !matches!(down.failure, ScrapeFailure::Timeout | ScrapeFailure::Refused | ScrapeFailure::NoRoute) {

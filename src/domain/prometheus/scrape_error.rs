@@ -1,6 +1,6 @@
 //! Why a scrape failed, told from the target's `lastError` in the wording of Prometheus 2.x and 3.x.
 
-use crate::domain::text::tls_error::TlsFault;
+use crate::domain::text::tls_error::TlsCause;
 use crate::domain::text::unreached::Unreached;
 
 /// The family of a scrape failure.
@@ -74,11 +74,11 @@ impl ScrapeFailure {
         if (has("unable to read") && has("file")) || has("unable to load specified") || has("oauth2:") {
             return Self::Credentials;
         }
-        match TlsFault::read(text) {
+        match TlsCause::read(text) {
             // Two bytes with which an alert of TLS begins: the target speaks it, and was asked without.
             _ if has("\\x15\\x03") => return Self::TlsMismatch,
-            Some(TlsFault::PlainHttp) => return Self::TlsMismatch,
-            None | Some(TlsFault::Other) if !(has("x509:") || has("certificate")) => {}
+            Some(TlsCause::PlainHttp) => return Self::TlsMismatch,
+            None | Some(TlsCause::Other) if !(has("x509:") || has("certificate")) => {}
             _ => return Self::Certificate,
         }
         if has("malformed HTTP") {

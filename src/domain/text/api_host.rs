@@ -1,6 +1,6 @@
 //! The hosts at which AWS' APIs answer: which service and region a name means, and what became of a call to it.
 
-use crate::domain::text::tls_error::{self, TlsFault};
+use crate::domain::text::tls_error::{self, TlsCause};
 use crate::text::pattern::pattern;
 
 /// An API by its host.
@@ -69,7 +69,7 @@ impl ApiHost {
         let has = |parts: &[&str]| parts.iter().any(|p| lower.contains(p));
         let why = if let Some((names, _)) = tls_error::names(text) {
             Lost::Stranger(names.join(", "))
-        } else if TlsFault::read(text) == Some(TlsFault::UnknownAuthority) || has(&["certificate_verify_failed"]) {
+        } else if TlsCause::read(text) == Some(TlsCause::UnknownAuthority) || has(&["certificate_verify_failed"]) {
             Lost::Opened
         } else if has(&["no such host", "name or service not known", "could not resolve host"]) {
             Lost::NoName

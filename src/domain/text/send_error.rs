@@ -2,7 +2,7 @@
 
 use crate::text::pattern::pattern;
 
-use super::tls_error::TlsFault;
+use super::tls_error::TlsCause;
 use super::unreached::Unreached;
 
 /// The family of a failed request.
@@ -85,13 +85,13 @@ impl SendFailure {
     }
 
     fn of_tls(text: &str) -> Option<Self> {
-        Some(match TlsFault::read(text)? {
-            TlsFault::PlainHttp => Self::PlainHttp,
-            TlsFault::ClientCertificate => Self::ClientCertificate,
-            TlsFault::Expired | TlsFault::NotYetValid => Self::Expired,
-            TlsFault::UnknownAuthority => Self::UnknownAuthority,
-            TlsFault::OtherName => Self::OtherName,
-            TlsFault::Other => Self::Tls,
+        Some(match TlsCause::read(text)? {
+            TlsCause::PlainHttp => Self::PlainHttp,
+            TlsCause::ClientCertificate => Self::ClientCertificate,
+            TlsCause::Expired | TlsCause::NotYetValid => Self::Expired,
+            TlsCause::UnknownAuthority => Self::UnknownAuthority,
+            TlsCause::OtherName => Self::OtherName,
+            TlsCause::Other => Self::Tls,
         })
     }
 

@@ -5,7 +5,7 @@ use crate::text::pattern::pattern;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TlsFault {
+pub(crate) enum TlsCause {
     /// The server speaks plain HTTP where TLS is asked for.
     PlainHttp,
     /// The server asks for a certificate of the client, or does not take the one that it got.
@@ -99,7 +99,7 @@ const ANY: &[&str] = &[
     "invalid peer certificate",
 ];
 
-impl TlsFault {
+impl TlsCause {
     /// Reads an error; the URL that it quotes must not be part of it.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_language_has_its_words() {
-        use TlsFault::{ClientCertificate, Expired, NotYetValid, Other, OtherName, PlainHttp, UnknownAuthority};
+        use TlsCause::{ClientCertificate, Expired, NotYetValid, Other, OtherName, PlainHttp, UnknownAuthority};
         for (text, fault) in [
             (
                 "tls: failed to verify certificate: x509: certificate signed by unknown authority",
@@ -188,7 +188,7 @@ mod tests {
             ("Using a self-signed certificate for https://0.0.0.0:8443", None),
             ("error:14094418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca", Some(ClientCertificate)),
         ] {
-            assert_eq!(TlsFault::read(text), fault, "{text}");
+            assert_eq!(TlsCause::read(text), fault, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ use super::case::Case;
 use super::prometheus::{Alertmanager, Change, ChangeLine, Instead, Prometheus};
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::text::redact::redact;
@@ -306,5 +307,36 @@ impl Case<'_> {
             am_target: of.am_target(),
             change: of.line(false),
         }
+    }
+}
+
+impl Prometheus<'_> {
+    /// Nothing fails, and the alerts are not there.
+    pub(super) fn missing(&self, held_path: String) -> Way {
+        let target = self.pod.map(|p| Target::of(self.snap, p).name);
+        Way::Missing {
+            namespace: self.namespace(),
+            workload: target.unwrap_or_else(|| "<deployment or statefulset of Prometheus>".to_owned()),
+            container: self.container(),
+            am_namespace: self.stack().map_or("<namespace>", |at| at.namespace.as_str()).to_owned(),
+            held_path,
+        }
+    }
+
+    pub(super) fn not_configured(&self, patch: Option<String>) -> Way {
+        Way::NotConfigured {
+            am_namespace: self.am_namespace(),
+            am_service: self.am_service(),
+            am_target: self.am_target(),
+            am_prefix: self.stack().map_or("", |c| c.prefix.as_str()).to_owned(),
+            change: self.line(self.custom().is_some() && patch.is_some()),
+            patch,
+        }
+    }
+
+    pub(super) fn not_found(&self, wanted: Option<String>, patch: Option<String>) -> Way {
+        let Change { namespace, workload, custom, config_map, .. } = self.change(false);
+        let (am_namespace, container) = (self.am_namespace(), self.container());
+        Way::NotFound { wanted, am_namespace, patch, namespace, custom, config_map, workload, container }
     }
 }

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fix::Way;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::owner::{self, Target, keeper};
 use crate::domain::prometheus::running_config;
@@ -61,18 +60,6 @@ pub(super) struct Prometheus<'a> {
 }
 
 impl<'a> Prometheus<'a> {
-    /// Nothing fails, and the alerts are not there.
-    pub(super) fn missing(&self, held_path: String) -> Way {
-        let target = self.pod.map(|p| Target::of(self.snap, p).name);
-        Way::Missing {
-            namespace: self.namespace(),
-            workload: target.unwrap_or_else(|| "<deployment or statefulset of Prometheus>".to_owned()),
-            container: self.container(),
-            am_namespace: self.stack().map_or("<namespace>", |at| at.namespace.as_str()).to_owned(),
-            held_path,
-        }
-    }
-
     pub(super) fn change(&self, is_patched: bool) -> Change {
         let target = self.pod.map(|p| Target::of(self.snap, p));
         let custom = self.custom();
@@ -145,22 +132,5 @@ impl<'a> Prometheus<'a> {
             am_pod: pod.map_or("<alertmanager-pod>", |(p, _)| p.metadata.name.as_str()).to_owned(),
             am_container: pod.map_or("alertmanager", |(_, c)| c.name.as_str()).to_owned(),
         }
-    }
-
-    pub(super) fn not_configured(&self, patch: Option<String>) -> Way {
-        Way::NotConfigured {
-            am_namespace: self.am_namespace(),
-            am_service: self.am_service(),
-            am_target: self.am_target(),
-            am_prefix: self.stack().map_or("", |c| c.prefix.as_str()).to_owned(),
-            change: self.line(self.custom().is_some() && patch.is_some()),
-            patch,
-        }
-    }
-
-    pub(super) fn not_found(&self, wanted: Option<String>, patch: Option<String>) -> Way {
-        let Change { namespace, workload, custom, config_map, .. } = self.change(false);
-        let (am_namespace, container) = (self.am_namespace(), self.container());
-        Way::NotFound { wanted, am_namespace, patch, namespace, custom, config_map, workload, container }
     }
 }

@@ -73,8 +73,6 @@ enum Way {
         scales: bool,
         /// The CronJob that makes it.
         cron_job: String,
-        suspend: &'static str,
-        resume: &'static str,
     },
     /// The file is no whole database any more.
     Damaged {
@@ -294,8 +292,6 @@ fn held(snap: &Snapshot, other: &Pod) -> Way {
         holder,
         holder_pod: other.metadata.name.clone(),
         cron_job: cron_job.map(|o| o.name.clone()).unwrap_or_default(),
-        suspend: r#"{"spec":{"suspend":true}}"#,
-        resume: r#"{"spec":{"suspend":false}}"#,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the pods of one collector say of one exporter, and whom they mean.
 
 use super::CollectorFailing;
-use super::fix::Fix;
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::kubernetes::mounts::Mounts;
@@ -48,6 +47,7 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// Without its fix.
     pub(super) fn finding(&self) -> Finding {
         let owner = self.snap.owner_ref(self.pod);
         let log = self.last.log;
@@ -68,7 +68,7 @@ impl<'a> Case<'a> {
             .key(format!("{} {} {:?}", owner.key(), self.last.component, self.last.trouble))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &self.last.line))
             .breaks(owner.clone());
-        self.depends_on(made).fix(Fix::of(self))
+        self.depends_on(made)
     }
 
     /// `host:port`.

@@ -44,7 +44,8 @@ impl Check for CollectorFailing {
             let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
             groups.entry((owner, failing.component.clone(), failing.trouble)).or_default().push(failing);
         }
-        Ok(Diagnosis::Findings(groups.values().filter_map(|g| Some(Case::new(snap, g)?.finding())).collect()))
+        let cases = groups.values().filter_map(|g| Case::new(snap, g));
+        Ok(Diagnosis::Findings(cases.map(|case| case.finding().fix(Fix::of(&case))).collect()))
     }
 }
 

@@ -155,12 +155,13 @@ fn a_domain_that_is_forwarded_is_told_from_too_many_packets() {
     assert!(found.message.contains("for names of corp.internal alone"), "{}", found.message);
     assert!(steps(&found).contains("Values=corp.internal."), "{}", steps(&found));
     assert_eq!(of(&["ldap.corp.internal"]).variant, "forwarded");
-    for random in [
-        &["api.stripe.com", "hooks.slack.com"][..],
+    let random: [&[&str]; 4] = [
+        &["api.stripe.com", "hooks.slack.com"],
         &["api.example.com"],
         &["sqs.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com"],
         &["ip-10-0-1-2.eu-west-1.compute.internal"],
-    ] {
-        assert_eq!(of(random).variant, "vpc-resolver", "{random:?}");
+    ];
+    for names in random {
+        assert_eq!(of(names).variant, "vpc-resolver", "{names:?}");
     }
 }

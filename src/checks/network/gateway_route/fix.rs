@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayCause};
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::snapshot::Snapshot;
@@ -127,16 +127,16 @@ impl Fix {
         }
     }
 
-    pub(super) fn of_gateway(snap: &Snapshot, own: &GatewayObject, fault: GatewayFault<'_>) -> Self {
+    pub(super) fn of_gateway(snap: &Snapshot, own: &GatewayObject, fault: GatewayCause<'_>) -> Self {
         let (gateway, namespace) = (own.metadata.name.clone(), own.metadata.namespace.clone());
         let (class, managed) = (own.spec.gateway_class_name.clone(), managed_by(&own.metadata));
         match fault {
-            GatewayFault::NoClass | GatewayFault::Unseen => {
+            GatewayCause::NoClass | GatewayCause::Unseen => {
                 let known = gateway::class(snap, own).ok().flatten();
                 let controller = known.map(|c| c.spec.controller_name.clone()).unwrap_or_default();
                 Self::Class { gateway, namespace, class, controller, managed }
             }
-            GatewayFault::Listener(name, condition)
+            GatewayCause::Listener(name, condition)
                 if matches!(condition.reason.as_deref(), Some("InvalidCertificateRef" | "RefNotPermitted")) =>
             {
                 let listener = own.spec.listeners.iter().find(|l| l.name == name);

@@ -5,7 +5,7 @@ mod fix;
 mod tests;
 
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::gateway::{self, Cause, GatewayFault};
+use crate::domain::kubernetes::gateway::{self, Cause, GatewayCause};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, GatewayObject, ParentRef};
@@ -61,13 +61,13 @@ fn of_gateway(snap: &Snapshot, own: &GatewayObject, hanging: &[&GatewayObject]) 
     // A listener that no route of the stack asks for is no matter of the stack.
     let fault = gateway::gateway_fault(snap, own, hanging)?;
     // It may be reached in another way: by its Service, or the address of a node.
-    let unaddressed = matches!(fault, GatewayFault::Condition(c) if c.reason.as_deref() == Some("AddressNotAssigned"));
+    let unaddressed = matches!(fault, GatewayCause::Condition(c) if c.reason.as_deref() == Some("AddressNotAssigned"));
     let (class, who) = (&own.spec.gateway_class_name, format!("Gateway {}/{}", meta.namespace, meta.name));
     let why = match fault {
-        GatewayFault::NoClass => format!("its GatewayClass {class} does not exist"),
-        GatewayFault::Unseen => format!("no controller has taken it (GatewayClass {class})"),
-        GatewayFault::Condition(c) => format!("{} is {}{}", c.kind, c.status, said(c)),
-        GatewayFault::Listener(name, c) => format!("listener {name}: {} is {}{}", c.kind, c.status, said(c)),
+        GatewayCause::NoClass => format!("its GatewayClass {class} does not exist"),
+        GatewayCause::Unseen => format!("no controller has taken it (GatewayClass {class})"),
+        GatewayCause::Condition(c) => format!("{} is {}{}", c.kind, c.status, said(c)),
+        GatewayCause::Listener(name, c) => format!("listener {name}: {} is {}{}", c.kind, c.status, said(c)),
     };
     let routes: Vec<String> = hanging.iter().map(|r| r.metadata.name.clone()).collect();
     let what = if unaddressed { "has no address" } else { "does not serve" };

@@ -5,7 +5,7 @@ use super::fix::Fix;
 use super::object::{Object, object_evidence};
 use super::sent;
 use crate::checks::support::seen::log_evidence;
-use crate::domain::aws::balancer::TargetFault;
+use crate::domain::aws::balancer::TargetCause;
 use crate::domain::aws::firewall::{Firewall, Verdict};
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::aws::placement::Placement;
@@ -74,11 +74,11 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     let first = *bad.first()?;
     let state = &first.target_health;
     let fault =
-        TargetFault::of(state.reason.as_deref().unwrap_or_default(), state.description.as_deref().unwrap_or_default())?;
+        TargetCause::of(state.reason.as_deref().unwrap_or_default(), state.description.as_deref().unwrap_or_default())?;
     let (service, pod) = service_of(snap, object, first)?;
     // What it speaks and the pod does not is told as such; where it gets no answer at all, that comes first.
     if let Object::Ingress(one) = object
-        && !matches!(fault, TargetFault::Timeout)
+        && !matches!(fault, TargetCause::Timeout)
         && sent::mismatches(snap, one).iter().any(|m| m.service.metadata.name == service.metadata.name)
     {
         return None;
@@ -87,7 +87,7 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     let wanted = group.matcher.as_ref().and_then(|m| m.http_code.as_deref()).unwrap_or("200");
     let port = health_port(group, first);
     let why = match &fault {
-        TargetFault::Codes(codes) => {
+        TargetCause::Codes(codes) => {
             let answer = if codes.is_empty() { "another status" } else { codes };
             let set = match (of_service(object, service), object.annotated(PATH)) {
                 (Some(own), Some(other)) if own == path && own != other => format!(
@@ -99,8 +99,8 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
             };
             format!("its health check asks GET {path}{set} and wants {wanted}, and the answer is {answer}")
         }
-        TargetFault::Timeout => format!("its health check of port {port} gets no answer"),
-        TargetFault::Failed => {
+        TargetCause::Timeout => format!("its health check of port {port} gets no answer"),
+        TargetCause::Failed => {
             format!("its health check of port {port} gets no connection, or an answer that is no HTTP")
         }
     };
@@ -132,7 +132,7 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
     for pod in bad.iter().filter_map(|h| snap.pod_by_ip(&h.target.id)).filter(|p| !p.is_ready()) {
         made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
-    if fault == TargetFault::Timeout {
+    if fault == TargetCause::Timeout {
         let balancers = snap.load_balancers().map(Vec::as_slice).unwrap_or_default().iter();
         let own = balancers.filter(|b| group.load_balancer_arns.contains(&b.load_balancer_arn));
         for id in own.flat_map(|b| &b.security_groups) {
@@ -161,14 +161,14 @@ fn fix(
     snap: &Snapshot,
     object: Object<'_>,
     group: &TargetGroup,
-    fault: &TargetFault,
+    fault: &TargetCause,
     (service, pod): (&Service, Option<&Pod>),
     port: &str,
 ) -> Fix {
     let of = object.common().with_group(&group.target_group_arn);
     match fault {
-        TargetFault::Codes(_) => health_path(object, (service, pod), &group.target_group_arn),
-        TargetFault::Timeout => {
+        TargetCause::Codes(_) => health_path(object, (service, pod), &group.target_group_arn),
+        TargetCause::Timeout => {
             let balancers = snap.load_balancers().map(Vec::as_slice).unwrap_or_default().iter();
             let own = balancers.filter(|b| group.load_balancer_arns.contains(&b.load_balancer_arn));
             let groups: Vec<String> = own.flat_map(|b| b.security_groups.clone()).collect();
@@ -178,7 +178,7 @@ fn fix(
             let admitted = pod.is_some_and(|p| admitted(snap, &groups, p, port));
             Fix::TargetTimeout { of, groups, port: port.to_owned(), node_group, admitted }
         }
-        TargetFault::Failed => {
+        TargetCause::Failed => {
             let pod = pod.map(|p| p.metadata.name.clone()).unwrap_or_default();
             Fix::TargetFailed { of, pod }
         }

@@ -315,5 +315,5 @@ fn pods_on_the_network_of_their_node_are_not_picked_by_labels() {
     snap.pods = crate::snapshot::Listing::cluster(pods);
     let found = only(&snap);
     assert!(found.message.contains("know them by address alone"), "{}", found.message);
-    assert!(steps(&found).contains("cidr: 10.0.2.7/32"), "{}", steps(&found));
+    assert!(steps(&found).contains("10.0.2.7/32"), "{}", steps(&found));
 }

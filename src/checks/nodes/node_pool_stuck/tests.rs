@@ -110,7 +110,7 @@ fn nodes_of_auto_mode_have_an_entry_of_their_own_kind_and_no_controller_to_ask()
     *joining.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/other".to_owned()]);
     let steps_of = |snap: &Snapshot| steps(&findings(&NodePoolStuck, snap)[0]);
     let text = steps_of(&joining);
-    assert!(text.contains("--type EC2 ") && !text.contains("EC2_LINUX"), "{text}");
+    assert!(text.contains("--type EC2\n") && !text.contains("EC2_LINUX"), "{text}");
     assert!(text.contains("arn:aws:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy"), "{text}");
     joining.target.region = Some("us-gov-west-1".into());
     let text = steps_of(&joining);

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::unfetched;
 use crate::domain::kubernetes::gitops::{self, Cause, Failing};
 use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::stored_version;
@@ -57,7 +56,7 @@ pub(super) enum Way {
         home: String,
     },
     Source,
-    Unfetched(unfetched::Fetched),
+    Unfetched(Fetched),
     KubeVersion {
         wanted: String,
         has: String,
@@ -161,6 +160,20 @@ impl Fix {
             way: way(snap, failing, &options),
         }
     }
+}
+
+/// A repository that is not fetched.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fetched {
+    /// What keeps it, in a word.
+    pub(super) why: &'static str,
+    /// As `flux reconcile source` takes its kind.
+    pub(super) source: &'static str,
+    /// The Secret that it names; empty where it names none.
+    pub(super) secret: String,
+    /// Host and port of its URL, where it has them.
+    pub(super) host: String,
+    pub(super) port: String,
 }
 
 fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {

@@ -1,8 +1,5 @@
 //! A repository that Flux cannot fetch: all that comes from it stays as it is.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use crate::domain::kubernetes::flux_source::{self, Unfetched, Why};
 use crate::domain::kubernetes::gitops::{self, Cause, Failing};
 use crate::domain::text::redact::redact;
@@ -10,22 +7,8 @@ use crate::domain::text::shorten::shorten;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
-use super::fix::{Fix, Way};
+use super::fix::{Fetched, Fix, Way};
 use super::{GitOpsSync, QUOTED};
-
-/// Values of the page's section.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Fetched {
-    /// One of the words below.
-    why: &'static str,
-    /// As `flux reconcile source` takes its kind.
-    source: &'static str,
-    /// The Secret that it names; empty where it names none.
-    secret: String,
-    /// Host and port of its URL, where it has them.
-    host: String,
-    port: String,
-}
 
 /// The source that keeps what fails from being made; `None` where something else does.
 pub(super) fn source<'a>(snap: &'a Snapshot, failing: &Failing<'_>) -> Option<Unfetched<'a>> {

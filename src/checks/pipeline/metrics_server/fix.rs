@@ -11,7 +11,7 @@ use crate::domain::kubernetes::api_services::{self, Unavailable};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Cause;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
+use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletCause, OwnNode};
 use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::snapshot::kubernetes::Workload;
@@ -310,7 +310,7 @@ impl Way {
                 |c| c.resources_vpc_config.cluster_security_group_id.clone(),
             ),
             node_group: node_group(snap),
-            kubelet: failed.iter().any(|f| f.fault == KubeletFault::Timeout),
+            kubelet: failed.iter().any(|f| f.fault == KubeletCause::Timeout),
             admitted: admitted(snap, silent),
         }
     }
@@ -332,33 +332,33 @@ impl Way {
             None => {}
         }
         match failed[0].fault {
-            KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority
+            KubeletCause::NoAddressInCertificate | KubeletCause::UnknownAuthority
                 if metrics_server::is_local_cluster(snap) =>
             {
                 Self::InsecureTls { namespace, workload, insecure_patch: adding(INSECURE) }
             }
-            KubeletFault::NoAddressInCertificate
-            | KubeletFault::UnknownAuthority
-            | KubeletFault::NoCertificate
-            | KubeletFault::Expired => Self::KubeletCertificate { is_eks },
-            KubeletFault::Timeout => Self::KubeletBlocked {
+            KubeletCause::NoAddressInCertificate
+            | KubeletCause::UnknownAuthority
+            | KubeletCause::NoCertificate
+            | KubeletCause::Expired => Self::KubeletCertificate { is_eks },
+            KubeletCause::Timeout => Self::KubeletBlocked {
                 namespace,
                 nodes: failed.iter().map(|f| f.node.clone()).collect(),
                 is_eks: is_eks && failed.iter().all(|f| has_security_groups(snap, &f.node)),
                 node_group: node_group(snap),
             },
-            KubeletFault::Forbidden | KubeletFault::Unauthorized if others => Self::KubeletAuthorization {
+            KubeletCause::Forbidden | KubeletCause::Unauthorized if others => Self::KubeletAuthorization {
                 namespace,
                 node: failed[0].node.clone(),
                 nodes: failed.iter().map(|f| f.node.clone()).collect(),
             },
-            KubeletFault::Forbidden | KubeletFault::Unauthorized => {
+            KubeletCause::Forbidden | KubeletCause::Unauthorized => {
                 Self::KubeletDenied { namespace, addon: Addon::of(snap) }
             }
-            KubeletFault::NoHost => {
+            KubeletCause::NoHost => {
                 Self::KubeletName { namespace, workload, managed_by, address_patch: adding(BY_ADDRESS) }
             }
-            KubeletFault::Refused | KubeletFault::Other => Self::Look { namespace, workload },
+            KubeletCause::Refused | KubeletCause::Other => Self::Look { namespace, workload },
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::{self, Cause};
-use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault, OwnNode};
+use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletCause, OwnNode};
 use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -175,30 +175,30 @@ fn with_log(made: Finding, failed: &[Failed<'_>]) -> Finding {
 }
 
 /// Why kubelets give nothing, of one node or of several.
-fn kubelet_words(fault: KubeletFault, one: bool) -> &'static str {
+fn kubelet_words(fault: KubeletCause, one: bool) -> &'static str {
     match (fault, one) {
-        (KubeletFault::Timeout, true) => "its kubelet does not answer in time",
-        (KubeletFault::Timeout, false) => "their kubelets do not answer in time",
-        (KubeletFault::Refused, true) => "its kubelet refuses the connection",
-        (KubeletFault::Refused, false) => "their kubelets refuse the connection",
-        (KubeletFault::NoAddressInCertificate, true) => "the certificate of its kubelet does not name its address",
-        (KubeletFault::NoAddressInCertificate, false) => {
+        (KubeletCause::Timeout, true) => "its kubelet does not answer in time",
+        (KubeletCause::Timeout, false) => "their kubelets do not answer in time",
+        (KubeletCause::Refused, true) => "its kubelet refuses the connection",
+        (KubeletCause::Refused, false) => "their kubelets refuse the connection",
+        (KubeletCause::NoAddressInCertificate, true) => "the certificate of its kubelet does not name its address",
+        (KubeletCause::NoAddressInCertificate, false) => {
             "the certificates of their kubelets do not name their addresses"
         }
-        (KubeletFault::UnknownAuthority, true) => "the certificate of its kubelet is of an unknown authority",
-        (KubeletFault::UnknownAuthority, false) => "the certificates of their kubelets are of an unknown authority",
-        (KubeletFault::Unauthorized, true) => "its kubelet does not know metrics-server's ServiceAccount (401)",
-        (KubeletFault::Unauthorized, false) => "their kubelets do not know metrics-server's ServiceAccount (401)",
-        (KubeletFault::Forbidden, true) => "its kubelet forbids metrics-server to read metrics (403)",
-        (KubeletFault::Forbidden, false) => "their kubelets forbid metrics-server to read metrics (403)",
-        (KubeletFault::NoHost, true) => "its name cannot be resolved",
-        (KubeletFault::NoHost, false) => "their names cannot be resolved",
-        (KubeletFault::NoCertificate, true) => "its kubelet has no serving certificate",
-        (KubeletFault::NoCertificate, false) => "their kubelets have no serving certificate",
-        (KubeletFault::Expired, true) => "the certificate of its kubelet has expired",
-        (KubeletFault::Expired, false) => "the certificates of their kubelets have expired",
-        (KubeletFault::Other, true) => "its kubelet gives none",
-        (KubeletFault::Other, false) => "their kubelets give none",
+        (KubeletCause::UnknownAuthority, true) => "the certificate of its kubelet is of an unknown authority",
+        (KubeletCause::UnknownAuthority, false) => "the certificates of their kubelets are of an unknown authority",
+        (KubeletCause::Unauthorized, true) => "its kubelet does not know metrics-server's ServiceAccount (401)",
+        (KubeletCause::Unauthorized, false) => "their kubelets do not know metrics-server's ServiceAccount (401)",
+        (KubeletCause::Forbidden, true) => "its kubelet forbids metrics-server to read metrics (403)",
+        (KubeletCause::Forbidden, false) => "their kubelets forbid metrics-server to read metrics (403)",
+        (KubeletCause::NoHost, true) => "its name cannot be resolved",
+        (KubeletCause::NoHost, false) => "their names cannot be resolved",
+        (KubeletCause::NoCertificate, true) => "its kubelet has no serving certificate",
+        (KubeletCause::NoCertificate, false) => "their kubelets have no serving certificate",
+        (KubeletCause::Expired, true) => "the certificate of its kubelet has expired",
+        (KubeletCause::Expired, false) => "the certificates of their kubelets have expired",
+        (KubeletCause::Other, true) => "its kubelet gives none",
+        (KubeletCause::Other, false) => "their kubelets give none",
     }
 }
 
@@ -250,7 +250,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     let pods = snap.pods.items().unwrap_or_default().iter();
     let own = pods.filter(|p| first.log.is_of(&p.metadata));
     made = dead_nodes(snap, own).into_iter().fold(made, Finding::depends_on);
-    if first.fault == KubeletFault::Timeout {
+    if first.fault == KubeletCause::Timeout {
         made = network(snap, made);
     }
     vec![with_autoscalers(with_log(made, &failed), wanting)]

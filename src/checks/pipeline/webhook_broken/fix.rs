@@ -15,7 +15,7 @@ use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::service_port;
-use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
+use crate::domain::kubernetes::webhook_call::{CallCause, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Cause, Hook, Told};
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{HelmRelease, WebhookConfiguration};
@@ -223,11 +223,11 @@ impl Way {
                     failed_namespace: failed.map(|r| r.metadata.namespace.clone()),
                 }
             }
-            Cause::NoService | Cause::Told(CallFault::NoService) if installed.is_some() => {
+            Cause::NoService | Cause::Told(CallCause::NoService) if installed.is_some() => {
                 let home = home(installed);
                 Self::ServiceLost { service, release: named, release_namespace, home, stop_gap }
             }
-            Cause::NoService | Cause::Told(CallFault::NoService) => {
+            Cause::NoService | Cause::Told(CallCause::NoService) => {
                 let perhaps_left =
                     !named.is_empty() && !releases::is_of_gitops(meta) && releases::is_kept_nowhere(snap, &named);
                 let managed_by = managed_by(meta);
@@ -236,10 +236,10 @@ impl Way {
             Cause::NoEndpoints(_, endpoints::Cause::ScaledToZero(_)) => {
                 Self::ScaledToZero { namespace, workload: workload(), managed_by: managed_by(meta) }
             }
-            Cause::NoEndpoints(..) | Cause::Told(CallFault::NoEndpoints | CallFault::Refused) => {
+            Cause::NoEndpoints(..) | Cause::Told(CallCause::NoEndpoints | CallCause::Refused) => {
                 Self::NoEndpoints { namespace, service, workload: workload(), stop_gap }
             }
-            Cause::NoPort(..) | Cause::Told(CallFault::NoPort) => Self::Port {
+            Cause::NoPort(..) | Cause::Told(CallCause::NoPort) => Self::Port {
                 home: home(installed),
                 namespace,
                 service,
@@ -259,7 +259,7 @@ impl Way {
                 let injector_namespace = injector_namespace(snap);
                 Self::Certificate { namespace, workload: workload(), injected, injector_namespace, home, stop_gap }
             }
-            Cause::Told(CallFault::Timeout | CallFault::NotAllowed) => {
+            Cause::Told(CallCause::Timeout | CallCause::NotAllowed) => {
                 match called.and_then(|c| HostNetwork::behind(snap, c)) {
                     Some(host) => Self::Overlay { host, stop_gap },
                     None => Self::timeout(snap, group, namespace, &service, stop_gap),
@@ -295,7 +295,7 @@ pub(super) fn is_of_certificate(fault: &Cause<'_>) -> bool {
 
 /// The certificate is for another name: somebody else's, perhaps.
 fn is_of_name(fault: &Cause<'_>) -> bool {
-    matches!(fault, Cause::Told(CallFault::WrongName))
+    matches!(fault, Cause::Told(CallCause::WrongName))
 }
 
 /// The security group in front of the pods that serve it, where it is one.
@@ -347,7 +347,7 @@ fn strict_hooks<'a>(snap: &'a Snapshot, group: &Group<'a>) -> Vec<Hook<'a>> {
     let mut all: Vec<Hook<'a>> = group.hooks.iter().filter(|h| h.webhook.blocks()).copied().collect();
     let unanswered = matches!(
         group.fault,
-        Cause::NoEndpoints(..) | Cause::Told(CallFault::Timeout | CallFault::Refused | CallFault::NoEndpoints)
+        Cause::NoEndpoints(..) | Cause::Told(CallCause::Timeout | CallCause::Refused | CallCause::NoEndpoints)
     );
     let at = |hook: &Hook<'_>| hook.service().map(|s| (s.namespace.clone(), s.name.clone()));
     let called = at(&group.hooks[0]).filter(|_| unanswered);

@@ -12,7 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::releases::{self, Presence, Release};
-use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
+use crate::domain::kubernetes::webhook_call::{CallCause, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Cause, Hook, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -214,27 +214,27 @@ impl Group<'_> {
             Cause::NoBundle => format!("it has no CA bundle, so the certificate of {called} is not trusted"),
             Cause::BadBundle => "its CA bundle is no certificate".to_owned(),
             Cause::Told(fault) => match fault {
-                CallFault::NoService => format!("{called} was not found"),
-                CallFault::NoEndpoints => format!("{called} has no endpoint"),
-                CallFault::NoPort => format!("{called} does not have the port that is called"),
-                CallFault::Timeout => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
+                CallCause::NoService => format!("{called} was not found"),
+                CallCause::NoEndpoints => format!("{called} has no endpoint"),
+                CallCause::NoPort => format!("{called} does not have the port that is called"),
+                CallCause::Timeout => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
                     Some(host) => host.why(called.trim_start_matches("Service ")),
                     None => format!("the API server gets no answer from {called} in time"),
                 },
-                CallFault::NotAllowed => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
+                CallCause::NotAllowed => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
                     Some(host) => host.why(called.trim_start_matches("Service ")),
                     None => format!("the control plane does not call addresses such as those behind {called}"),
                 },
-                CallFault::Refused => format!("{called} refuses the API server's connections"),
-                CallFault::UnknownAuthority => format!("the certificate of {called} is not signed by its CA bundle"),
-                CallFault::WrongName => match KubeletPort::of(snap, self) {
+                CallCause::Refused => format!("{called} refuses the API server's connections"),
+                CallCause::UnknownAuthority => format!("the certificate of {called} is not signed by its CA bundle"),
+                CallCause::WrongName => match KubeletPort::of(snap, self) {
                     Some(kubelet) => kubelet.why(&called),
                     None => format!("the certificate of {called} is for another name"),
                 },
-                CallFault::Expired => format!("the certificate of {called} is not valid at this time"),
-                CallFault::BadBundle => "its CA bundle is no certificate".to_owned(),
-                CallFault::NoHost => format!("the API server cannot resolve {called}"),
-                CallFault::Other => format!("calls of {called} fail"),
+                CallCause::Expired => format!("the certificate of {called} is not valid at this time"),
+                CallCause::BadBundle => "its CA bundle is no certificate".to_owned(),
+                CallCause::NoHost => format!("the API server cannot resolve {called}"),
+                CallCause::Other => format!("calls of {called} fail"),
             },
         }
     }

@@ -12,7 +12,7 @@ use crate::domain::aws::trust;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::operator_resource;
-use crate::domain::prometheus::discovery_log::{Cause, FileFault};
+use crate::domain::prometheus::discovery_log::{Cause, FileCause};
 use crate::domain::prometheus::origin;
 use crate::domain::text::redact::redact;
 
@@ -213,8 +213,8 @@ impl Discovery<'_> {
         }
     }
 
-    fn file(&self, error: String, fault: &FileFault, path: &str) -> Way {
-        let missing = *fault == FileFault::Missing;
+    fn file(&self, error: String, fault: &FileCause, path: &str) -> Way {
+        let missing = *fault == FileCause::Missing;
         let (_, file) = path.rsplit_once('/').unwrap_or_default();
         let mounted = if missing { None } else { self.mounted_at(path) };
         let (file_map, key) = mounted.map_or((None, file.to_owned()), |(map, key)| (Some(map), key));
@@ -223,7 +223,7 @@ impl Discovery<'_> {
             error,
             path: path.to_owned(),
             missing,
-            unreadable: *fault == FileFault::Unreadable,
+            unreadable: *fault == FileCause::Unreadable,
             is_json: path.ends_with(".json"),
             file_map,
             file_jsonpath: path_of_key(&key),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Discovery, SHOWN, service_account};
-use crate::domain::prometheus::discovery_log::{Cause, Failure, FileFault};
+use crate::domain::prometheus::discovery_log::{Cause, Failure, FileCause};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::text::redact::redact;
 use crate::model::Evidence;
@@ -36,9 +36,9 @@ impl Discovery<'_> {
                 format!("Prometheus cannot reach the API server for service discovery: {why}")
             }
             Cause::File(fault, path) => match fault {
-                FileFault::Missing => format!("{path} of file_sd_configs does not exist: no file of targets matches"),
-                FileFault::Unreadable => format!("{path} of file_sd_configs cannot be read: permission denied"),
-                FileFault::Invalid => {
+                FileCause::Missing => format!("{path} of file_sd_configs does not exist: no file of targets matches"),
+                FileCause::Unreadable => format!("{path} of file_sd_configs cannot be read: permission denied"),
+                FileCause::Invalid => {
                     let kind = if path.ends_with(".json") { "JSON" } else { "YAML" };
                     format!("{path} of file_sd_configs is not a valid list of targets ({kind}): {}", self.first.error)
                 }

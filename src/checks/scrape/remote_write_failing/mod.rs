@@ -13,6 +13,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place as HostPlace, place};
 use crate::domain::kubernetes::network_policy;
+use crate::domain::kubernetes::node_clock;
 use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::remote_write::answer::{self, Cause, Receiver, is_page_of_proxy};
 use crate::domain::prometheus::remote_write::collector::COLLECTOR;
@@ -125,6 +126,7 @@ impl<'a> Case<'a> {
                     .with("pod", &at.pod)
                     .with("container", &at.container),
             );
+        made = made.also_all(self.others.iter().map(|o| o.owner.clone()));
         made.breaks = Some(Vec::new());
         if let Some(seen) = self.queue_evidence() {
             made = made.evidence(seen);
@@ -223,6 +225,10 @@ impl<'a> Case<'a> {
             );
         }
         all.extend(amp::depends_on(self));
+        // What is signed by a clock that is off is refused, whoever signs.
+        if node_clock::is_refused(&self.failing.error) {
+            all.push(ResourceRef::pod(&self.failing.at.namespace, &self.failing.at.pod));
+        }
         all.into_iter().fold(finding, Finding::depends_on)
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::tools;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::origin;
-use crate::domain::prometheus::ports::PortFault;
+use crate::domain::prometheus::ports::PortCause;
 use crate::domain::prometheus::targets::Down;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -158,13 +158,13 @@ impl Fix {
     }
 
     /// A port leads nowhere.
-    pub(super) fn port(snap: &Snapshot, service: &Service, fault: &PortFault, down: &Down<'_>) -> Self {
+    pub(super) fn port(snap: &Snapshot, service: &Service, fault: &PortCause, down: &Down<'_>) -> Self {
         let (name, service_managed_by) = (service.metadata.name.clone(), managed_by(&service.metadata));
         let patch = fault.patch(service);
         let job = down.target.job();
         let way = match fault {
-            PortFault::NotOffered { declared: true, .. } => Way::PortAdd { name, service_managed_by, patch },
-            PortFault::NotOffered { offered, .. } => {
+            PortCause::NotOffered { declared: true, .. } => Way::PortAdd { name, service_managed_by, patch },
+            PortCause::NotOffered { offered, .. } => {
                 let port = match offered.as_slice() {
                     [one] => one.to_string(),
                     _ => "<port of the metrics>".to_owned(),
@@ -173,7 +173,7 @@ impl Fix {
                 let (old_target, new_target) = (down.host_port(), format!("{host}:{port}"));
                 Way::PortScraped { name, job: job.to_owned(), old_target, new_target }
             }
-            PortFault::NoSuchTarget { .. } => {
+            PortCause::NoSuchTarget { .. } => {
                 let workload = origin::workload_behind(snap, service);
                 Way::PortTarget { name, service_managed_by, patch, workload }
             }

@@ -18,7 +18,7 @@ use crate::domain::kubernetes::starting::is_young;
 use crate::domain::kubernetes::{managed, mesh, not_created, releases};
 use crate::domain::prometheus::configured;
 use crate::domain::prometheus::operator::front;
-use crate::domain::prometheus::ports::PortFault;
+use crate::domain::prometheus::ports::PortCause;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::windows::RECENT;
@@ -332,8 +332,8 @@ fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
 
 /// A scraped port that leads nowhere, although pods are ready.
 fn port_finding(snap: &Snapshot, service: &Service, behind: &[&Down<'_>]) -> Option<Finding> {
-    let faulty: Vec<(PortFault, &Down<'_>)> =
-        behind.iter().filter_map(|d| Some((PortFault::of(snap, service, d)?, *d))).collect();
+    let faulty: Vec<(PortCause, &Down<'_>)> =
+        behind.iter().filter_map(|d| Some((PortCause::of(snap, service, d)?, *d))).collect();
     let (fault, down) = faulty.first()?;
     let meta = &service.metadata;
     let message = format!("Service {}/{} has no endpoint for a scrape: {}", meta.namespace, meta.name, fault.words());

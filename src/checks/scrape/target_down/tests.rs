@@ -33,7 +33,12 @@ fn one_finding_for_each_job_and_family() {
     };
     let slow =
         down("web", "http://10.0.0.3:80/metrics", "Get \"http://10.0.0.3:80/metrics\": context deadline exceeded");
-    let all = found(json!([refused("10.0.0.1"), refused("10.0.0.2"), slow, up("web", "http://10.0.0.4:80/metrics")]));
+    let node = |n: u8| up("node", &format!("http://10.0.1.{n}:9100/metrics"));
+    let well = up("web", "http://10.0.0.4:80/metrics");
+    let others: [serde_json::Value; 4] = [node(1), node(2), node(3), node(4)];
+    let [first, second] = [refused("10.0.0.1"), refused("10.0.0.2")];
+    let [a, b, c, d] = others;
+    let all = found(json!([first, second, slow, well, a, b, c, d]));
     let messages: Vec<&str> = all.iter().map(|f| f.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert_eq!(
@@ -42,6 +47,8 @@ fn one_finding_for_each_job_and_family() {
     );
     assert!(all.iter().all(|f| f.severity == Severity::Warning), "one target is up");
     assert_ne!(all[0].key, all[1].key);
+    let third = found(json!([refused("10.0.0.1"), up("web", "http://10.0.0.4:80/metrics"), node(1)]));
+    assert_eq!(third[0].severity, Severity::Error, "a third of all that is scraped");
 }
 
 #[test]

@@ -160,6 +160,6 @@ fn a_port_that_is_called_by_its_metrics_is_proposed() {
     };
     let found = at("metrics");
     assert_eq!(found.variant, "path");
-    assert!(steps(&found).contains("http:web:9187/proxy/metrics"), "{}", steps(&found));
+    assert!(steps(&found).contains(":9187/proxy/metrics"), "{}", steps(&found));
     assert_eq!(at("admin").variant, "not-metrics");
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::TargetServiceMissing;
-use super::fix::Fix;
 use crate::checks::support::scrape;
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::{service_host, service_port};
@@ -55,9 +54,8 @@ impl Missing<'_> {
         if self.jobs().iter().any(all_down) { Severity::Error } else { Severity::Warning }
     }
 
-    pub(super) fn finding(&self, snap: &Snapshot) -> Finding {
-        let meant = self.meant(snap);
-        let line = self.lines(snap).into_iter().next();
+    /// Without its fix.
+    pub(super) fn finding(&self, snap: &Snapshot, meant: Option<&Service>, line: Option<Line<'_>>) -> Finding {
         let made = match (meant, line) {
             (Some(service), Some(line)) => self.renamed(service, line),
             (Some(service), None) => {
@@ -73,7 +71,7 @@ impl Missing<'_> {
         // What Prometheus was not asked for, its configuration says.
         let written = line.filter(|_| meant.is_none() && self.down.iter().all(|d| d.target.last_error.is_empty()));
         let made = written.map(|line| line_evidence(&line)).into_iter().fold(made, Finding::evidence);
-        made.key(self.resource().key()).fix(Fix::of(self, snap, meant, line))
+        made.key(self.resource().key())
     }
 
     fn start(&self, subject: ResourceRef, message: &str) -> Finding {
@@ -131,7 +129,7 @@ impl Missing<'_> {
 
     /// The Service that is probably meant, where exactly one comes into question. It must offer the scraped ports, and
     /// no other job may scrape it there already: then it is the other one that is meant.
-    fn meant<'a>(&self, snap: &'a Snapshot) -> Option<&'a Service> {
+    pub(super) fn meant<'a>(&self, snap: &'a Snapshot) -> Option<&'a Service> {
         let namespace_exists = service_host::has_services(snap, &self.namespace);
         let rank = |s: &Service| {
             let (namespace, name) = (s.metadata.namespace.as_str(), s.metadata.name.as_str());
@@ -182,7 +180,7 @@ impl Missing<'_> {
         })
     }
 
-    fn lines<'a>(&self, snap: &'a Snapshot) -> Vec<Line<'a>> {
+    pub(super) fn lines<'a>(&self, snap: &'a Snapshot) -> Vec<Line<'a>> {
         self.addresses().map(|(_, a)| origin::lines_with(snap, &a.host)).find(|l| !l.is_empty()).unwrap_or_default()
     }
 }

@@ -49,7 +49,11 @@ impl Check for TargetServiceMissing {
             }
         }
         let missing = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down, all });
-        let found: Vec<Finding> = missing.filter(|m| m.is_certain(snap)).map(|m| m.finding(snap)).collect();
+        let finding = |missing: Missing<'_>| {
+            let (meant, line) = (missing.meant(snap), missing.lines(snap).into_iter().next());
+            missing.finding(snap, meant, line).fix(Fix::of(&missing, snap, meant, line))
+        };
+        let found: Vec<Finding> = missing.filter(|m| m.is_certain(snap)).map(finding).collect();
         // What was found stays found, whatever else could not be seen.
         match unseen {
             Some(gap) if found.is_empty() => Err(gap),

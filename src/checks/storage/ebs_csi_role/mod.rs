@@ -10,7 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
 use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
-use crate::domain::kubernetes::claims::{ProvisioningFault, iam_errors};
+use crate::domain::kubernetes::claims::{ProvisioningCause, iam_errors};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::aws::arn;
 use crate::snapshot::aws::{Cluster, Role};
@@ -277,14 +277,14 @@ impl<'a> Controller<'a> {
     /// refused call proves that it does not.
     fn judge_node_role(&self) -> Result<Option<Finding>, Gap> {
         let errors = iam_errors(self.snap);
-        let fault = |e: &Event| ProvisioningFault::classify(&e.message);
+        let fault = |e: &Event| ProvisioningCause::classify(&e.message);
         // A key that cannot be used says nothing about the role.
-        let Some((_, event)) = errors.iter().find(|(_, e)| fault(e) != ProvisioningFault::Kms) else { return Ok(None) };
+        let Some((_, event)) = errors.iter().find(|(_, e)| fault(e) != ProvisioningCause::Kms) else { return Ok(None) };
         let roles = self.snap.iam_roles()?;
         let nodes = self.snap.eks_nodegroups.iter().flatten().filter_map(|n| roles.get(&n.node_role));
         let able = nodes.filter_map(|r| r.as_ref().ok()?.as_ref()).any(|r| may(r, "ec2:CreateVolume") == Some(true));
         // The node's role would do, but only if the controller gets at it: "no EC2 IMDS role found" says that it does not.
-        if able && fault(event) == ProvisioningFault::Permission {
+        if able && fault(event) == ProvisioningCause::Permission {
             return Ok(None);
         }
         let message = format!("{} has no IAM role: its calls to EC2 are refused", self.who());
@@ -339,7 +339,7 @@ fn own_role(place: &Place, wrong: &str, usual: &str) -> String {
 }
 
 fn is_credentials(event: &Event) -> bool {
-    ProvisioningFault::classify(&event.message) == ProvisioningFault::Credentials
+    ProvisioningCause::classify(&event.message) == ProvisioningCause::Credentials
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Controller;
 use super::fix::Way;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::aws::trust;
-use crate::domain::kubernetes::claims::{self, ProvisioningFault, iam_errors};
+use crate::domain::kubernetes::claims::{self, ProvisioningCause, iam_errors};
 use crate::model::{Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::aws::Role;
 use crate::snapshot::kubernetes::PersistentVolumeClaim;
@@ -82,7 +82,7 @@ impl Controller<'_> {
         const KMS: &[&str] = &["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"];
         let lacking: Vec<&str> = KMS.iter().copied().filter(|a| may(role, a) == Some(false)).collect();
         let errors = iam_errors(self.snap);
-        let kms = errors.iter().find(|(_, e)| ProvisioningFault::classify(&e.message) == ProvisioningFault::Kms);
+        let kms = errors.iter().find(|(_, e)| ProvisioningCause::classify(&e.message) == ProvisioningCause::Kms);
         let (claim, event) = match kms {
             Some((claim, event)) => (claim.clone(), Some(*event)),
             None if lacking.is_empty() => return None,

@@ -5,7 +5,7 @@ use crate::checks::storage::pvc_pending::misfit::{misfits, named_volume, shared_
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::ebs;
 use crate::domain::aws::efs::Unmade;
-use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
+use crate::domain::kubernetes::claims::{self, ProvisioningCause, provisioning_error};
 use crate::domain::text::shorten::shorten;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -39,20 +39,20 @@ impl Refusal {
         if let Some(unmade) = Unmade::read(message) {
             return Self::FileSystem(unmade);
         }
-        match ProvisioningFault::classify(message) {
-            ProvisioningFault::AccessMode => Self::AccessMode,
-            ProvisioningFault::Parameter => Self::Parameter,
-            ProvisioningFault::Topology => Self::Topology,
-            ProvisioningFault::Stranger => Self::Stranger,
-            ProvisioningFault::Timeout => Self::Silent,
-            ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => Self::Iam,
-            ProvisioningFault::Denied => Self::Denied,
-            ProvisioningFault::Key => Self::Key,
-            ProvisioningFault::Source => Self::Source,
-            ProvisioningFault::Zone => Self::Zone,
-            ProvisioningFault::Throttled => Self::Throttled,
-            ProvisioningFault::Quota => Self::Quota,
-            ProvisioningFault::Other => Self::Other,
+        match ProvisioningCause::classify(message) {
+            ProvisioningCause::AccessMode => Self::AccessMode,
+            ProvisioningCause::Parameter => Self::Parameter,
+            ProvisioningCause::Topology => Self::Topology,
+            ProvisioningCause::Stranger => Self::Stranger,
+            ProvisioningCause::Timeout => Self::Silent,
+            ProvisioningCause::Credentials | ProvisioningCause::Permission | ProvisioningCause::Kms => Self::Iam,
+            ProvisioningCause::Denied => Self::Denied,
+            ProvisioningCause::Key => Self::Key,
+            ProvisioningCause::Source => Self::Source,
+            ProvisioningCause::Zone => Self::Zone,
+            ProvisioningCause::Throttled => Self::Throttled,
+            ProvisioningCause::Quota => Self::Quota,
+            ProvisioningCause::Other => Self::Other,
         }
     }
 }

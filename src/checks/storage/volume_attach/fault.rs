@@ -1,10 +1,10 @@
 //! What an event says of a volume that does not come up.
 
-use crate::domain::kubernetes::claims::{ProvisioningFault, is_throttled};
+use crate::domain::kubernetes::claims::{ProvisioningCause, is_throttled};
 
 /// Why Mountpoint does not mount a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum BucketFault {
+pub(super) enum BucketCause {
     /// Nobody gives it credentials.
     Credentials,
     /// It may not list the bucket, or use its key.
@@ -17,7 +17,7 @@ pub(super) enum BucketFault {
     Other,
 }
 
-impl BucketFault {
+impl BucketCause {
     /// Reads the words of Mountpoint, where they are its.
     fn read(message: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
@@ -78,7 +78,7 @@ pub(super) enum Cause {
     /// EC2 takes no more calls of the account for the moment.
     Throttled,
     /// A bucket of S3 cannot be mounted.
-    Bucket(BucketFault),
+    Bucket(BucketCause),
     /// The node has no program that mounts such file systems.
     Helper,
     /// Mounting fails otherwise.
@@ -89,7 +89,7 @@ impl Cause {
     /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
     pub(super) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
-        if let Some(fault) = BucketFault::read(message) {
+        if let Some(fault) = BucketCause::read(message) {
             return Self::Bucket(fault);
         }
         if is_throttled(message) {
@@ -134,8 +134,8 @@ impl Cause {
             return Self::Kms;
         }
         if matches!(
-            ProvisioningFault::classify(message),
-            ProvisioningFault::Credentials | ProvisioningFault::Permission
+            ProvisioningCause::classify(message),
+            ProvisioningCause::Credentials | ProvisioningCause::Permission
         ) {
             return Self::Iam;
         }
@@ -249,15 +249,15 @@ mod tests {
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Mount failed: Failed to start service output: Error: Failed to create S3 client  Caused by: 0: initial ListObjectsV2 failed for bucket data in region us-east-1 1: Client error 2: No signing credentials available, see CRT debug logs",
-                Cause::Bucket(BucketFault::Credentials),
+                Cause::Bucket(BucketCause::Credentials),
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Failed to wait for Mountpoint Pod mp-7e to be ready: Mountpoint Pod mp-7e failed: Error: Failed to create S3 client Caused by: 0: initial ListObjectsV2 failed for bucket data in region eu-north-1 1: Client error 2: Forbidden: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: s3:ListBucket",
-                Cause::Bucket(BucketFault::Denied),
+                Cause::Bucket(BucketCause::Denied),
             ),
             (
                 "MountVolume.SetUp failed for volume \"s3\": rpc error: code = Internal desc = Could not mount \"data\" at \"/var/lib/kubelet/pods/1/mount\": Failed to wait for Mountpoint Pod \"mp-46cdk\" to be ready: mppod/watcher: mountpoint pod not found. Seems like Mountpoint Pod is not in 'Running' status.",
-                Cause::Bucket(BucketFault::NoPod),
+                Cause::Bucket(BucketCause::NoPod),
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",

@@ -1,7 +1,7 @@
 //! Why a volume does not come up: what mends it, and the end of the sentence.
 
 use super::case::Case;
-use super::fault::{self, BucketFault, Cause};
+use super::fault::{self, BucketCause, Cause};
 use super::fix::{Ebs, Held, NoInstance, Way, Workload};
 use crate::domain::aws::xfs::Newer;
 use crate::domain::text::windows::minute;
@@ -39,17 +39,17 @@ impl Case<'_> {
                 Way::Throttled { pod },
                 format!("EC2 takes no more calls from this account for the moment: {}", self.message),
             ),
-            Cause::Bucket(BucketFault::NoPod) => (
+            Cause::Bucket(BucketCause::NoPod) => (
                 Way::mountpoint(self),
                 format!("the pod of Mountpoint that mounts its bucket does not run on the node: {}", self.message),
             ),
             Cause::Bucket(fault) => {
                 let way = Way::bucket(self);
                 let words = match fault {
-                    BucketFault::Credentials => "nobody gives the driver credentials for its bucket",
-                    BucketFault::Denied => "the driver may not use its bucket",
-                    BucketFault::Missing => "its bucket does not exist in this region",
-                    BucketFault::NoPod | BucketFault::Other => "its bucket cannot be mounted",
+                    BucketCause::Credentials => "nobody gives the driver credentials for its bucket",
+                    BucketCause::Denied => "the driver may not use its bucket",
+                    BucketCause::Missing => "its bucket does not exist in this region",
+                    BucketCause::NoPod | BucketCause::Other => "its bucket cannot be mounted",
                 };
                 (way, format!("{words}: {}", self.message))
             }

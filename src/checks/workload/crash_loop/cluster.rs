@@ -1,7 +1,6 @@
 //! The fixes of what the Kubernetes API or another program of the stack does not take.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::outer_values::{ApiGone, CrdMissing, ExternalLabels, NoToken, Outgrown};
 use serde_json::{Value, json};
 
 use crate::checks::support::back;
@@ -18,61 +17,6 @@ use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::GROUP;
 use crate::snapshot::kubernetes::{MonitoringSpec, annotation};
 use crate::snapshot::{Platform, Snapshot, journal};
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct CrdMissing {
-    /// Those of the Prometheus operator; empty where the kind is of another program.
-    crds: String,
-    /// The add-on of EKS that brings the kind, where one does.
-    addon: &'static str,
-    cluster: String,
-    /// The kind that is missing and its group; the group is empty where it is the operator's.
-    kind: String,
-    group: String,
-    vpc_cni: bool,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ApiGone {
-    /// The API group, where one is named.
-    group: String,
-    /// The version of the cluster.
-    version: String,
-    image: String,
-    /// The container with its image, as `kubectl set image` takes it; empty where that does not last.
-    newer: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct NoToken {
-    patch: &'static str,
-    account: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ExternalLabels {
-    operator_kind: String,
-    operator_name: String,
-    /// The fields by which its resource switches the operator's own labels off.
-    cleared: String,
-    labels_patch: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Outgrown {
-    container: String,
-    /// Its image, with a tag to choose.
-    newer_image: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// The group of snapshots of volumes, and the add-on of EKS that brings its kinds.
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";

@@ -1,7 +1,6 @@
 //! The fixes of the volume, and of what lies on it.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::own_values::{Chown, Lock, NewerData, Permission, ReadOnly};
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
@@ -15,69 +14,6 @@ use crate::domain::kubernetes::json_patch;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::mutated;
 use crate::snapshot::kubernetes::Container;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Permission {
-    gid: i64,
-    group: Option<i64>,
-    is_grafana: bool,
-    is_prometheus: bool,
-    pod: String,
-    #[serde(flatten)]
-    ownership: Ownership,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Chown {
-    container: String,
-    group: Option<i64>,
-    /// The data lies on a network file system.
-    network: bool,
-    /// What it may not change the owner of lies on a read-only file system.
-    sealed: bool,
-    patch: String,
-    remove_patch: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ReadOnly {
-    mounted_read_only: bool,
-    /// The folder that no volume holds, where the root file system is read-only on purpose.
-    own_root: Option<String>,
-    /// The template says nothing of that: something sets it when the pod is made.
-    set_for_it: bool,
-    /// Rule and policy of Kyverno that do; empty where nobody says who does.
-    rule: String,
-    policy: String,
-    container: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Lock {
-    pod: String,
-    /// Empty where a rollout stops the old pod first already.
-    recreate_patch: &'static str,
-    operator_up: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct NewerData {
-    image: String,
-    /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
-    newer: String,
-    #[serde(flatten)]
-    damaged: Damaged,
-    managed: String,
-}
 
 /// The volume, or what lies on it.
 pub(super) fn storage(case: &Case<'_>, crash: &Crash) -> Way {

@@ -1,7 +1,8 @@
 //! The fixes of a file that is refused, missing or not readable.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::own_values::{
+    Config, ConfigDirectory, ConfigMissing, ConfigOperator, ConfigSecret, RulesOperator, Unreadable, WebConfig,
+};
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::{Kept, KeptMap};
@@ -14,92 +15,6 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Config {
-    map: String,
-    #[serde(flatten)]
-    kept_map: KeptMap,
-    pod: String,
-    #[serde(flatten)]
-    lines: Lines,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ConfigSecret {
-    map: String,
-    key: String,
-    key_path: String,
-    pod: String,
-    #[serde(flatten)]
-    lines: Lines,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ConfigOperator {
-    file: String,
-    operator_kind: String,
-    operator_name: String,
-    is_prometheus: bool,
-    additional: Option<String>,
-    additional_key: String,
-    additional_path: String,
-    #[serde(flatten)]
-    release: Release,
-    #[serde(flatten)]
-    lines: Lines,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct RulesOperator {
-    file: String,
-    rule_namespace: Placeholder,
-    rule_name: Placeholder,
-    #[serde(flatten)]
-    lines: Lines,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ConfigMissing {
-    file: String,
-    map: Option<String>,
-    secret: Option<String>,
-    key: String,
-    #[serde(flatten)]
-    kept_map: KeptMap,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ConfigDirectory {
-    file: String,
-    file_name: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Unreadable {
-    file: String,
-    map: Option<String>,
-    secret: Option<String>,
-    pod: String,
-    #[serde(flatten)]
-    ownership: Ownership,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct WebConfig {
-    file: String,
-    reason: String,
-    secret: Option<String>,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// A file of the configuration is refused.
 pub(super) fn configuration(case: &Case<'_>, crash: &Crash) -> Way {

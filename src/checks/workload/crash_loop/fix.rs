@@ -1,5 +1,6 @@
 //! The fixes of a crash.
 
+use crate::checks::workload::crash_loop::own_values::Panic;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,18 +21,6 @@ use crate::checks::workload::crash_loop::unclear::{is_previous, other, unknown};
 use crate::checks::workload::crash_loop::values::{Workload, node};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Panic {
-    advice: String,
-    /// The kind that it was about, as kubectl takes it; empty where its stack names none.
-    reads: String,
-    container: String,
-    previous: bool,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// The workload, the way back to what ran where that is known, and one way to fix it.
 #[derive(Serialize, JsonSchema)]

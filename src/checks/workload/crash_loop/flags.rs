@@ -1,7 +1,6 @@
 //! The fixes of arguments: those that are refused, and those that say where it listens.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::own_values::{BesideServer, Bind, Flag, Port, Variable};
 use serde_json::json;
 
 use crate::checks::support::addon;
@@ -16,82 +15,6 @@ use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::prometheus::operator;
 use crate::snapshot::kubernetes::EnvVar;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Flag {
-    container: String,
-    old_arg: Option<String>,
-    new_arg: Option<String>,
-    /// Name and value of the new argument.
-    arg_name: String,
-    arg_value: String,
-    /// It is no argument of the operator's server, but of a container that its resource names beside that.
-    beside: bool,
-    /// The field of the operator's resource from which it makes the argument, and its value.
-    field: Option<&'static str>,
-    field_value: String,
-    advice: String,
-    /// An argument that is to stand before it.
-    above: &'static str,
-    /// What the image starts instead of the program that the arguments are for, and the image.
-    other_program: String,
-    image: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Port {
-    what: String,
-    is_port_shared: bool,
-    /// Its node.
-    node: Option<String>,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Bind {
-    old_arg: Option<String>,
-    advice: String,
-    /// The address that the node has now, where the pod still has the one of before.
-    stale: Option<String>,
-    node: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Variable {
-    variable: String,
-    /// `$(NAME)`.
-    reference: String,
-    /// Where it may stand: kinds that the API server has.
-    kinds: String,
-    operator_kind: String,
-    operator_name: String,
-    container: String,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct BesideServer {
-    container: String,
-    image: String,
-    argument: String,
-    /// It is the side-car of Thanos.
-    thanos: bool,
-    /// The Deployment of the operator, where there is one alone, its namespace and its image.
-    operator: String,
-    operator_namespace: String,
-    operator_image: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 pub(super) fn flag(case: &Case<'_>, crash: &Crash) -> Way {
     if let Some(way) = beside_server(case) {

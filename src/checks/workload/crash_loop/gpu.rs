@@ -1,7 +1,6 @@
 //! Who measures GPUs of NVIDIA and finds no driver: the node has none, its image has no driver, or the container is not given it.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::outer_values::Gpu;
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
@@ -14,21 +13,6 @@ use crate::domain::aws::gpu;
 use crate::snapshot::aws::Nodegroup;
 use crate::snapshot::journal;
 use crate::snapshot::kubernetes::Node;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Gpu {
-    node: String,
-    /// The node has no GPU of NVIDIA.
-    without: bool,
-    /// Keeps the pods to nodes that have one, where there are such; empty else.
-    affinity: String,
-    /// The words after `aws eks create-nodegroup` that make a group whose image has the driver.
-    create: Vec<String>,
-    /// The container may not be started with NVIDIA's runtime.
-    runtime: bool,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 const TYPE: &str = "node.kubernetes.io/instance-type";
 const GROUP: &str = "eks.amazonaws.com/nodegroup";

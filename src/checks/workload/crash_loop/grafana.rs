@@ -1,9 +1,8 @@
 //! The fixes of what only Grafana knows.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::own_values::{Ini, Provisioning, SecondDefault};
 
-use crate::checks::support::kept::{Kept, KeptMap};
+use crate::checks::support::kept::Kept;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::files::kept_map;
@@ -11,37 +10,6 @@ use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::mounts::Origin;
 use crate::model::Placeholder;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct SecondDefault {
-    default_datasources: String,
-    datasource: Placeholder,
-    datasource_map: Placeholder,
-    datasource_namespace: String,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Provisioning {
-    advice: String,
-    /// The file, and the ConfigMap that it comes from, where that is known.
-    file: String,
-    map: String,
-    key: String,
-    #[serde(flatten)]
-    kept_map: KeptMap,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Ini {
-    advice: String,
-    /// The ConfigMap that holds the file, where it is known.
-    map: Option<String>,
-    #[serde(flatten)]
-    kept_map: KeptMap,
-    pod: String,
-}
 
 /// What only Grafana knows.
 pub(super) fn grafana(case: &Case<'_>, crash: &Crash) -> Way {

@@ -1,7 +1,6 @@
 //! The fixes of what the kernel of its node does not give, or has no more of.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::outer_values::{Kernel, MapCount, PacketFilter};
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
@@ -10,39 +9,6 @@ use crate::checks::workload::crash_loop::values::{file, node};
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash};
 use crate::snapshot::kubernetes::Node;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct PacketFilter {
-    /// It only looks whether another one has written the rules.
-    validates: bool,
-    commands: String,
-    instance: Option<String>,
-    node: String,
-    patch: &'static str,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Kernel {
-    setting: String,
-    kube_proxy: bool,
-    pod: String,
-    container: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct MapCount {
-    reason: String,
-    wanted: String,
-    node: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// Loads the modules by which iptables has its tables.
 const LOAD_MODULES: &str = "modprobe -a ip_tables iptable_nat iptable_mangle iptable_filter xt_REDIRECT xt_owner; lsmod | grep -E 'ip_tables|iptable_|xt_REDIRECT|xt_owner'";

@@ -20,13 +20,13 @@ pub(super) fn node_kernel(case: &Case<'_>) -> Way {
     let of_proxy =
         case.failing.container.name == KUBE_PROXY && case.crash.as_ref().is_some_and(|c| c.reason.contains("nftables"));
     let values = of_proxy.then(|| addon_values(case)).flatten().unwrap_or_default();
-    let mut maps = case.failing.pod.spec.volumes.iter().filter_map(|v: &Volume| Some(v.config_map.as_ref()?.name.as_str()));
-    let map = maps.find(|_| of_proxy && values.is_empty());
+    let named = |v: &Volume| Some(v.config_map.as_ref()?.name.clone());
+    let map = case.failing.pod.spec.volumes.iter().find_map(named).filter(|_| of_proxy && values.is_empty());
     Way::NodeKernel {
         node: node(case),
         kernel: kernel(case).unwrap_or_default().to_owned(),
         values,
-        config_map: map.unwrap_or_default().to_owned(),
+        config_map: map.unwrap_or_default(),
         cluster,
         kept: Kept::of(&case.target),
     }

@@ -1,11 +1,11 @@
 //! The fixes of what the node, AWS or another program does not give.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::outer_values::{
+    Architecture, Cache, Cloud, MemoryMap, Metadata, StoreBucket, StoreDenied,
+};
 use serde_json::json;
 
 use crate::checks::support::kept::Kept;
-use crate::checks::support::named::Named;
 use crate::checks::support::reach::Reach;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
@@ -19,90 +19,6 @@ use crate::domain::kubernetes::store::Store;
 use crate::domain::kubernetes::{arguments, own_store};
 use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::kubernetes::Node;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct StoreDenied {
-    program: &'static str,
-    reason: String,
-    account: String,
-    /// The role that the pod is meant to have.
-    role: Option<String>,
-    /// How it is to have it: `irsa`, `pod-identity`, or `node` where it has none of its own.
-    identity: &'static str,
-    /// The store named nobody: it may have been asked without credentials.
-    nobody: bool,
-    partition: String,
-    bucket: String,
-    pod: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct StoreBucket {
-    program: &'static str,
-    reason: String,
-    pod: String,
-    /// The Service of a store in the cluster; empty where it is another.
-    store: String,
-    store_namespace: String,
-    /// The Job that was to make the buckets, and failed.
-    job: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Architecture {
-    image: String,
-    arch: String,
-    other: &'static str,
-    selector_patch: Option<String>,
-    node: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Metadata {
-    pod: String,
-    instance: String,
-    /// Patches that tell the program what it would ask for.
-    without: Vec<String>,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct MemoryMap {
-    node: String,
-    pod: String,
-    container: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Cache {
-    /// What it waits for, as kubectl takes it; empty where its log does not say.
-    resource: String,
-    user: String,
-    account: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Cloud {
-    advice: String,
-    /// What is not there; empty where something else is wrong.
-    absent: &'static str,
-    karpenter: bool,
-    container: String,
-    pod: String,
-    #[serde(flatten)]
-    named: Named,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// What the node, AWS or another program does not give.
 pub(super) fn outside(case: &Case<'_>, crash: &Crash) -> Way {

@@ -1,12 +1,12 @@
 //! The fixes where nobody reads what a program died of: its probe, its hook, the runtime, or the words themselves.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::checks::workload::crash_loop::outer_values::{
+    Ends, Other, Probe, ProbeLocal, ProbeLogin, ProbePath, Runtime,
+};
 use serde_json::json;
 
 use crate::checks::support::instance::Instance;
 use crate::checks::support::kept::Kept;
-use crate::checks::support::named::Named;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::values::node;
@@ -16,96 +16,6 @@ use crate::domain::kubernetes::runtime_error::Known;
 use crate::domain::kubernetes::{arguments, foundation, mounts, nodes};
 use crate::domain::prometheus::collector_log::is_collector;
 use crate::snapshot::kubernetes::Node;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Runtime {
-    node: String,
-    pod: String,
-    /// Somebody makes the pod again.
-    remade: bool,
-    /// Another node can take it.
-    elsewhere: bool,
-    filters: bool,
-    #[serde(flatten)]
-    instance: Instance,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Probe {
-    container: String,
-    is_prometheus: bool,
-    /// Where it says that it listens, where that is not where its probe asks; and where that does.
-    listens: String,
-    asked: Option<u16>,
-    /// What it is still at when it is ended, and what gives it time for that; empty where nobody knows.
-    work: &'static str,
-    startup_patch: String,
-    /// It is a part of the cluster, whose probe comes with it.
-    below: bool,
-    /// The instance whose log of the VPC CNI is read, and what reads it.
-    instance: Option<String>,
-    commands: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ProbeLogin {
-    container: String,
-    /// A number, or the name of a port: what is quoted is taken for a name.
-    port: serde_json::Value,
-    is_prometheus: bool,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ProbePath {
-    container: String,
-    asked: String,
-    /// Where it answers such a probe, and one that asks whether it is ready; none where that is not known.
-    meant: Option<String>,
-    ready: Option<String>,
-    is_prometheus: bool,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ProbeLocal {
-    container: String,
-    address: String,
-    /// It is an OpenTelemetry Collector.
-    collector: bool,
-    /// The ConfigMap with its configuration; empty where an operator makes it, or nobody knows it.
-    config_map: String,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Ends {
-    container: String,
-    previous: bool,
-    pod: String,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Other {
-    container: String,
-    previous: bool,
-    pod: String,
-    #[serde(flatten)]
-    named: Named,
-    #[serde(flatten)]
-    kept: Kept,
-}
 
 /// The log does not say what it died of.
 pub(super) fn unknown(case: &Case<'_>) -> Way {

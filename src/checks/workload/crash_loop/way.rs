@@ -7,20 +7,16 @@ use crate::checks::support::kept::Kept;
 use crate::checks::support::reach::Reach;
 use crate::checks::support::trust::Certificate;
 use crate::checks::support::volume::Repair;
-use crate::checks::workload::crash_loop::cluster::{ApiGone, CrdMissing, ExternalLabels, NoToken, Outgrown};
-use crate::checks::workload::crash_loop::data::{Chown, Lock, NewerData, Permission, ReadOnly};
-use crate::checks::workload::crash_loop::files::{
-    Config, ConfigDirectory, ConfigMissing, ConfigOperator, ConfigSecret, RulesOperator, Unreadable, WebConfig,
+use crate::checks::workload::crash_loop::outer_values::{
+    ApiGone, Architecture, Cache, Cloud, CrdMissing, Ends, ExternalLabels, Gpu, Kernel, MapCount, MemoryMap, Metadata,
+    NoToken, Other, Outgrown, PacketFilter, Probe, ProbeLocal, ProbeLogin, ProbePath, Runtime, StoreBucket,
+    StoreDenied,
 };
-use crate::checks::workload::crash_loop::fix::Panic;
-use crate::checks::workload::crash_loop::flags::{BesideServer, Bind, Flag, Port, Variable};
-use crate::checks::workload::crash_loop::gpu::Gpu;
-use crate::checks::workload::crash_loop::grafana::{Ini, Provisioning, SecondDefault};
-use crate::checks::workload::crash_loop::kernel::{Kernel, MapCount, PacketFilter};
-use crate::checks::workload::crash_loop::outside::{
-    Architecture, Cache, Cloud, MemoryMap, Metadata, StoreBucket, StoreDenied,
+use crate::checks::workload::crash_loop::own_values::{
+    BesideServer, Bind, Chown, Config, ConfigDirectory, ConfigMissing, ConfigOperator, ConfigSecret, Flag, Ini, Lock,
+    NewerData, Panic, Permission, Port, Provisioning, ReadOnly, RulesOperator, SecondDefault, Unreadable, Variable,
+    WebConfig,
 };
-use crate::checks::workload::crash_loop::unclear::{Ends, Other, Probe, ProbeLocal, ProbeLogin, ProbePath, Runtime};
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines};
 
 /// See the page's fixes.
