@@ -171,11 +171,16 @@ pub(in crate::collect) async fn roles_of_associations(client: &Client, snap: &mu
     };
     let listed = snap.pod_identity_associations.as_deref().unwrap_or_default();
     let used: Vec<String> = listed.iter().filter(|a| is_used(a)).map(|a| a.association_id.clone()).collect();
+    let left = used.len().saturating_sub(MOST_ASSOCIATIONS);
     let reads = used.into_iter().take(MOST_ASSOCIATIONS).map(|id| async {
         let call = AwsCall::DescribePodIdentityAssociation { cluster: cluster.clone(), id: id.clone() };
         (id, field::<PodIdentityAssociation>(client, call, "association").await)
     });
     let mut gaps = Vec::new();
+    if left > 0 {
+        let message = format!("the roles of {left} associations whose pods run were not asked for");
+        gaps.push(Gap::new("eks:DescribePodIdentityAssociation", GapCause::Truncated, message));
+    }
     for (id, read) in join_all(reads).await {
         let listed = snap.pod_identity_associations.as_deref_mut().unwrap_or_default();
         match (read, listed.iter_mut().find(|a| a.association_id == id)) {

@@ -1,7 +1,7 @@
 //! Programs that the kernel of their node does not suit: it is too old for them, or its pages of memory are larger than theirs.
 
 use crate::domain::crash::{Class, Crash};
-use crate::domain::text::log_line::Line;
+use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::text::pattern::pattern;
@@ -15,6 +15,10 @@ pub(super) fn read(text: &str) -> Option<Crash> {
     let mut last = lines[lines.len().saturating_sub(LAST)..].iter().rev();
     last.find_map(|line| {
         let parsed = Line::parse(line);
+        // What it does without ends nobody.
+        if matches!(parsed.level, Level::Info | Level::Warning) {
+            return None;
+        }
         let words = if parsed.err.is_empty() { parsed.text() } else { parsed.err.clone() };
         let words = shorten(words.trim(), 200);
         let crash = if line.contains("nsupported system page size") {
@@ -56,5 +60,7 @@ mod tests {
         let pages = read("<jemalloc>: Unsupported system page size\n").expect("a crash");
         assert_eq!(pages.class, Class::PageSize);
         assert!(read("level=info msg=\"Host details\" kernel=5.10.1\n").is_none());
+        let without = "level=warn msg=\"BPF ring buffer requires kernel 5.8 or later, using perf events\"\n";
+        assert!(read(without).is_none());
     }
 }

@@ -66,11 +66,17 @@ impl Eviction {
     }
 
     /// What the largest of its containers used, if that is too little to have filled the disk: less than the node lacked, or next to
-    /// nothing.
-    pub(crate) fn too_little(&self) -> Option<f64> {
+    /// nothing. The kubelet counts the file system and the logs of each container there, and no emptyDir: of a pod with one nobody
+    /// knows.
+    pub(crate) fn too_little(&self, pod: &Pod) -> Option<f64> {
+        let writes = pod.spec.volumes.iter().any(is_on_disk);
+        self.next_to_nothing().filter(|_| !writes && matches!(self.why, Why::NodeLow(_)))
+    }
+
+    /// The same, of what the message counts alone.
+    pub(crate) fn next_to_nothing(&self) -> Option<f64> {
         let used = parse_quantity(self.used.as_deref()?)?;
-        let little = used < LITTLE.min(self.lacked.map_or(LITTLE, |bytes| bytes as f64));
-        (little && matches!(self.why, Why::NodeLow(_))).then_some(used)
+        (used < LITTLE.min(self.lacked.map_or(LITTLE, |bytes| bytes as f64))).then_some(used)
     }
 
     /// It is about disk space.
@@ -172,10 +178,14 @@ pub(crate) fn unbounded<'a>(pod: &'a Pod, container: &Container) -> Vec<&'a Volu
 }
 
 fn is_unbounded(volume: &Volume) -> bool {
-    volume.empty_dir.as_ref().is_some_and(|e| {
-        e.get("sizeLimit").is_none_or(serde_json::Value::is_null)
-            && e.get("medium").and_then(serde_json::Value::as_str) != Some("Memory")
-    })
+    let free = |e: &serde_json::Value| e.get("sizeLimit").is_none_or(serde_json::Value::is_null);
+    is_on_disk(volume) && volume.empty_dir.as_ref().is_some_and(free)
+}
+
+/// An emptyDir that lies on the disk of the node.
+fn is_on_disk(volume: &Volume) -> bool {
+    let of_disk = |e: &serde_json::Value| e.get("medium").and_then(serde_json::Value::as_str) != Some("Memory");
+    volume.empty_dir.as_ref().is_some_and(of_disk)
 }
 
 #[cfg(test)]
@@ -188,9 +198,10 @@ mod tests {
         let read = Eviction::read(low).expect("an eviction");
         assert_eq!(read.why, Why::NodeLow("ephemeral-storage".into()));
         assert_eq!((read.container.as_deref(), read.used.as_deref()), (Some("prometheus"), Some("10711684Ki")));
-        assert!(read.is_of_disk() && read.too_little().is_none());
+        let pod = Pod::default();
+        assert!(read.is_of_disk() && read.too_little(&pod).is_none());
         let idle = Eviction::read(&low.replace("10711684Ki", "24Ki")).expect("an eviction");
-        assert_eq!(idle.too_little(), Some(24.0 * 1024.0));
+        assert_eq!(idle.too_little(&pod), Some(24.0 * 1024.0));
         let memory = Eviction::read(
             "The node was low on resource: memory. Container x was using 3Gi, which exceeds its request of 1Gi. ",
         )

@@ -399,6 +399,12 @@ fn is_missing(text: &str) -> bool {
     MISSING.iter().chain(&["does not exist", "doesn't exist", "BlobNotFound"]).any(|w| text.contains(w))
 }
 
+/// Speaks of Kafka itself. In braces stand the labels of a stream, which may be that of somebody's Kafka.
+fn names_kafka(text: &str) -> bool {
+    let said = text.split('{').next().unwrap_or_default();
+    ["kafka", "Kafka", "broker"].iter().any(|word| said.contains(word))
+}
+
 /// What is about one kind of request, or one part, and not about the whole store.
 fn of_parts(text: &str) -> Option<Cause> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
@@ -407,7 +413,7 @@ fn of_parts(text: &str) -> Option<Cause> {
         () if message_size::is_too_large(text) => Cause::Message,
         // In the words of Kafka, whoever of its members says them.
         () if has(&["UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID"]) => Cause::Topic,
-        () if has(&["kafka", "Kafka", "broker"]) && has(&unreached) => Cause::Broker,
+        () if names_kafka(text) && has(&unreached) => Cause::Broker,
         // Spans are kept all the same.
         () if has(&["metrics generator", "metrics-generator"]) && has(&["InstancesCount <= 0", "empty ring"]) => {
             Cause::Generator
@@ -618,6 +624,9 @@ mod tests {
         assert_eq!(trouble(gone), Some(Cause::Topic));
         let away = "unable to open connection to broker err=dial tcp: lookup mimir-kafka.monitoring.svc on 172.20.0.10:53: no such host";
         assert_eq!(trouble(away), Some(Cause::Broker));
+        let stream =
+            "failed to flush: store put chunk: context deadline exceeded, num_chunks: 1, labels: {app=\"kafka\"}";
+        assert_ne!(trouble(stream), Some(Cause::Broker));
     }
 
     #[test]

@@ -224,7 +224,7 @@ fn silent(snap: &Snapshot, upstream: &Upstream, names: &Names) -> (Fix, String) 
         Resolver::Vpc if forwarded(&upstream.names).is_some() => {
             let domain = forwarded(&upstream.names).unwrap_or_default();
             let why = format!(
-                "{what} the VPC resolver {} for names of {domain} alone ({times} look-ups: {asked}): the resolver forwards that domain, by a rule of Route 53, to servers that do not answer; more pods of CoreDNS change nothing",
+                "{what} the VPC resolver {} for names of {domain} alone ({times} look-ups: {asked}): where names of one domain fail alone, the resolver mostly forwards them, by a rule of Route 53, to servers that do not answer",
                 upstream.server
             );
             (names.forwarded(domain, upstream.server.to_string()), why)
@@ -259,7 +259,10 @@ fn silent(snap: &Snapshot, upstream: &Upstream, names: &Names) -> (Fix, String) 
 }
 
 /// Domains that the VPC resolver answers itself, and ends that many have in common.
-const ANSWERED: &[&str] = &["amazonaws.com", "compute.internal", "ec2.internal", "cluster.local"];
+const ANSWERED: &[&str] =
+    &["amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "compute.internal", "ec2.internal", "cluster.local"];
+/// Second labels below which a country gives out names: these have nothing else in common.
+const REGISTRIES: &[&str] = &["ac", "co", "com", "edu", "gov", "net", "or", "org"];
 /// The last labels of names that nobody but a network of one's own has.
 const PRIVATE: &[&str] = &["internal", "local", "corp", "lan", "home", "intra", "intranet", "private"];
 
@@ -280,7 +283,8 @@ fn forwarded(names: &BTreeSet<String>) -> Option<String> {
     let enough = if is_private {
         common.len() >= 2 || names.len() > 1 && !common.is_empty()
     } else {
-        common.len() >= 2 && names.len() > 2
+        let needed = if common.get(1).is_some_and(|l| REGISTRIES.contains(&l.as_str())) { 3 } else { 2 };
+        common.len() >= needed && names.len() > 2
     };
     common.reverse();
     let domain = common.join(".");

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::IngressBroken;
 use super::fix::{Fix, Record};
 use super::object::Object;
-use crate::domain::kubernetes::ingress;
+use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::text::windows::DAY;
 use crate::model::{Evidence, Finding, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Certificate;
 
 /// Seconds before its end from which on somebody has to see to a certificate that ACM does not renew, or has not renewed: it
-/// renews its own 60 days before.
+/// renews its own many weeks before.
 const NEAR: i64 = 14 * DAY;
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
@@ -34,7 +34,7 @@ enum Cause {
 
 fn of(snap: &Snapshot, object: Object<'_>) -> Vec<Finding> {
     let mut named = ingress::certificates_of(object.meta()).peekable();
-    if named.peek().is_none() {
+    if named.peek().is_none() || is_of_another(snap, object) {
         return Vec::new();
     }
     let Ok(all) = snap.acm_certificates() else { return Vec::new() };
@@ -45,6 +45,13 @@ fn of(snap: &Snapshot, object: Object<'_>) -> Vec<Finding> {
     let wrong = read.filter_map(|(arn, certificate)| Some((arn, certificate, cause(snap, certificate)?)));
     let untold = wrong.filter(|(.., cause)| !(is_told && matches!(cause, Cause::Absent)));
     untold.map(|(arn, certificate, cause)| finding(object, arn, certificate, &cause)).collect()
+}
+
+/// Another controller serves the Ingress, and does not read the annotation.
+fn is_of_another(snap: &Snapshot, object: Object<'_>) -> bool {
+    let Object::Ingress(one) = object else { return false };
+    // An annotation alone may name a class of the AWS Load Balancer Controller.
+    matches!(ingress::served(snap, one), Some(Served::Other(controller)) if !controller.is_empty())
 }
 
 fn cause(snap: &Snapshot, certificate: Option<&Certificate>) -> Option<Cause> {
@@ -66,7 +73,10 @@ fn finding(object: Object<'_>, arn: &str, certificate: Option<&Certificate>, cau
     let status = certificate.map(|c| c.status.clone()).unwrap_or_default();
     let (why, severity) = match cause {
         Cause::Absent => ("does not exist".to_owned(), Severity::Error),
-        Cause::Pending => (format!("of {domain} is not issued: ACM waits for its records in the DNS"), Severity::Error),
+        Cause::Pending => {
+            let what = if records(certificate, true).is_empty() { "its validation" } else { "its records in the DNS" };
+            (format!("of {domain} is not issued: ACM waits for {what}"), Severity::Error)
+        }
         Cause::Unusable => {
             let reason = certificate.and_then(|c| c.failure_reason.as_deref()).map(|r| format!(", {r}"));
             (format!("of {domain} is of no use ({status}{})", reason.unwrap_or_default()), Severity::Error)
@@ -83,7 +93,7 @@ fn finding(object: Object<'_>, arn: &str, certificate: Option<&Certificate>, cau
         _ if imported => Fix::Imported { of, certificate: arn.to_owned() },
         _ => {
             let pending = matches!(cause, Cause::Pending);
-            Fix::Unvalidated { of, certificate: arn.to_owned(), pending, records: records(certificate) }
+            Fix::Unvalidated { of, certificate: arn.to_owned(), pending, records: records(certificate, pending) }
         }
     };
     let value = match certificate {
@@ -129,11 +139,12 @@ fn host(object: Object<'_>, certificate: Option<&Certificate>) -> String {
     host.or_else(|| certificate.map(|c| c.domain_name.clone())).unwrap_or_else(|| "<host>".to_owned())
 }
 
-/// The records that ACM looks for and does not find.
-fn records(certificate: Option<&Certificate>) -> Vec<Record> {
+/// The records that ACM looks for: those that it has not found yet, and of a certificate that was issued all of them, as the options
+/// tell how it was validated at first. None where it is validated by mail, or comes from a private CA.
+fn records(certificate: Option<&Certificate>, pending: bool) -> Vec<Record> {
     let options = certificate.map(|c| c.domain_validation_options.as_slice()).unwrap_or_default();
-    let missing =
-        options.iter().filter(|o| o.validation_status != "SUCCESS").filter_map(|o| o.resource_record.as_ref());
+    let wanted = options.iter().filter(|o| !pending || o.validation_status != "SUCCESS");
+    let missing = wanted.filter_map(|o| o.resource_record.as_ref());
     missing
         .map(|record| Record { name: record.name.clone(), kind: record.kind.clone(), value: record.value.clone() })
         .collect()

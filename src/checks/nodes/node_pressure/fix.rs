@@ -101,7 +101,7 @@ pub(super) fn user(snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) 
     let relief = short.and_then(|s| snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == s));
     Fix {
         instance: relief.and_then(|n| prunable(snap, n)),
-        gone: short.is_some() && !runs_there && matches!(told.why, Why::NodeLow(_)) && told.too_little().is_none(),
+        gone: short.is_some() && !runs_there && matches!(told.why, Why::NodeLow(_)) && told.too_little(pod).is_none(),
         alone: relief.is_some_and(|n| only_on(snap, pod, n)),
         namespace: pod.metadata.namespace.clone(),
         node: node.unwrap_or("<node>").to_owned(),
@@ -128,7 +128,7 @@ impl Way {
         let target = Target::of(snap, pod);
         let used = told.used.as_deref().and_then(parse_quantity).unwrap_or(0.0);
         let name = container.map_or("<container>", |c| c.name.as_str()).to_owned();
-        if told.too_little().is_some() {
+        if told.too_little(pod).is_some() {
             return Self::Others;
         }
         let of_tsdb = container.filter(|c| c.program() == Some(Program::Prometheus)).zip(volume);

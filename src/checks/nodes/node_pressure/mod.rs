@@ -252,7 +252,7 @@ impl<'a> User<'a> {
         for short in self.short.iter().filter(|s| self.nodes.contains(&s.node.metadata.name.as_str())) {
             made = made.breaks(ResourceRef::node(&short.node.metadata.name)).evidence(condition_evidence(short));
         }
-        if told.too_little().is_some()
+        if told.too_little(pod).is_some()
             && let Some(node) = pod.spec.node_name.as_deref()
         {
             made = made.depends_on(node_disk(node));
@@ -276,8 +276,8 @@ impl<'a> User<'a> {
             Why::StorageLimit(limit) => {
                 format!("{who}: it wrote more than its limit of {limit} of ephemeral storage")
             }
-            Why::NodeLow(resource) if told.too_little().is_some() => {
-                let used = told.too_little().map(format_bytes).unwrap_or_default();
+            Why::NodeLow(resource) if told.too_little(pod).is_some() => {
+                let used = told.too_little(pod).map(format_bytes).unwrap_or_default();
                 let now = if self.nodes.is_empty() { "" } else { ", which has disk pressure now," };
                 format!(
                     "{who}: node {node}{now} was low on {resource}, and the pod used no more than {used} of it: something else fills the disk"
@@ -304,7 +304,13 @@ impl<'a> User<'a> {
             .iter()
             .map(|v| v.name.as_str())
             .collect();
+        let little = told.next_to_nothing().is_some();
         let place = match volumes.as_slice() {
+            // The kubelet does not count there what lies in them.
+            [one] if little => format!(" beside what its emptyDir {one} holds, which has no sizeLimit,"),
+            [_, _, ..] if little => {
+                format!(" beside what its emptyDirs {} hold, which have no sizeLimit,", volumes.join(", "))
+            }
             [] => ", in its own file system and its logs,".to_owned(),
             [one] => format!(" of the node's disk, with emptyDir {one}, which has no sizeLimit,"),
             many => format!(" of the node's disk, with the emptyDirs {}, which have no sizeLimit,", many.join(", ")),

@@ -56,7 +56,13 @@ fn whoever_used_nothing_did_not_fill_the_disk() {
     agent["spec"]["volumes"] = json!([{"name": "state", "hostPath": {"path": "/var/fluent-bit/state"}}, {"name": "run", "hostPath": {"path": "/run"}}]);
     agent["spec"]["containers"][0]["volumeMounts"] =
         json!([{"name": "state", "mountPath": "/state"}, {"name": "run", "mountPath": "/run"}]);
-    let idle = evicted(&LOW.replace("10711684Ki", "24Ki"), "2026-11-21T11:40:00Z");
+    let mut idle = evicted(&LOW.replace("10711684Ki", "24Ki"), "2026-11-21T11:40:00Z");
+    // What lies in an emptyDir is not counted in what the kubelet says.
+    let found = findings(&NodePressure, &with(json!([idle]), "True", 0));
+    assert_eq!((found.len(), found[0].variant), (1, "tsdb"));
+    assert!(found[0].message.contains("used 24Ki beside what its emptyDir data holds"), "{}", found[0].message);
+    idle["spec"]["volumes"] = json!([]);
+    idle["spec"]["containers"][0]["volumeMounts"] = json!([]);
     let found = findings(&NodePressure, &with(json!([idle, agent]), "True", 0));
     assert_eq!((found.len(), found[0].variant), (1, "others"));
     assert!(found[0].message.ends_with("something else fills the disk"), "{}", found[0].message);

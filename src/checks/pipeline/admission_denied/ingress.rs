@@ -10,7 +10,8 @@ use crate::snapshot::Snapshot;
 /// ingress-nginx objects to an Ingress.
 pub(super) fn fix(snap: &Snapshot, denied: &Denied, objection: Objection, namespace: &str) -> Fix {
     const CHALLENGE: &str = "/.well-known/acme-challenge/";
-    /// Admits all annotations that the controller knows, and snippets.
+    /// Admits all annotations that the controller knows; snippets have a switch of their own.
+    const RISKY: &str = r#"{"data":{"annotations-risk-level":"Critical"}}"#;
     const ALL: &str = r#"{"data":{"annotations-risk-level":"Critical","allow-snippet-annotations":"true"}}"#;
     const ANY_PATH: &str = r#"{"data":{"strict-validate-path-type":"false"}}"#;
     let own = webhooks::all(snap).find(|h| h.webhook.name == denied.webhook);
@@ -18,7 +19,10 @@ pub(super) fn fix(snap: &Snapshot, denied: &Denied, objection: Objection, namesp
     let controller_namespace = service.map_or("ingress-nginx", |s| s.namespace.as_str()).to_owned();
     let (mut path_type, mut by) = (String::new(), String::new());
     let (why, what, settings) = match objection {
-        Objection::Annotation { group } => ("annotation", group, ALL),
+        Objection::Annotation { group } => {
+            let settings = if group.to_ascii_lowercase().contains("snippet") { ALL } else { RISKY };
+            ("annotation", group, settings)
+        }
         Objection::Path { path, path_type: of } => {
             path_type = of;
             ("path", path, ANY_PATH)

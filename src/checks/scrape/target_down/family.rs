@@ -9,6 +9,7 @@ use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
 use crate::domain::text::shorten::shorten;
+use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Snapshot, journal};
 
 /// Longest error that is quoted in a sentence.
@@ -104,8 +105,10 @@ fn is_read_only_port(snap: &Snapshot, down: &Down<'_>) -> bool {
     else {
         return false;
     };
-    let of_node = |n: &crate::snapshot::kubernetes::Node| n.status.addresses.iter().any(|a| a.address == address.host);
-    targets::node_of(down.target, address).is_some() || snap.nodes.items().unwrap_or_default().iter().any(of_node)
+    let of_node = |n: &Node| n.status.addresses.iter().any(|a| a.address == address.host);
+    let node = snap.nodes.items().unwrap_or_default().iter().find(|n| of_node(n));
+    // A kubelet that does not run refuses at every port.
+    node.map_or_else(|| targets::node_of(down.target, address).is_some(), Node::is_ready)
 }
 
 /// A redirect to https that leads to a port without TLS.

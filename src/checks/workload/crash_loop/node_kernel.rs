@@ -1,12 +1,13 @@
 //! The kernel of its node does not suit the program: what the node runs, and what would suit.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
 use crate::checks::workload::crash_loop::way::Way;
+use crate::domain::aws::addon::with_values;
 use crate::snapshot::journal;
 use crate::snapshot::kubernetes::Volume;
 
@@ -53,12 +54,9 @@ fn kernel<'a>(case: &Case<'a>) -> Option<&'a str> {
     Some(own.status.node_info.kernel_version.as_str()).filter(|k| !k.is_empty())
 }
 
-/// The values of the add-on with the mode of before; `None` where kube-proxy is no add-on.
+/// The values of the add-on with the mode of before; `None` where kube-proxy is no add-on, or what is set cannot be read.
 fn addon_values(case: &Case<'_>) -> Option<String> {
     let addons = journal::aside(|| case.snap.eks_addons().ok())?;
     let own = addons.iter().find(|a| a.addon_name == KUBE_PROXY)?;
-    let given = own.configuration_values.as_deref().and_then(|v| serde_json::from_str::<Map<String, Value>>(v).ok());
-    let mut values = given.unwrap_or_default();
-    values.insert("mode".to_owned(), json!("iptables"));
-    Some(Value::Object(values).to_string())
+    with_values(Some(own), &json!({"mode": "iptables"}))
 }

@@ -188,7 +188,7 @@ fn raise(
     let java = journal::aside(|| jvm::blind(snap, kill.pod, kill.container));
     let message = match &java {
         Some(version) => format!(
-            "{message}; its Java ({version}) does not see the limit on this node (cgroup v2), and takes its share of the node's memory"
+            "{message}; its Java ({version}) does not see the limit on this node (cgroup v2): unless its heap is set, it takes its share of the node's memory"
         ),
         None => message,
     };
