@@ -265,7 +265,14 @@ async fn operator(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> Ope
     };
     let names = format!("{v1}/prometheusrules");
     let (rules, monitors, probes, scrape_configs, configs, servers) = futures::join!(
-        wanted(plan, Fact::PrometheusRuleNames, client.cluster_names(&names, IfAbsent::Empty)),
+        async {
+            // Who wants the objects has to know in which namespaces there are any.
+            if plan.wants(Fact::PrometheusRuleNames) || plan.wants(Fact::PrometheusRuleObjects) {
+                client.cluster_names(&names, IfAbsent::Empty).await
+            } else {
+                Listing::missing(not_collected(Fact::PrometheusRuleNames))
+            }
+        },
         wanted(plan, Fact::Monitors, monitors),
         wanted(plan, Fact::ProbeResources, wide(client, &v1, "probes", scope)),
         wanted(plan, Fact::ScrapeConfigResources, wide(client, &alpha, "scrapeconfigs", scope)),

@@ -155,8 +155,16 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         if plan.wants(Fact::PrometheusRuleObjects) {
             let prefix = "/apis/monitoring.coreos.com/v1";
             // A Prometheus of the operator selects them anywhere.
-            let all = client.cluster_list(&format!("{prefix}/prometheusrules"), IfAbsent::Empty).await;
-            if all.items().is_ok() { all } else { scope.list(client, prefix, "prometheusrules", IfAbsent::Empty).await }
+            let outside = match (&scope, snap.prometheus_rule_names.items()) {
+                (Wanted::Some(read), Ok(all)) => all.iter().any(|rule| !read.contains(&rule.metadata.namespace)),
+                _ => false,
+            };
+            let path = format!("{prefix}/prometheusrules");
+            let all = if outside { Some(client.cluster_list(&path, IfAbsent::Empty).await) } else { None };
+            match all.filter(|list| list.items().is_ok()) {
+                Some(list) => list,
+                None => scope.list(client, prefix, "prometheusrules", IfAbsent::Empty).await,
+            }
         } else {
             Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
         }

@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
+use crate::checks::support::addon::kept_role;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::Case;
 use crate::checks::workload::crash_loop::values::node;
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::addon::with_values;
+use crate::snapshot::aws::Addon;
 use crate::snapshot::journal;
 use crate::snapshot::kubernetes::Volume;
 
@@ -26,6 +28,7 @@ pub(super) fn node_kernel(case: &Case<'_>) -> Way {
         node: node(case),
         kernel: kernel(case).unwrap_or_default().to_owned(),
         values,
+        kept_role: kept_role(proxy_addon(case)),
         config_map: map.unwrap_or_default(),
         cluster,
         kept: Kept::of(&case.target),
@@ -54,9 +57,13 @@ fn kernel<'a>(case: &Case<'a>) -> Option<&'a str> {
     Some(own.status.node_info.kernel_version.as_str()).filter(|k| !k.is_empty())
 }
 
+/// kube-proxy as an add-on of EKS.
+fn proxy_addon<'a>(case: &Case<'a>) -> Option<&'a Addon> {
+    let addons = journal::aside(|| case.snap.eks_addons().ok())?;
+    addons.iter().find(|a| a.addon_name == KUBE_PROXY)
+}
+
 /// The values of the add-on with the mode of before; `None` where kube-proxy is no add-on, or what is set cannot be read.
 fn addon_values(case: &Case<'_>) -> Option<String> {
-    let addons = journal::aside(|| case.snap.eks_addons().ok())?;
-    let own = addons.iter().find(|a| a.addon_name == KUBE_PROXY)?;
-    with_values(Some(own), &json!({"mode": "iptables"}))
+    with_values(Some(proxy_addon(case)?), &json!({"mode": "iptables"}))
 }

@@ -184,6 +184,8 @@ pub(super) enum Way {
         kernel: String,
         /// Of the add-on kube-proxy, with the mode that every kernel has; empty of other programs.
         values: String,
+        /// The options that keep the add-on's role.
+        kept_role: Vec<String>,
         /// The ConfigMap of a kube-proxy that is no add-on.
         config_map: String,
         cluster: String,
