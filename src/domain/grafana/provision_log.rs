@@ -11,8 +11,9 @@ use crate::snapshot::{Snapshot, journal};
 
 /// Seconds for which lines count: providers look at their files every 10 to 30 seconds.
 const RECENT: i64 = 1800;
-/// The same for what is read once, when Grafana is told to: it stays as it is until it is told again.
-const TOLD: i64 = 24 * 3600;
+/// The same for what is read once, when Grafana is told to: it stays as it is until it is told again,
+/// which only the side-car that tells it says.
+const TOLD: i64 = 6 * 3600;
 
 /// Lines about a folder that is not there, up to which it may be made yet.
 const LOOKS: usize = 3;

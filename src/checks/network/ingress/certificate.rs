@@ -8,8 +8,8 @@ use super::object::Object;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::text::windows::DAY;
 use crate::model::{Evidence, Finding, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Certificate;
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds before its end from which on somebody has to see to a certificate that ACM does not renew, or has not renewed: it
 /// renews its own many weeks before.
@@ -45,6 +45,13 @@ fn of(snap: &Snapshot, object: Object<'_>) -> Vec<Finding> {
     let wrong = read.filter_map(|(arn, certificate)| Some((arn, certificate, cause(snap, certificate)?)));
     let untold = wrong.filter(|(.., cause)| !(is_told && matches!(cause, Cause::Absent)));
     untold.map(|(arn, certificate, cause)| finding(object, arn, certificate, &cause)).collect()
+}
+
+/// ACM knows the certificate and why it is of no use, which says more than that the controller cannot use it.
+pub(super) fn tells(snap: &Snapshot, arn: &str) -> bool {
+    let known = || snap.acm_certificates().ok()?.get(arn)?.as_ref().ok()?.as_ref();
+    let why = journal::aside(known).and_then(|certificate| cause(snap, Some(certificate)));
+    matches!(why, Some(Cause::Pending | Cause::Unusable | Cause::Expired))
 }
 
 /// Another controller serves the Ingress, and does not read the annotation.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fix::Fix;
 use super::object::{Controller, Object};
 use super::told::{Told, first_line};
-use super::{IngressBroken, unreached};
+use super::{IngressBroken, certificate, unreached};
 use crate::domain::aws::balancer::{Refusal, Taken};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
@@ -29,6 +29,9 @@ fn finding(snap: &Snapshot, object: Object<'_>, said: &Said<'_>) -> Option<Findi
     let refusal = Refusal::classify(said.message());
     // The objects show these themselves.
     if matches!(refusal, Refusal::Class | Refusal::Backend) {
+        return None;
+    }
+    if matches!(&refusal, Refusal::Certificate(arn) if certificate::tells(snap, arn)) {
         return None;
     }
     let told = Told { snap, object, said };
